@@ -10,7 +10,7 @@ from service.domain.errors import InvalidTransition
 
 
 class NotificationEvent(StrEnum):
-    """What can happen to a notification. The values are stored and shown to the newsroom."""
+    """What can happen to a notification. No history stores it, because a notification is a single email."""
 
     CLAIM = "claim"  # A worker takes a lease on it to send its email.
     DELIVER = "deliver"  # The mail server accepted the email.

@@ -9,7 +9,7 @@ from service.domain.errors import InvalidTransition
 
 
 class ReminderEvent(StrEnum):
-    """What can happen to a reminder. The values are stored and shown to the newsroom."""
+    """What can happen to a reminder. The status history stores the values."""
 
     REQUEST = "ask"  # The reader requests it, again or for later, or after a cancel: a new occurrence.
     CLAIM = "claim"  # A worker takes a lease on it to send its email.
