@@ -173,7 +173,7 @@ def test_hard_bounce_suppresses_the_address_for_all_campaigns(container: Contain
     clock.advance(days=32)
 
     def bounce(_: ReminderEmail) -> None:
-        raise PermanentFailure("recipient refused (550)", dead_address=True)
+        raise PermanentFailure("recipient refused (550)", is_hard_bounce=True)
 
     run_send_reminders(container, FakeMailer(bounce))
     assert find(container, reminder_id).status == ReminderStatus.FAILED

@@ -100,7 +100,7 @@ def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container
     )
 
     def bounce(_: NotificationEmail) -> None:
-        raise PermanentFailure("no such mailbox (550)", dead_address=True)
+        raise PermanentFailure("no such mailbox (550)", is_hard_bounce=True)
 
     attempted = []
     run(container, FakeMailer(lambda email: (attempted.append(email.to), bounce(email))))

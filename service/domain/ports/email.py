@@ -103,9 +103,9 @@ class UncertainDelivery(TemporaryFailure):
 class PermanentFailure(EmailError):
     """This email was refused permanently (5xx); with `is_hard_bounce`, so is any other to its recipient."""
 
-    def __init__(self, message: str, *, dead_address: bool = False) -> None:
+    def __init__(self, message: str, *, is_hard_bounce: bool = False) -> None:
         super().__init__(message)
-        self.is_hard_bounce = dead_address
+        self.is_hard_bounce = is_hard_bounce
 
 
 class SendCancelled(EmailError):

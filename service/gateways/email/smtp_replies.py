@@ -71,7 +71,7 @@ def error_from_reply(step: Step, reply: SmtpReply) -> EmailError:
         return TemporaryFailure(f"{step} refused for now {quoted}")
     if reply.in_class(5):
         is_hard_bounce = _is_invalid_recipient(reply) if step == "recipient" else _is_recipient_status(reply)
-        return PermanentFailure(f"{step} refused {quoted}", dead_address=is_hard_bounce)
+        return PermanentFailure(f"{step} refused {quoted}", is_hard_bounce=is_hard_bounce)
     unexpected = f"unexpected reply {quoted}"
     return UncertainDelivery(unexpected) if step == "content" else ServerUnavailable(unexpected)
 
