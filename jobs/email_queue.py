@@ -10,7 +10,6 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
@@ -37,7 +36,7 @@ from service.domain.notifications.queue import (
     claim_due_notifications,
     oldest_due_notification_age,
 )
-from service.domain.ports import AlertEmail, Email, NotificationEmail, ReminderEmail
+from service.domain.ports import AlertEmail, Email, NotificationEmail, ReminderEmail, TransactionFactory
 from service.domain.reminders.delivery import (
     DeliveryPolicy,
     complete_deliveries,
@@ -61,7 +60,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 ClaimT = TypeVar("ClaimT")
 EmailT = TypeVar("EmailT", bound=Email)
-TransactionFactory = Callable[[], AbstractContextManager[Session]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,14 +20,14 @@ from service.domain.supporters import session_keyring
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 TOKEN_PURPOSE = "sandbox-checkout"  # noqa: S105 - the purpose of a token is no secret
-CHECKOUT_TTL = datetime.timedelta(days=2)
+TOKEN_TTL = datetime.timedelta(days=2)
 
 
 def checkout_token(keyring: Keyring, pledge_id: uuid.UUID) -> str:
     """Return the token of a pledge's checkout, the same one on every call."""
     # The id (UUIDv7) holds the instant of creation, so the expiry needs no clock.
     created_at = datetime.datetime.fromtimestamp((pledge_id.int >> 80) / 1000, datetime.UTC)
-    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge_id, expires_at=created_at + CHECKOUT_TTL)
+    return issue_token(keyring, purpose=TOKEN_PURPOSE, subject=pledge_id, expires_at=created_at + TOKEN_TTL)
 
 
 def get_checkout(session: Session, token: str, *, now: datetime.datetime) -> Pledge:
