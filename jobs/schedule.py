@@ -23,9 +23,9 @@ from service.container import Container
 class Job:
     """A function that runs every `every_seconds` seconds, never twice at once in one worker.
 
-    It returns counts of what it did, or None if there was nothing to check. Its runs are recorded (see
-    `service.domain.monitoring.job_runs`) unless `record_runs` is false. `name` is public: it is in the CLI, the
-    metrics and the database.
+    It returns counts of what it did, or None if it did not look for work, such as while the circuit breaker is
+    open. Its runs are recorded (see `service.domain.monitoring.job_runs`) unless `record_runs` is false. `name` is
+    public: it is in the CLI, the metrics and the database.
     """
 
     name: str

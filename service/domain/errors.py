@@ -48,7 +48,7 @@ class AmountAboveMaximum(DomainError):
 
 
 class AmountNotChargeable(DomainError):
-    """The campaign accepts this amount, but the gateway cannot charge it; it can charge the `alternatives`."""
+    """The campaign accepts this amount, but the gateway cannot charge it; the detail names amounts that it can."""
 
     code = "amount_not_chargeable"
 

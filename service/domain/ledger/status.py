@@ -79,10 +79,9 @@ def load_pledge_facts(
 ) -> PledgeFacts:
     """Return the facts known of a pledge together with what the gateway has just reported.
 
-    The database stores when the gateway last reported a subscription's status
-    (`subscription_status_at`), and not the status itself. As long as no payment and no failure is
-    newer, the pledge's own status is what the gateway reported;
-    once one is newer, the report no longer matters.
+    The database stores when the gateway last reported a subscription's status (`subscription_status_at`), and not
+    the status itself. As long as no payment and no failure is newer, the pledge's own status is what the gateway
+    reported; once one is newer, the report no longer matters.
     """
     is_successful = Payment.status != PaymentStatus.FAILED
     paid_minor, last_paid_at, last_failed_at = session.execute(
