@@ -193,7 +193,9 @@ class ErasureRequest(StrictSchema):
 
 
 class ErasureResponse(Schema):
-    """How many pledges were anonymised and how many reminders were deleted."""
+    """How many pledges were anonymised and how many reminders were deleted; `found` is false for nobody."""
 
+    found = fields.Boolean(required=True)
     pledges = fields.Integer(required=True)
     reminders = fields.Integer(required=True)
+    message = fields.String(required=True, metadata={"description": "The result in a sentence for staff."})

@@ -8,6 +8,7 @@ from flask import Flask, current_app, request
 from sqlalchemy.orm import Session
 
 from service.container import Container
+from service.domain.email.addresses import fold_address
 
 EXTENSION_KEY = "mainstay"
 FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
@@ -49,7 +50,7 @@ def check_sign_in_rate_limit(address: str) -> None:
         TooManyRequests: with the seconds to wait. It does not depend on whether the address is known.
     """
     check_rate_limit("sign_in_by_network")
-    current_container().rate_limiter.check("sign_in_by_address", address.lower())
+    current_container().rate_limiter.check("sign_in_by_address", fold_address(address))
 
 
 def _client_network(address: str) -> str:

@@ -6,11 +6,12 @@ import click
 from sqlalchemy.exc import IntegrityError
 
 from service.commands.campaigns import load_campaign_file
-from service.commands.context import get_container
+from service.commands.context import get_container, pluralise
 from service.container import Container
 from service.db.migration import migrate as apply_migrations
 from service.db.session import constraint_name
 from service.domain.campaigns import definitions
+from service.domain.privacy.key_rotation import fold_supporters
 
 DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 
@@ -23,8 +24,11 @@ def migrate() -> None:
 
 
 def migrate_and_seed(container: Container) -> None:
-    """Apply the missing migrations, and add the demo campaign if there are no campaigns."""
+    """Apply the missing migrations, fold the addresses, and add the demo campaign if there are no campaigns."""
     apply_migrations(container.database.engine)
+    folded = fold_supporters(container.database.transaction, clock=container.clock)
+    if folded.merged:
+        click.echo(f"Merged {pluralise(folded.merged, 'supporter')} whose addresses differed only in case.")
     if seed_demo_campaign(container):
         click.echo("Added the demo campaign 'default'.")
 

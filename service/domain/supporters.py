@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from dataclasses import dataclass
 
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -13,10 +14,20 @@ from service.db.models.email import DevOutboxEmail
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.db.models.supporter import Supporter
+from service.db.models.supporter import HASH_VERSION, Supporter
 from service.db.types import get_keyring
 from service.db.upsert import insert_or_lock
+from service.domain.email.addresses import address_hashes
 from service.domain.email.suppression import suppress
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasedData:
+    """What an erasure found: the number of unlinked pledges and of deleted reminders."""
+
+    found: bool
+    pledges: int
+    reminders: int
 
 
 def session_keyring(session: Session) -> Keyring:
@@ -25,7 +36,9 @@ def session_keyring(session: Session) -> Keyring:
 
 
 def lock_supporter_by_email(session: Session, address: str) -> uuid.UUID | None:
-    """Return the id of the supporter with this normalised address, whichever key hashed it; None if there is none.
+    """Return the id of the supporter with this address; None if there is none.
+
+    Addresses are compared in their folded form, whichever key hashed it.
 
     The lock keeps the row from being deleted in this transaction, so that a new row may refer to it.
     """
@@ -36,30 +49,35 @@ def lock_supporter_by_email(session: Session, address: str) -> uuid.UUID | None:
 def get_or_create_supporter(session: Session, address: str, *, now: datetime.datetime) -> uuid.UUID:
     """Return the id of the supporter with this normalised address; create the supporter if there is none.
 
+    A supporter keeps the address as first typed: a sign-up by anyone must not redirect another's email.
     Concurrent requests agree on one row: the hash is unique, and the second insert returns the first one's row.
     """
-    current, *older = session_keyring(session).lookup_hashes(address)
-    # During a key rotation, an older key may have hashed the address, so that the INSERT would not conflict.
+    current, *older = address_hashes(session_keyring(session), address)
+    # An older key, or the release before, may have hashed the address differently, so that the INSERT would not
+    # conflict.
     existing = lock_supporter_by_email(session, address) if older else None
     if existing is not None:
         return existing
-    row = {"id": new_id(), "email": address, "email_hash": current, "created_at": now}
+    row = {
+        "id": new_id(),
+        "email": address,
+        "email_hash": current,
+        "hash_version": HASH_VERSION,
+        "created_at": now,
+    }
     return insert_or_lock(session, Supporter, row, unique="email_hash")
 
 
-def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -> tuple[int, int]:
+def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -> ErasedData:
     """Erase a supporter (GDPR, article 17): the address, the reminders and the stored emails.
 
     Pledges stay for accounting, without a supporter. A keyed hash of the address stays in the suppression list, so
     that no email leaves for a sign-up in flight; a later sign-up removes it.
-
-    Returns:
-        the number of unlinked pledges, and the number of deleted reminders.
     """
     suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
     session.execute(
         delete(DevOutboxEmail).where(
-            DevOutboxEmail.recipient_hash.in_(session_keyring(session).lookup_hashes(address))
+            DevOutboxEmail.recipient_hash.in_(address_hashes(session_keyring(session), address))
         )
     )
     # During a key rotation, processes with different current keys may have created two rows for one address.
@@ -79,10 +97,10 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     reminder_ids = select(Reminder.id).where(Reminder.supporter_id.in_(supporter_ids))
     session.execute(update(Pledge).where(Pledge.reminder_id.in_(reminder_ids)).values(reminder_id=None))
     session.execute(delete(Supporter).where(Supporter.id.in_(supporter_ids)))
-    return pledges or 0, reminders or 0
+    return ErasedData(found=bool(supporter_ids), pledges=pledges or 0, reminders=reminders or 0)
 
 
 def _by_email(session: Session, address: str) -> Select[uuid.UUID]:
     # Only the id is selected, so that an address that cannot be decrypted does not block its supporter.
-    hashes = session_keyring(session).lookup_hashes(address)
+    hashes = address_hashes(session_keyring(session), address)
     return select(Supporter.id).where(Supporter.email_hash.in_(hashes)).order_by(Supporter.id)

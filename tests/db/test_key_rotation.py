@@ -78,7 +78,7 @@ def test_interrupted_rotation_resumes(with_keys, monkeypatch: pytest.MonkeyPatch
     before = with_keys(OLD)
     for number in range(7):
         create_reminder(before, f"reader-{number}@news.example")
-    monkeypatch.setattr(key_rotation.rotate_supporters, "__kwdefaults__", {"limit": 3})
+    monkeypatch.setattr(key_rotation.rotate_supporters, "__kwdefaults__", {"limit": 3, "only_unfolded": False})
     container = with_keys(NEW, OLD)
 
     class Interrupted(Exception):

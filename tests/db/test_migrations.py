@@ -120,6 +120,7 @@ PARTIAL_INDEXES = {
     "ix_reminders_leased",
     "ix_reminders_finished",
     "ix_reminders_awaiting",
+    "ix_supporters_unfolded",
 }
 
 

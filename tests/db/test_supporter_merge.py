@@ -13,7 +13,7 @@ from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
-from service.domain.privacy.key_rotation import merge_supporters
+from service.domain.privacy.merging import merge_supporters
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import confirm
 from service.domain.sign_in import request_sign_in

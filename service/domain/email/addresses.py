@@ -1,14 +1,19 @@
-"""Email addresses in the normalised form in which they are stored and compared."""
+"""Email addresses: the normalised form for storing and sending, and the folded form for comparing."""
 
+import unicodedata
+
+import idna
 from email_validator import EmailNotValidError, validate_email
 
+from service.db.keyring import Keyring
 from service.domain.errors import InvalidAddress
 
 
 def normalise_address(text: str) -> str:
     """Return the address trimmed, in NFC, with its domain in lower-case ASCII (IDNA 2008, RFC 5891).
 
-    The local part keeps its case, because RFC 5321 leaves its meaning to the receiving host.
+    The local part keeps its case, because RFC 5321 leaves its meaning to the receiving host. Email is sent to this
+    form; `fold_address` returns the form that tells people apart.
 
     Raises:
         InvalidAddress: email cannot be sent to this address. The error does not repeat the address.
@@ -20,3 +25,33 @@ def normalise_address(text: str) -> str:
             "This does not look like an e-mail address; write it like name@example.org.", field="email"
         ) from error
     return f"{address.local_part}@{address.ascii_domain}"
+
+
+def fold_address(address: str) -> str:
+    """Return the form in which addresses of one person are equal; it is for comparison and never for sending.
+
+    The local part is case-folded (Unicode canonical caseless matching, in NFC), and the domain is in lower-case
+    ASCII (UTS 46), so that its Unicode and punycode forms are equal. Dots and a plus in the local part stay,
+    because many hosts deliver `a.b@` and `ab@`, or `a+b@` and `a@`, to different people.
+    """
+    local, at, domain = address.rpartition("@")
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", local).casefold())
+    return f"{folded}{at}{_ascii_domain(domain)}"
+
+
+def address_hashes(keyring: Keyring, address: str) -> list[bytes]:
+    """Return the hashes under which an address may be stored, that of new rows first: 32 bytes each.
+
+    The folded form comes first, under every key, and then the form as typed, which the release before hashed.
+    """
+    forms = dict.fromkeys((fold_address(address), address))
+    return [email_hash for form in forms for email_hash in keyring.lookup_hashes(form)]
+
+
+def _ascii_domain(domain: str) -> str:
+    if domain.isascii():
+        return domain.lower()
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return domain.casefold()

@@ -17,7 +17,7 @@ from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.db.models.supporter import Supporter
 from service.db.types import get_keyring
 from service.db.upsert import dialect_insert
-from service.domain.email.addresses import normalise_address
+from service.domain.email.addresses import fold_address, normalise_address
 from service.domain.errors import InvalidAddress
 from service.domain.ports import BounceReport
 
@@ -122,7 +122,7 @@ def lift_suppression(session: Session, address: str, *, scope: str | None = None
 
 
 def rehash_to_current_key(session: Session, addresses: Iterable[str]) -> int:
-    """Rehash the suppressions of these addresses from older keys to the current key; return how many changed."""
+    """Rehash the suppressions of these addresses to the current key and form; return how many changed."""
     current: dict[bytes, bytes] = {}
     for address in addresses:
         first, *older = lookup_hashes(session, address)
@@ -165,8 +165,13 @@ def count_suppressions(session: Session) -> dict[SuppressionReason, int]:
 
 
 def lookup_hashes(session: Session, address: str) -> list[bytes]:
-    """Return the address's hash under each key, the current key first."""
-    return get_keyring(session.get_bind().dialect).prefixed_lookup_hashes(address.lower())
+    """Return the hashes under which an address may be listed, that of new rows first.
+
+    The folded form comes first, under every key, and then the lower-case form, which the release before hashed.
+    """
+    keyring = get_keyring(session.get_bind().dialect)
+    forms = dict.fromkeys((fold_address(address), address.lower()))
+    return [email_hash for form in forms for email_hash in keyring.prefixed_lookup_hashes(form)]
 
 
 def apply_bounce_reports(session: Session, reports: Iterable[BounceReport], *, now: datetime.datetime) -> int:

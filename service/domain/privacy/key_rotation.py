@@ -1,36 +1,37 @@
 """Key rotation: encrypts and hashes all stored data with the first key of `SECRET_KEYS`.
 
+`fold_supporters` does the same for supporters that a release before hashed without folding their address. Both
+merge supporters who turn out to be one person.
+
 It works in small transactions while other processes run, and can be stopped and restarted at any time: rows that
 already use the first key are skipped. A value that no key decrypts is left unchanged and counted.
 """
 
 import datetime
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from email import message_from_string
 from email.message import EmailMessage
 from email.policy import default as modern
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, delete, func, select, type_coerce, update
+from sqlalchemy import ColumnElement, LargeBinary, func, or_, select, type_coerce, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
-from service.db.models.email import MESSAGE_TYPE, DevOutboxEmail, Notification
+from service.db.models.email import MESSAGE_TYPE, DevOutboxEmail
 from service.db.models.payment import PAYLOAD_TYPE, GatewayEvent
-from service.db.models.pledge import Pledge
-from service.db.models.reminder import Reminder, ReminderStatusChange
-from service.db.models.sign_in import SignIn
-from service.db.models.supporter import EMAIL_TYPE, Supporter
+from service.db.models.supporter import EMAIL_TYPE, HASH_VERSION, Supporter
+from service.domain.email.addresses import address_hashes, fold_address
 from service.domain.email.suppression import count_unrotatable, rehash_to_current_key
 from service.domain.ports import Clock, TransactionFactory
-from service.domain.reminders.self_service import can_cancel, can_confirm
-from service.domain.reminders.status import ReminderEvent
-from service.domain.reminders.transitions import cancel, confirm
+from service.domain.privacy.merging import merge_supporters
 from service.domain.supporters import session_keyring
 
 BATCH_SIZE = 100
+MAX_BATCH_TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,53 +74,95 @@ def rotate_keys(
         lambda session, after: rotate_event_payloads(session, after=after),
     )
     for rotate in steps:
-        after: uuid.UUID | None = None
-        while True:
-            with transaction() as session:
-                result, after = rotate(session, after)
-            if after is None:
-                break
+        for result in _run_batches(transaction, rotate):
             total += result
             progress(total)
     with transaction() as session:
         return total + RotationResult(unrotatable=count_unrotatable(session))
 
 
-def rotate_supporters(
-    session: Session, *, after: uuid.UUID | None, now: datetime.datetime, limit: int = BATCH_SIZE
-) -> RotationBatch:
-    """Encrypt and hash a batch of addresses with the first key, and rehash their suppressions.
+def fold_supporters(
+    transaction: TransactionFactory, *, clock: Clock, should_continue: Callable[[], bool] = lambda: True
+) -> RotationResult:
+    """Hash the folded address of supporters that a release before hashed as typed, and merge those who are one.
 
-    While processes used different first keys during a deployment, one person may have got two rows. The second row
-    that moves to the first key is then merged into the first.
+    It changes nothing where there is nothing left, so it may run at any time and in several processes.
+    """
+    batches = _run_batches(
+        transaction,
+        lambda session, after: rotate_supporters(session, after=after, now=clock(), only_unfolded=True),
+        should_continue=should_continue,
+    )
+    return sum(batches, RotationResult())
+
+
+def rotate_supporters(
+    session: Session,
+    *,
+    after: uuid.UUID | None,
+    now: datetime.datetime,
+    limit: int = BATCH_SIZE,
+    only_unfolded: bool = False,
+) -> RotationBatch:
+    """Encrypt a batch of addresses with the first key, hash their folded forms, and rehash their suppressions.
+
+    Two rows may turn out to be one person: the addresses differ only in case, or processes used different first
+    keys during a deployment. The second row that gets the hash is then merged into the first.
     """
     keyring = session_keyring(session)
-    addresses, undecryptable, last_id = _decrypt_batch(
-        session, Supporter, Supporter.email, EMAIL_TYPE, after=after, limit=limit
+    is_unfolded = Supporter.hash_version < HASH_VERSION
+    outdated = (
+        is_unfolded
+        if only_unfolded
+        else or_(is_unfolded, _needs_rotation(type_coerce(Supporter.email, LargeBinary), keyring))
     )
-    hashes = {row_id: keyring.lookup_hash(address) for row_id, address in addresses.items()}
+    addresses, undecryptable, last_id = _decrypt_batch(
+        session, Supporter, Supporter.email, EMAIL_TYPE, after=after, limit=limit, outdated=outdated
+    )
+    hashes = {row_id: address_hashes(keyring, address)[0] for row_id, address in addresses.items()}
     owners = {
         email_hash: supporter_id
         for supporter_id, email_hash in session.execute(
             select(Supporter.id, Supporter.email_hash).where(Supporter.email_hash.in_(hashes.values()))
         )
     }
-    merged = 0
     changes: list[dict[str, Any]] = []
+    duplicates: list[tuple[uuid.UUID, uuid.UUID]] = []
     for row_id, email_hash in hashes.items():
         owner_id = owners.setdefault(email_hash, row_id)
-        if owner_id != row_id:
-            merge_supporters(session, kept=owner_id, duplicate=row_id, now=now)
-            merged += 1
+        if owner_id == row_id:
+            columns = {"email": addresses[row_id], "email_hash": email_hash, "hash_version": HASH_VERSION}
+            changes.append({"id": row_id} | columns)
         else:
-            changes.append({"id": row_id, "email": addresses[row_id], "email_hash": email_hash})
-    if changes:
-        session.execute(update(Supporter), changes)
-    rehashed = rehash_to_current_key(session, addresses.values())
+            duplicates.append((row_id, owner_id))
+    duplicates += _update_supporters(session, changes)
+    # In the order of their creation, so that the address typed last is the one that stays.
+    for row_id, owner_id in sorted(duplicates):
+        merge_supporters(session, kept=owner_id, duplicate=row_id, now=now)
+    _rehash_outbox_emails(session, addresses.values())
     result = RotationResult(
-        rotated=len(changes), merged=merged, suppressions=rehashed, undecryptable=undecryptable
+        rotated=len(addresses) - len(duplicates),
+        merged=len(duplicates),
+        suppressions=rehash_to_current_key(session, addresses.values()),
+        undecryptable=undecryptable,
     )
     return result, last_id
+
+
+def _update_supporters(session: Session, changes: list[dict[str, Any]]) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """Update supporters; return the ids of those whose hash a concurrent request has inserted, and its owner's."""
+    if not changes:
+        return []
+    try:
+        with session.begin_nested():
+            session.execute(update(Supporter), changes)
+    except IntegrityError:
+        if len(changes) > 1:
+            return [pair for change in changes for pair in _update_supporters(session, [change])]
+        [change] = changes
+        owner = select(Supporter.id).where(Supporter.email_hash == change["email_hash"])
+        return [(change["id"], session.scalars(owner).one())]
+    return []
 
 
 def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
@@ -129,7 +172,7 @@ def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int
         session, DevOutboxEmail, DevOutboxEmail.message, MESSAGE_TYPE, after=after, limit=limit
     )
     changes = [
-        {"id": row_id, "message": message, "recipient_hash": keyring.lookup_hash(_recipient(message))}
+        {"id": row_id, "message": message, "recipient_hash": address_hashes(keyring, _recipient(message))[0]}
         for row_id, message in messages.items()
     ]
     if changes:
@@ -148,51 +191,46 @@ def rotate_event_payloads(session: Session, *, after: uuid.UUID | None, limit: i
     return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
 
 
-def merge_supporters(session: Session, *, kept: uuid.UUID, duplicate: uuid.UUID, now: datetime.datetime) -> None:
-    """Move the pledges, notifications, sign-ins and reminders of a duplicate supporter to another, and delete it.
+def _run_batches(
+    transaction: TransactionFactory,
+    rotate: Callable[[Session, uuid.UUID | None], RotationBatch],
+    *,
+    should_continue: Callable[[], bool] = lambda: True,
+) -> Iterator[RotationResult]:
+    """Yield the result of each batch, committed.
 
-    If both have a reminder for the same campaign, the newer one stays. It is cancelled if the reader cancelled the
-    older one after asking for the newer one, and confirmed if they had confirmed the older one. The kept one gets
-    the earlier `created_at`.
+    A batch is tried again if the database cancelled it to break a deadlock.
     """
-    for table in (Pledge, Notification, SignIn):
-        session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
-    by_campaign = {reminder.campaign_id: reminder for reminder in _lock_reminders(session, kept)}
-    for reminder in _lock_reminders(session, duplicate):
-        other = by_campaign.get(reminder.campaign_id)
-        if other is None:
-            reminder.supporter_id = kept
+    after: uuid.UUID | None = None
+    tries = 0
+    while should_continue():
+        tries += 1
+        try:
+            with transaction() as session:
+                result, last_id = rotate(session, after)
+        except OperationalError:
+            if tries == MAX_BATCH_TRIES:
+                raise
             continue
-        newer, older = (reminder, other) if reminder.asked_at > other.asked_at else (other, reminder)
-        if _cancelled_since(session, older, newer.asked_at) and can_cancel(newer):
-            cancel(session, newer, now=now)
-        elif older.confirmed_at is not None and can_confirm(newer):
-            confirm(session, newer, now=now)
-        # Pledges that came from the older reminder stay attributed to this reader's reminder.
-        session.execute(update(Pledge).where(Pledge.reminder_id == older.id).values(reminder_id=newer.id))
-        session.delete(older)
-        # The pair of campaign and supporter is unique, so the delete must come before the update.
-        session.flush()
-        newer.supporter_id = kept
-    first_seen = session.scalar(select(func.min(Supporter.created_at)).where(Supporter.id.in_((kept, duplicate))))
-    session.execute(update(Supporter).where(Supporter.id == kept).values(created_at=first_seen))
-    # The reminders must have moved before the delete, which cascades to them.
-    session.flush()
-    session.execute(delete(Supporter).where(Supporter.id == duplicate))
+        if last_id is None:
+            break
+        tries, after = 0, last_id
+        yield result
 
 
-def _lock_reminders(session: Session, supporter_id: uuid.UUID) -> list[Reminder]:
-    query = select(Reminder).where(Reminder.supporter_id == supporter_id).order_by(Reminder.id).with_for_update()
-    return list(session.scalars(query))
-
-
-def _cancelled_since(session: Session, reminder: Reminder, since: datetime.datetime) -> bool:
-    cancelled = select(ReminderStatusChange.id).where(
-        ReminderStatusChange.reminder_id == reminder.id,
-        ReminderStatusChange.event == ReminderEvent.CANCEL,
-        ReminderStatusChange.at >= since,
-    )
-    return session.scalar(cancelled.limit(1)) is not None
+def _rehash_outbox_emails(session: Session, addresses: Iterable[str]) -> None:
+    """Rehash the dev outbox emails that the release before hashed under these addresses as typed."""
+    keyring = session_keyring(session)
+    for address in addresses:
+        if address == fold_address(address):
+            continue
+        current, *older = address_hashes(keyring, address)
+        session.execute(
+            update(DevOutboxEmail)
+            .where(DevOutboxEmail.recipient_hash.in_(older))
+            .values(recipient_hash=current)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _decrypt_batch(
@@ -203,14 +241,18 @@ def _decrypt_batch(
     *,
     after: uuid.UUID | None,
     limit: int,
+    outdated: ColumnElement[bool] | None = None,
 ) -> tuple[dict[uuid.UUID, str], tuple[uuid.UUID, ...], uuid.UUID | None]:
-    """Return a batch of texts encrypted with older keys by id, the ids of undecryptable rows, and the last id."""
+    """Return a batch of texts by id, the ids of undecryptable rows, and the last id.
+
+    The batch is of the `outdated` rows, which are those encrypted with older keys unless it is given.
+    """
     keyring = session_keyring(session)
     # Reads the raw bytes, so that one undecryptable value does not fail the whole batch.
     ciphertext = type_coerce(column, LargeBinary)
     query = (
         select(table.id, ciphertext)
-        .where(_needs_rotation(ciphertext, keyring))
+        .where(_needs_rotation(ciphertext, keyring) if outdated is None else outdated)
         .order_by(table.id)
         .limit(limit)
         .with_for_update()

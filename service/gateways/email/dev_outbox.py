@@ -6,6 +6,7 @@ from service.db.base import new_id
 from service.db.models.email import DevOutboxEmail
 from service.db.session import Database
 from service.db.upsert import dialect_insert
+from service.domain.email.addresses import fold_address
 from service.domain.ports import Clock, Email, RenderedEmail, SendCancelled
 from service.gateways.email.renderer import EmailRenderer
 
@@ -41,7 +42,7 @@ class DevOutboxMailer:
                 .values(
                     id=new_id(),
                     message_id=message.message_id,
-                    recipient_hash=self._database.keyring.lookup_hash(message.recipient),
+                    recipient_hash=self._database.keyring.lookup_hash(fold_address(message.recipient)),
                     message=message.content.decode(),
                     sent_at=self._clock(),
                 )

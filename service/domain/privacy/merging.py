@@ -1,0 +1,72 @@
+"""Merging two supporters who are one person."""
+
+import datetime
+import uuid
+from typing import Any
+
+from sqlalchemy import LargeBinary, delete, func, select, type_coerce, update
+from sqlalchemy.orm import Session
+
+from service.db.models.email import Notification
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder, ReminderStatusChange
+from service.db.models.sign_in import SignIn
+from service.db.models.supporter import Supporter
+from service.domain.reminders.self_service import can_cancel, can_confirm
+from service.domain.reminders.status import ReminderEvent
+from service.domain.reminders.transitions import cancel, confirm
+
+
+def merge_supporters(session: Session, *, kept: uuid.UUID, duplicate: uuid.UUID, now: datetime.datetime) -> None:
+    """Move the pledges, notifications, sign-ins and reminders of a duplicate supporter to another, and delete it.
+
+    If both have a reminder for the same campaign, the newer one stays. It is cancelled if the reader cancelled the
+    older one after asking for the newer one, and confirmed if they had confirmed the older one. The kept supporter
+    gets the earlier `created_at`, and the address as it was typed last.
+    """
+    for table in (Pledge, Notification, SignIn):
+        session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
+    by_campaign = {reminder.campaign_id: reminder for reminder in _lock_reminders(session, kept)}
+    for reminder in _lock_reminders(session, duplicate):
+        other = by_campaign.get(reminder.campaign_id)
+        if other is None:
+            reminder.supporter_id = kept
+            continue
+        newer, older = (reminder, other) if reminder.asked_at > other.asked_at else (other, reminder)
+        if _cancelled_since(session, older, newer.asked_at) and can_cancel(newer):
+            cancel(session, newer, now=now)
+        elif older.confirmed_at is not None and can_confirm(newer):
+            confirm(session, newer, now=now)
+        # Pledges that came from the older reminder stay attributed to this reader's reminder.
+        session.execute(update(Pledge).where(Pledge.reminder_id == older.id).values(reminder_id=newer.id))
+        session.delete(older)
+        # The pair of campaign and supporter is unique, so the delete must come before the update.
+        session.flush()
+        newer.supporter_id = kept
+    first_seen = session.scalar(select(func.min(Supporter.created_at)).where(Supporter.id.in_((kept, duplicate))))
+    values: dict[str, Any] = {"created_at": first_seen}
+    # Ids sort by their time of creation, and keep it where an earlier merge has changed `created_at`.
+    if duplicate > kept:
+        # The ciphertext is copied, because one that no key decrypts must not stop the merge.
+        ciphertext = type_coerce(Supporter.email, LargeBinary)
+        values["email"] = type_coerce(
+            session.scalar(select(ciphertext).where(Supporter.id == duplicate)), LargeBinary
+        )
+    session.execute(update(Supporter).where(Supporter.id == kept).values(values))
+    # The reminders must have moved before the delete, which cascades to them.
+    session.flush()
+    session.execute(delete(Supporter).where(Supporter.id == duplicate))
+
+
+def _lock_reminders(session: Session, supporter_id: uuid.UUID) -> list[Reminder]:
+    query = select(Reminder).where(Reminder.supporter_id == supporter_id).order_by(Reminder.id).with_for_update()
+    return list(session.scalars(query))
+
+
+def _cancelled_since(session: Session, reminder: Reminder, since: datetime.datetime) -> bool:
+    cancelled = select(ReminderStatusChange.id).where(
+        ReminderStatusChange.reminder_id == reminder.id,
+        ReminderStatusChange.event == ReminderEvent.CANCEL,
+        ReminderStatusChange.at >= since,
+    )
+    return session.scalar(cancelled.limit(1)) is not None
