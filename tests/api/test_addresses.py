@@ -45,8 +45,10 @@ def test_international_address_is_normalised(
         assert domain == domain.lower()
 
 
-@pytest.mark.parametrize("one", ["a.b@example.org", "ab@example.org", "a+b@example.org", "A@example.org"])
-def test_local_part_of_address_is_not_normalised(client: FlaskClient, container: Container, one: str) -> None:
+@pytest.mark.parametrize("one", ["a.b@example.org", "ab@example.org", "a+b@example.org"])
+def test_dots_and_plus_of_the_local_part_are_not_normalised(
+    client: FlaskClient, container: Container, one: str
+) -> None:
     post_reminder(client, email="a@example.org")
     post_reminder(client, email=one)
     assert count(container, Supporter) == 2
