@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import structlog
 
 from service.container import Container
-from service.domain.ledger.records import payments_missing_balance, record_balance_transaction
+from service.domain.payments import balance_listing
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import is_due, reconcile
 from service.domain.payments.recovery import complete_pending_operations
@@ -34,27 +34,23 @@ def process_gateway_events(container: Container, stop: threading.Event) -> Mappi
 
 
 def fetch_balance_transactions(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
-    """Fetch a batch of missing balance transactions; return how many were stored, or None for our own gateway.
+    """Book the balance transactions of the last minutes; return how many are new, or None for our own gateway.
 
     If the gateway is unavailable, the rest waits for the next run.
     """
     if container.event_source is None:
         return None
-    with container.database.read_only() as session:
-        payments = payments_missing_balance(session, container.gateway.name, now=container.clock())
-    fetched = 0
-    for payment in payments:
-        if stop.is_set():
-            break
-        try:
-            balance = container.gateway.get_balance_transaction(payment.reference)
-        except GatewayUnavailable as error:
-            log.warning("balances_put_off", reason=str(error))
-            break
-        if balance is not None:
-            with container.database.transaction() as session:
-                fetched += record_balance_transaction(session, payment.payment_id, balance)
-    return {"fetched": fetched}
+    try:
+        booked = balance_listing.fetch_balance_transactions(
+            container.database.transaction,
+            container.gateway,
+            clock=container.clock,
+            should_continue=lambda: not stop.is_set(),
+        )
+    except GatewayUnavailable as error:
+        log.warning("balances_put_off", reason=str(error))
+        return {"fetched": 0}
+    return {"fetched": booked}
 
 
 def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[str, int] | None:

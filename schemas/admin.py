@@ -156,13 +156,32 @@ class DisputeItem(Schema):
 
 
 class BalanceItem(Schema):
-    """A balance transaction, in the currency of the gateway balance."""
+    """A movement of the gateway balance, in its currency; an outflow is negative."""
 
+    type = fields.String(
+        required=True,
+        attribute="kind",
+        metadata={"description": "The gateway's type, such as charge, refund, refund_failure or adjustment."},
+    )
+    occurred_at = Timestamp(required=True, allow_none=True, metadata={"description": "The time at the gateway."})
     gross = fields.Integer(required=True, attribute="gross_minor")
     fee = fields.Integer(required=True, attribute="fee_minor")
     net = fields.Integer(required=True, attribute="net_minor")
     currency = fields.String(required=True)
     gateway_reference = fields.String(required=True)
+    charge = fields.String(required=True, allow_none=True, attribute="charge_reference")
+    refund = fields.String(
+        required=True,
+        allow_none=True,
+        attribute="refund_reference",
+        metadata={"description": "The gateway's reference of the refund that it belongs to."},
+    )
+    dispute = fields.String(
+        required=True,
+        allow_none=True,
+        attribute="dispute_reference",
+        metadata={"description": "The gateway's reference of the dispute that it belongs to."},
+    )
 
 
 class PaymentItem(Schema):

@@ -4,7 +4,9 @@ The page (`service.pages.sandbox_checkout`) reports its outcome through the same
 events.
 """
 
+import datetime
 import uuid
+from collections.abc import Iterator, Mapping
 
 from service.db.keyring import Keyring
 from service.domain.money import Money
@@ -55,6 +57,12 @@ class SandboxGateway:
         """Return a reference; no money moves."""
         return f"sandbox_refund_{params.refund_id}"
 
-    def get_balance_transaction(self, payment_reference: str) -> GatewayBalanceTransaction | None:
-        """Return None: the sandbox has no balance."""
-        return None
+    def list_balance_transactions(
+        self, since: datetime.datetime, until: datetime.datetime | None
+    ) -> Iterator[list[GatewayBalanceTransaction]]:
+        """Yield nothing: the sandbox has no balance."""
+        return iter(())
+
+    def find_invoices(self, intents: Mapping[str, datetime.datetime]) -> dict[str, str]:
+        """Return nothing: the sandbox has no invoices."""
+        return {}

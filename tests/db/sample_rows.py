@@ -110,7 +110,7 @@ def dispute() -> dict[str, Any]:
 
 def balance_transaction() -> dict[str, Any]:
     row = {"id": new_id(), "payment_id": PAYMENT, "gateway_reference": "txn_1", "currency": "USD"}
-    return row | {"gross_minor": 200, "fee_minor": 36, "net_minor": 164}
+    return row | {"gross_minor": 200, "fee_minor": 36, "net_minor": 164, "kind": "charge", "occurred_at": NOW}
 
 
 def gateway_event() -> dict[str, Any]:

@@ -68,7 +68,8 @@ def settle(account: Account, charged: StripeJson) -> None:
         charged,
         amount=charged["amount"],
         fee=fee,
-        kind="charge",
+        # A bank debit is a payment in Stripe's words, and its id says so.
+        kind="payment" if charged["id"].startswith("py_") else "charge",
         fee_description="Stripe processing fees",
     )
     charged["balance_transaction"] = transaction["id"]

@@ -40,6 +40,7 @@ class PlannedFault:
     after_effect: bool = False
     status: int = 500
     barrier: Barrier = field(default_factory=Barrier)
+    skip: int = 0
 
 
 class FaultPlan:
@@ -60,9 +61,11 @@ class FaultPlan:
     def reset(self, endpoint: str = "*", *, after_effect: bool = False, times: int = 1) -> None:
         self._plan(endpoint, times, PlannedFault(Fault.RESET, after_effect))
 
-    def respond(self, status: int, endpoint: str = "*", *, after_effect: bool = False, times: int = 1) -> None:
-        """Return an error status: 500, 503, 429, 401 …"""
-        self._plan(endpoint, times, PlannedFault(Fault.STATUS, after_effect, status))
+    def respond(
+        self, status: int, endpoint: str = "*", *, after_effect: bool = False, times: int = 1, skip: int = 0
+    ) -> None:
+        """Return an error status: 500, 503, 429, 401 …; the first `skip` calls succeed."""
+        self._plan(endpoint, times, PlannedFault(Fault.STATUS, after_effect, status, skip=skip))
 
     def hold(self, endpoint: str = "*", *, after_effect: bool = False) -> Barrier:
         """Block the next call, and return the barrier that releases it."""
@@ -81,6 +84,9 @@ class FaultPlan:
             self.calls[endpoint] += 1
             for index, (name, planned) in enumerate(self._planned):
                 if name in ("*", endpoint):
+                    if planned.skip > 0:
+                        planned.skip -= 1
+                        return None
                     del self._planned[index]
                     return planned
         return None

@@ -143,12 +143,18 @@ def new_balance_transaction(
             "fee": settled_fee,
             "fee_details": fee_details if settled_fee else [],
             "net": settled_amount - settled_fee,
-            "reporting_category": "dispute" if kind == "adjustment" else kind,
+            "reporting_category": _reporting_category(kind, amount),
             "source": source["id"],
             "status": "pending",
             "type": kind,
         }
     )
+
+
+def _reporting_category(kind: str, amount: int) -> str:
+    if kind == "adjustment":
+        return "dispute" if amount < 0 else "dispute_reversal"
+    return {"payment": "charge", "payment_refund": "refund"}.get(kind, kind)
 
 
 def new_refund(

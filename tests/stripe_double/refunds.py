@@ -31,7 +31,12 @@ def refund(
     before = copy.deepcopy(charge)
     created = payment_objects.new_refund(account, charge, amount, reason=reason, metadata=metadata or {})
     transaction = payment_objects.new_balance_transaction(
-        account, created, amount=-amount, fee=0, kind="refund", fee_description="REFUND FOR CHARGE"
+        account,
+        created,
+        amount=-amount,
+        fee=0,
+        kind="payment_refund" if charge_id.startswith("py_") else "refund",
+        fee_description="REFUND FOR CHARGE",
     )
     created["balance_transaction"] = transaction["id"]
     charge["amount_refunded"] += amount

@@ -13,6 +13,7 @@ from service.db.models.email import (
 )
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.payment import (
+    BalanceCursor,
     BalanceTransaction,
     Dispute,
     GatewayEvent,
@@ -27,6 +28,7 @@ from service.db.models.supporter import Supporter
 
 __all__ = [
     "AuditEntry",
+    "BalanceCursor",
     "BalanceTransaction",
     "Base",
     "Campaign",

@@ -92,23 +92,42 @@ class Dispute(UUIDPrimaryKey, Base):
 
 
 class BalanceTransaction(UUIDPrimaryKey, Base):
-    """The effect of a payment, refund or dispute on the newsroom's balance, in the currency of that balance.
+    """A movement of the newsroom's balance by a payment, refund or dispute, in the currency of that balance.
 
-    `fee_minor` is the gateway's fee. `net_minor` is the gross amount less the fee, negative for an outflow.
+    `kind` is the gateway's type of it, and `occurred_at` the time there. `fee_minor` is the gateway's fee.
+    `net_minor` is the gross amount less the fee, negative for an outflow. The gateway's references tell which
+    charge, and which refund or dispute of it, moved the balance.
     """
 
     __tablename__ = "balance_transactions"
     __table_args__ = (
         UniqueConstraint("gateway_reference"),
         Index("ix_balance_transactions_payment_id", "payment_id"),
+        Index("ix_balance_transactions_charge_reference", "charge_reference"),
+        Index("ix_balance_transactions_dispute_reference", "dispute_reference"),
     )
 
     payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
     gateway_reference: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(64), server_default="charge")
+    occurred_at: Mapped[datetime.datetime | None]
     gross_minor: Mapped[int] = mapped_column(BigInteger)
     fee_minor: Mapped[int] = mapped_column(BigInteger)
     net_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
+    charge_reference: Mapped[str | None] = mapped_column(Text)
+    refund_reference: Mapped[str | None] = mapped_column(Text)
+    dispute_reference: Mapped[str | None] = mapped_column(Text)
+
+
+class BalanceCursor(Base):
+    """The instant until which a gateway's balance transactions were listed, and the newest payment before that."""
+
+    __tablename__ = "balance_cursors"
+
+    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
+    listed_until: Mapped[datetime.datetime]
+    newest_payment_id: Mapped[uuid.UUID | None]
 
 
 class GatewayEvent(UUIDPrimaryKey, Base):

@@ -1,43 +1,26 @@
-"""Writing the ledger: payments, refunds, disputes and balance transactions as the gateway reports them.
+"""Writing the ledger: payments, refunds and disputes as the gateway reports them.
 
-Recording the same report twice changes nothing, and a report that contradicts the ledger is refused. A balance
-transaction (what a payment added to the account at the gateway, and its fee) is fetched after its payment is
-recorded, and retried until the gateway has it.
+Recording the same report twice changes nothing, and a report that contradicts the ledger is refused.
 """
 
 import datetime
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.enums import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.base import new_id
-from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
+from service.db.models.payment import Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
-from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.status import derive_payment_status
 from service.domain.money import Money
-from service.domain.ports import GatewayBalanceTransaction
 from service.domain.ports.payment_events import DisputeUpdated, RefundUpdated
 
 # A later status replaces an earlier one, and never the other way round, in whatever order the events arrive.
 REFUND_STATUS_PRECEDENCE = (RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED)
 DISPUTE_STATUS_PRECEDENCE = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
-RECENT_WINDOW = datetime.timedelta(hours=1)
-LOOKUP_WINDOW = datetime.timedelta(days=60)
-RECENT_BATCH_SIZE, OLDER_BATCH_SIZE = 50, 10
-
-
-@dataclass(frozen=True)
-class PaymentWithoutBalance:
-    """A payment whose balance transaction is not known yet, and the gateway's reference of it."""
-
-    payment_id: uuid.UUID
-    reference: str
 
 
 def record_payment(
@@ -164,51 +147,6 @@ def recompute_payment_status(session: Session, payment: Payment) -> None:
     payment.status = derive_payment_status(payment.amount_minor, refunded_minor, disputes)
 
 
-def payments_missing_balance(
-    session: Session, gateway: str, *, now: datetime.datetime
-) -> list[PaymentWithoutBalance]:
-    """Return a batch of payments whose balance transaction is still to be fetched.
-
-    It holds the payments of the last hour and a few random older ones. The random choice keeps payments that never
-    get a balance transaction from starving the others.
-    """
-    recent_since, oldest = now - RECENT_WINDOW, now - LOOKUP_WINDOW
-    query = (
-        select(Payment.id, Payment.gateway_reference)
-        .outerjoin(BalanceTransaction, BalanceTransaction.payment_id == Payment.id)
-        .where(
-            Payment.gateway == gateway,
-            Payment.status != PaymentStatus.FAILED,
-            BalanceTransaction.id.is_(None),
-        )
-    )
-    recent = (
-        query.where(Payment.id >= _uuid7_lower_bound(recent_since)).order_by(Payment.id).limit(RECENT_BATCH_SIZE)
-    )
-    older = (
-        query.where(Payment.id >= _uuid7_lower_bound(oldest), Payment.id < _uuid7_lower_bound(recent_since))
-        .order_by(func.random())
-        .limit(OLDER_BATCH_SIZE)
-    )
-    return [PaymentWithoutBalance(*row) for batch in (recent, older) for row in session.execute(batch)]
-
-
-def record_balance_transaction(
-    session: Session, payment_id: uuid.UUID, balance: GatewayBalanceTransaction
-) -> bool:
-    """Record the balance transaction of a payment; return whether it is new."""
-    row = {
-        "id": new_id(),
-        "payment_id": payment_id,
-        "gateway_reference": balance.reference,
-        "gross_minor": balance.gross_minor,
-        "fee_minor": balance.fee_minor,
-        "net_minor": balance.net_minor,
-        "currency": balance.currency,
-    }
-    return insert_on_conflict_do_nothing(session, BalanceTransaction, row, unique=("gateway_reference",))
-
-
 def _find_refund(session: Session, event: RefundUpdated) -> Refund | None:
     by_id = session.get(Refund, event.refund_id) if event.refund_id is not None else None
     return by_id or session.scalar(select(Refund).where(Refund.gateway_reference == event.refund))
@@ -222,9 +160,3 @@ def _validate_return(session: Session, payment: Payment, money: Money, *, adding
     )
     if adding and sum(refunded) + money.amount_minor > payment.amount_minor:
         raise PaymentMismatch("More went back than was paid.")
-
-
-def _uuid7_lower_bound(at: datetime.datetime) -> uuid.UUID:
-    """Return an id below those of all rows created since `at`: a UUIDv7 begins with its instant (RFC 9562)."""
-    milliseconds = int(at.timestamp() * 1000)
-    return uuid.UUID(int=milliseconds << 80)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schemas.enums import DisputeStatus, PaymentStatus, RefundStatus
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
@@ -53,7 +53,7 @@ def list_payments(session: Session, pledge_id: uuid.UUID) -> list[dict[str, Any]
     ).all()
     ids = [payment.id for payment in payments]
     refunds, disputes = _rows_by_payment(session, Refund, ids), _rows_by_payment(session, Dispute, ids)
-    balances = _rows_by_payment(session, BalanceTransaction, ids)
+    balances = _rows_by_payment(session, BalanceTransaction, ids, BalanceTransaction.occurred_at)
     return [
         {
             "id": payment.id,
@@ -98,7 +98,10 @@ def totals_by_currency(session: Session) -> list[CurrencyTotal]:
 
 
 def balance_totals(session: Session) -> list[BalanceTotal]:
-    """Return the sums of the balance transactions fetched so far, by currency."""
+    """Return the sums of the balance transactions booked so far, by currency.
+
+    `net` is what the gateway's own balance shows for our payments, refunds, disputes and their fees.
+    """
     rows = session.execute(
         select(
             BalanceTransaction.currency,
@@ -144,9 +147,11 @@ def totals_by_pledge_query(pledge_ids: Sequence[Any] | None = None) -> Select[An
     return cast("Select[Any]", query)
 
 
-def _rows_by_payment(session: Session, table: Any, ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
+def _rows_by_payment(
+    session: Session, table: Any, ids: list[uuid.UUID], *order: InstrumentedAttribute[Any]
+) -> dict[uuid.UUID, list[Any]]:
     rows: dict[uuid.UUID, list[Any]] = defaultdict(list)
-    for row in session.scalars(select(table).where(table.payment_id.in_(ids)).order_by(table.id)):
+    for row in session.scalars(select(table).where(table.payment_id.in_(ids)).order_by(*order, table.id)):
         rows[row.payment_id].append(row)
     return rows
 

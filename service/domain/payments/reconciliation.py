@@ -14,10 +14,18 @@ from sqlalchemy.orm import Session
 
 from service.db.models.payment import ReconciliationCursor
 from service.db.upsert import dialect_insert
+from service.domain.payments.balance_listing import fetch_balance_transactions
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.inbox import RECONCILER, store_event
 from service.domain.payments.recovery import complete_pending_operations
-from service.domain.ports import Clock, EventSource, PaymentGateway, RawEvent, TransactionFactory
+from service.domain.ports import (
+    Clock,
+    EventSource,
+    GatewayUnavailable,
+    PaymentGateway,
+    RawEvent,
+    TransactionFactory,
+)
 from service.domain.urls import UrlBuilder
 
 INITIAL_LOOKBACK = datetime.timedelta(days=30)
@@ -31,12 +39,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class ReconciliationReport:
-    """Events seen, events that no webhook delivered, processed events by status, completed operations by kind."""
+    """Events seen, events that no webhook delivered, processed events by status, completed operations by kind.
+
+    `booked` is the number of new balance transactions.
+    """
 
     seen: int = 0
     missed: int = 0
     events: Counter[str] = field(default_factory=Counter)
     completed: Counter[str] = field(default_factory=Counter)
+    booked: int = 0
 
     def counts(self) -> dict[str, int]:
         """Return every count by its name in `mainstay jobs`."""
@@ -93,7 +105,15 @@ def reconcile(
     completed = complete_pending_operations(
         transaction, gateway, urls=urls, clock=clock, should_continue=should_continue
     )
-    return ReconciliationReport(seen=seen, missed=missed, events=events, completed=completed)
+    try:
+        booked = fetch_balance_transactions(
+            transaction, gateway, clock=clock, since=since, should_continue=should_continue
+        )
+    except GatewayUnavailable as error:
+        # The job that books them every minute lists from the same instant.
+        log.warning("balances_put_off", reason=str(error))
+        booked = 0
+    return ReconciliationReport(seen=seen, missed=missed, events=events, completed=completed, booked=booked)
 
 
 def _in_batches(events: Iterator[RawEvent]) -> Iterator[list[RawEvent]]:

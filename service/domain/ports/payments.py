@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,13 +47,25 @@ class RefundParams:
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayBalanceTransaction:
-    """The effect of one payment on the balance at the gateway, in minor units of the balance's currency."""
+    """A movement of the balance at the gateway, in minor units of its currency; an outflow is negative.
+
+    `kind` is the gateway's word for it, and `occurred_at` the gateway's time. The others are the gateway's ids of
+    what it belongs to: a charge, or a refund or dispute of it. `customer` is known of a charge only.
+    """
 
     reference: str
+    kind: str
+    occurred_at: datetime.datetime
     gross_minor: int
     fee_minor: int
     net_minor: int
     currency: str
+    intent: str | None = None
+    invoice: str | None = None
+    charge: str | None = None
+    refund: str | None = None
+    dispute: str | None = None
+    customer: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +136,13 @@ class PaymentGateway(Protocol):
     def create_refund(self, params: RefundParams) -> str:
         """Create a refund; return the gateway's reference of it."""
 
-    def get_balance_transaction(self, payment_reference: str) -> GatewayBalanceTransaction | None:
-        """Return the effect of a payment on the balance, or None if it is not known yet."""
+    def list_balance_transactions(
+        self, since: datetime.datetime, until: datetime.datetime | None
+    ) -> Iterator[list[GatewayBalanceTransaction]]:
+        """Yield pages of the movements of the balance from `since` to before `until`, the newest first."""
+
+    def find_invoices(self, intents: Mapping[str, datetime.datetime]) -> dict[str, str]:
+        """Return the invoice that each intent paid, by the intent; `intents` says when each was charged."""
 
 
 class EventSource(Protocol):

@@ -1,11 +1,13 @@
 """The payment gateway of the domain, implemented with Stripe."""
 
+import datetime
 import uuid
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from service.domain.money import Money
 from service.domain.ports import ChargeLimits, Checkout, CheckoutParams, GatewayBalanceTransaction, RefundParams
-from service.gateways.stripe import checkout, currencies, payments, subscriptions
+from service.gateways.stripe import balance, checkout, currencies, subscriptions
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
 
@@ -51,9 +53,15 @@ class StripeGateway:
         """Create a refund."""
         return subscriptions.create_refund(self._api, params)
 
-    def get_balance_transaction(self, payment_reference: str) -> GatewayBalanceTransaction | None:
-        """Look up the balance transaction of a payment."""
-        return payments.get_balance_transaction(self._api, payment_reference)
+    def list_balance_transactions(
+        self, since: datetime.datetime, until: datetime.datetime | None
+    ) -> Iterator[list[GatewayBalanceTransaction]]:
+        """List the balance transactions of charges, refunds and disputes."""
+        return balance.list_balance_transactions(self._api, since, until)
+
+    def find_invoices(self, intents: Mapping[str, datetime.datetime]) -> dict[str, str]:
+        """Find the invoices that PaymentIntents paid."""
+        return balance.find_invoices(self._api, intents)
 
 
 def _origin(url: str) -> str:

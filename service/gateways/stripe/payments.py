@@ -1,4 +1,4 @@
-"""Look up payments at Stripe: their balance transactions, their invoices, and the pledges they belong to.
+"""Look up payments at Stripe: their invoices, and the pledges they belong to.
 
 A payment reference is the id of an Invoice (`in_…`) for a recurring pledge and of a PaymentIntent (`pi_…`) for a
 one-time pledge. See https://docs.stripe.com/api/invoice-payment for how Stripe links the two.
@@ -6,13 +6,10 @@ one-time pledge. See https://docs.stripe.com/api/invoice-payment for how Stripe 
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from stripe import RequestOptions
 
-from service.domain.ports import GatewayBalanceTransaction
 from service.gateways.stripe.client import StripeApiClient
-from service.gateways.stripe.currencies import from_stripe_amount
 from service.gateways.stripe.event_fields import StripeJson, find_pledge_id, get_path, list_data, object_id
 
 
@@ -22,53 +19,6 @@ class InvoiceOwner:
 
     subscription: str
     pledge_id: uuid.UUID | None
-
-
-# Balance transactions
-
-
-def get_balance_transaction(api: StripeApiClient, payment_reference: str) -> GatewayBalanceTransaction | None:
-    """Look up a payment's balance transaction in at most two calls; None if Stripe has not created it yet.
-
-    Raises:
-        GatewayUnavailable: try again later.
-    """
-    payment: dict[str, str] | None = {"payment_intent": payment_reference}
-    if is_invoice(payment_reference):
-        payment = payment_for_invoice(api, payment_reference)
-    if payment is None:
-        return None
-    transaction = (_retrieve_charge(api, payment) or {}).get("balance_transaction")
-    return _to_domain(transaction) if isinstance(transaction, dict) else None
-
-
-def _retrieve_charge(api: StripeApiClient, payment: dict[str, str]) -> StripeJson | None:
-    if "charge" in payment:
-        return api.retrieve(
-            "retrieve_charge",
-            lambda v1: v1.charges.retrieve(payment["charge"], {"expand": ["balance_transaction"]}),
-        )
-    intent = api.retrieve(
-        "retrieve_payment_intent",
-        lambda v1: v1.payment_intents.retrieve(
-            payment["payment_intent"], {"expand": ["latest_charge.balance_transaction"]}
-        ),
-    )
-    charge = (intent or {}).get("latest_charge")
-    return charge if isinstance(charge, dict) else None
-
-
-def _to_domain(transaction: dict[str, Any]) -> GatewayBalanceTransaction:
-    gross = from_stripe_amount(transaction["amount"], transaction["currency"])
-    fee = from_stripe_amount(transaction["fee"], transaction["currency"])
-    return GatewayBalanceTransaction(
-        reference=transaction["id"],
-        gross_minor=gross.amount_minor,
-        fee_minor=fee.amount_minor,
-        # Calculated and not read, so that the three agree also after rounding to our minor units.
-        net_minor=gross.amount_minor - fee.amount_minor,
-        currency=gross.currency,
-    )
 
 
 # Invoices and what paid them
