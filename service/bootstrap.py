@@ -3,13 +3,16 @@
 import uuid
 from collections.abc import Callable
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.container import Container, utc_now
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
+from service.domain.email.capabilities import record_smtputf8
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter
 from service.domain.urls import UrlBuilder
 from service.gateways.email.dev_outbox import DevOutboxMailer
@@ -19,6 +22,8 @@ from service.gateways.email_webhooks import configured_providers
 from service.gateways.rate_limit import NoRateLimit, SlidingWindowRateLimiter
 from service.gateways.sandbox import SandboxGateway
 from service.settings import Settings
+
+log = structlog.get_logger()
 
 
 def build_container(
@@ -64,7 +69,26 @@ def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
     mail, renderer = settings.mail, EmailRenderer(settings.mail.sender, clock)
     if mail.server is None:
         return DevOutboxMailer(database, renderer, clock)
-    return SmtpMailer(mail.server, renderer, per_connection=mail.max_per_connection)
+    return SmtpMailer(
+        mail.server,
+        renderer,
+        per_connection=mail.max_per_connection,
+        on_connect=_capability_recorder(mail.server.address, database, clock),
+    )
+
+
+def _capability_recorder(server: str, database: Database, clock: Clock) -> Callable[[bool], None]:
+    """Return a function that stores whether the mail server offers SMTPUTF8, for sign-ups to know."""
+
+    def record(supports_smtputf8: bool) -> None:
+        try:
+            with database.transaction() as session:
+                record_smtputf8(session, server, supported=supports_smtputf8, now=clock())
+        except SQLAlchemyError as error:
+            # Emails can be sent without it, and the next connection records it again.
+            log.warning("smtputf8_not_recorded", error_class=type(error).__name__)
+
+    return record
 
 
 def _smtp_connection_count(settings: Settings) -> int:

@@ -51,6 +51,11 @@ class SmtpServer:
     user: str | None
     password: str | None = field(repr=False)
 
+    @property
+    def address(self) -> str:
+        """The host and port, by which the database knows what this server supports."""
+        return f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class MailSettings:
@@ -75,6 +80,11 @@ class MailSettings:
     postmark_credentials: str | None = field(repr=False)
     mailgun_key: str | None = field(repr=False)
     alert_recipients: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def server_address(self) -> str | None:
+        """The host and port of the server; None if emails are kept in the development outbox."""
+        return None if self.server is None else self.server.address
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.RemindersNotOffered: 422,
     errors.ReminderChoiceNotOffered: 422,
     errors.InvalidAddress: 422,
+    errors.AddressNotSupported: 422,
     errors.UnknownTimezone: 422,
     errors.InvalidCursor: 422,
     errors.InvalidTransition: 409,

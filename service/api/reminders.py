@@ -7,9 +7,11 @@ from flask import Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.reminder import ReminderRequest, ReminderResponse, SnoozeRequest
+from schemas.translations import negotiate_language, texts_for
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, load_embeddable_campaign
 from service.api.problems import HTTP_PROBLEMS, ProblemException
+from service.domain.errors import AddressNotSupported
 from service.domain.reminders import self_service
 from service.domain.reminders.reminders import CreateReminder, ReminderResult, create_or_update_reminder
 from service.web import check_rate_limit, current_container, transaction
@@ -32,15 +34,22 @@ def create_reminder(payload: dict[str, Any]) -> ReminderResult:
     """Create a reminder, or change the date of the one that this address already has."""
     check_rate_limit("reminder")
     container, campaign = current_container(), load_embeddable_campaign(payload["campaign"])
-    with transaction() as session:
-        return create_or_update_reminder(
-            session,
-            campaign,
-            CreateReminder(**payload),
-            now=container.clock(),
-            month_seconds=container.settings.month_seconds,
-            gateway=container.gateway,
-        )
+    try:
+        with transaction() as session:
+            return create_or_update_reminder(
+                session,
+                campaign,
+                CreateReminder(**payload),
+                now=container.clock(),
+                month_seconds=container.settings.month_seconds,
+                gateway=container.gateway,
+                mail_server=container.settings.mail.server_address,
+            )
+    except AddressNotSupported as error:
+        # The widget has no text of its own for this, and shows this one.
+        lang = negotiate_language(payload.get("lang"), campaign.texts, default=campaign.lang)
+        text = texts_for("pages", lang, campaign.texts)["email_not_supported"]
+        raise AddressNotSupported(text, field=error.field) from error
 
 
 @reminders.route("/<token>/confirm", methods=["POST"])

@@ -177,6 +177,12 @@ class StaffTokenNotFound(DomainError):
     code = "token_not_found"
 
 
+class AddressNotSupported(DomainError):
+    """The address is valid, but the mail server is known not to take addresses that are not ASCII."""
+
+    code = "address_not_supported"
+
+
 class UnknownTimezone(DomainError):
     """The name is not in the IANA time zone database."""
 

@@ -12,7 +12,8 @@ from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.addresses import normalise_address
-from service.domain.errors import InvalidAddress, SignInLinkExpired, TooManyRequests
+from service.domain.email.capabilities import require_supported_address
+from service.domain.errors import AddressNotSupported, InvalidAddress, SignInLinkExpired, TooManyRequests
 from service.domain.pledges.queries import payments_for, pledges_for_supporter
 from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
 from service.domain.reminders.schedule import validate_interval
@@ -55,8 +56,13 @@ def request_sign_in_link() -> BaseResponse:
     try:
         address = normalise_address(typed)
         check_sign_in_rate_limit(address)
+        container = current_container()
         with transaction() as session:
-            request_sign_in(session, address, lang=texts.lang, now=current_container().clock())
+            require_supported_address(session, address, server=container.settings.mail.server_address)
+            request_sign_in(session, address, lang=texts.lang, now=container.clock())
+    except AddressNotSupported:
+        field_error = FieldError(field="email", message=texts.email_not_supported, status=422)
+        return _render_sign_in(texts, "form", email=typed, field_error=field_error)
     except InvalidAddress:
         message = texts.email_invalid if typed else texts.email_missing
         return _render_sign_in(

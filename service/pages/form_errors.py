@@ -42,6 +42,7 @@ FIELD_AND_TEXT_BY_CODE = {
     "amount_above_maximum": ("amount", "amount_above_maximum"),
     "email_missing": ("email", "email_missing"),
     "invalid_email": ("email", "email_invalid"),
+    "address_not_supported": ("email", "email_not_supported"),
     "reminder_choice_not_offered": ("months", "reminder_choice_not_offered"),
     "amount_not_chargeable": ("amount", "amount_not_chargeable"),
     "currency_not_accepted": ("form", "currency_not_accepted"),

@@ -103,6 +103,7 @@ def create_reminder(slug: str) -> BaseResponse:
                 now=container.clock(),
                 month_seconds=container.settings.month_seconds,
                 gateway=container.gateway,
+                mail_server=container.settings.mail.server_address,
             )
     except (FormError, DomainError) as error:
         support_form = initial_form(campaign, request.form, texts.lang)

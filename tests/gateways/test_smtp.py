@@ -5,7 +5,11 @@ from urllib.parse import quote
 
 import pytest
 
+from service.container import utc_now
 from service.domain.ports import PermanentFailure, SendCancelled, ServerMisconfigured, ServerUnavailable
+from service.gateways.email.renderer import EmailRenderer
+from service.gateways.email.smtp import SmtpMailer
+from tests.conftest import settings_for
 from tests.gateways.certificates import make_server_context
 from tests.gateways.emails import reminder_email, send
 from tests.gateways.smtp_server import SmtpTestServer
@@ -218,3 +222,22 @@ def test_international_sender_requires_smtputf8(mailer_to) -> None:
     with SmtpTestServer() as sink:
         send(mailer_to(sink.url, sender=sender))
         assert sink.mails[0]["From"] == sender
+
+
+def test_international_domain_of_the_sender_is_sent_in_ascii(mailer_to) -> None:
+    with SmtpTestServer(supports_smtputf8=False) as sink:
+        send(mailer_to(sink.url, sender="Zeitung <post@müller.example>"))
+        assert sink.mails[0]["From"] == "Zeitung <post@xn--mller-kva.example>"
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_mailer_reports_smtputf8_for_each_new_connection(supported: bool) -> None:
+    reported: list[bool] = []
+    with SmtpTestServer(supports_smtputf8=supported) as sink:
+        server = settings_for("sqlite://", MAIL_URL=sink.url).mail.server
+        renderer = EmailRenderer("The Paper <support@paper.example>", utc_now)
+        mailer = SmtpMailer(server, renderer, per_connection=2, on_connect=reported.append)
+        for _ in range(3):
+            send(mailer)
+        mailer.close()
+    assert reported == [supported, supported]

@@ -11,7 +11,7 @@ export function createKeyStore(createKey = randomKey) {
   let key = "";
   return {
     /** Returns the last key if the body is the same, else a new one. @param {string} body */
-    keyFor(body) {
+    keyForBody(body) {
       if (body !== lastBody) {
         lastBody = body;
         key = createKey();

@@ -1,6 +1,7 @@
 /** Submits pledges and reminders, and shows the result. */
 
 import { limitError, readAmount } from "./choice.js";
+import { isEmailAddress } from "./email.js";
 import { createKeyStore } from "./idempotency.js";
 import { createReturnUrl } from "./return-url.js";
 import { consentVersion } from "./texts.js";
@@ -54,7 +55,7 @@ export function createRequests(context, frame, host, sendRequest, emit) {
 
   /** @param {ParsedAmount} parsed @returns {Promise<void>} */
   async function sendPledge(parsed) {
-    const return_url = returnUrl.get();
+    const return_url = returnUrl.readUrl();
     const body = JSON.stringify({
       ...commonFields(parsed),
       cover_fees: (choice.coversFees && !!choice.currencyOption.cover_fees) || undefined,
@@ -63,13 +64,13 @@ export function createRequests(context, frame, host, sendRequest, emit) {
     });
     // An exception above must not leave the form disabled, so it is disabled only now.
     frame.setBusy(text("submitting"));
-    const response = await sendRequest("/v1/pledges", body, keyStore.keyFor(body));
+    const response = await sendRequest("/v1/pledges", body, keyStore.keyForBody(body));
     // The reader may have closed the box meanwhile.
     if (!frame.isState("submitting")) return;
     const { checkout_url, code, currency, errors, fees, frequency } = response.body;
     // The newsroom set the URL and the reader cannot correct it, so the pledge is sent again without it.
     if (return_url && (code === "return_url_not_allowed" || errors?.return_url)) {
-      returnUrl.reject(errors?.return_url?.[0] ?? code);
+      returnUrl.rejectUrl(errors?.return_url?.[0] ?? code);
       return sendPledge(parsed);
     }
     if (response.status !== 201) {
@@ -80,10 +81,9 @@ export function createRequests(context, frame, host, sendRequest, emit) {
     location.assign(checkout_url);
   }
 
-  /** @param {boolean} isEmailValid by the browser's own validation */
-  async function submitReminder(isEmailValid) {
+  async function submitReminder() {
     if (frame.isState("submitting")) return;
-    if (!isEmailValid) return showFieldError({ errorKey: choice.email ? "email_invalid" : "email_missing" });
+    if (!isEmailAddress(choice.email)) return showFieldError({ errorKey: choice.email ? "email_invalid" : "email_missing" });
     const { email, months, repeat } = choice;
     const interval = { months, ...(repeat && { repeat }) };
     const body = {
@@ -102,8 +102,10 @@ export function createRequests(context, frame, host, sendRequest, emit) {
     if (response.status !== 201) {
       const { code, errors } = response.body;
       const isEmailError = code === "invalid_email" || errors?.email;
-      const error = isEmailError && /** @type {FieldError} */ ({ errorKey: "email_invalid" });
-      return handleFailure(response, error, context.showReminder, () => submitReminder(true));
+      // Which addresses the newsroom's mail server can reach is known to the service alone, so it words that error.
+      const errorKey = code === "address_not_supported" ? errors.email[0] : "email_invalid";
+      const error = isEmailError && /** @type {FieldError} */ ({ errorKey });
+      return handleFailure(response, error, context.showReminder, submitReminder);
     }
     context.showReminderCreated(response.body.due_on);
     emit("reminded", interval);

@@ -7,12 +7,12 @@ export function createReturnUrl(host) {
 
   const returnUrl = {
     /** @returns {string | undefined} an absolute URL, or undefined for the service's thank-you page */
-    get() {
+    readUrl() {
       if (!attribute() || attribute() === rejectedUrl) return;
       try {
         return new URL(attribute(), location.href).href;
       } catch (error) {
-        returnUrl.reject(error);
+        returnUrl.rejectUrl(error);
       }
     },
 
@@ -21,7 +21,7 @@ export function createReturnUrl(host) {
      * Idempotency-Key.
      * @param {unknown} reason
      */
-    reject(reason) {
+    rejectUrl(reason) {
       rejectedUrl = attribute();
       console.warn(`<support-box> goes without return-url="${rejectedUrl}":`, String(reason));
     },

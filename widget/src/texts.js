@@ -8,9 +8,9 @@ import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
  */
 export function createTranslator(overrides) {
   const texts = /** @type {Texts} */ ({ ...EN, ...overrides });
-  // A doubled brace stands for one brace, as in Python's str.format on the server.
+  // A doubled brace stands for one brace, as in Python's str.format on the server. A text of the service is no key.
   return (key, values = {}) =>
-    texts[key].replace(/{(\w+)}|([{}])\2/g, (_, name, brace) => brace ?? String(values[name] ?? ""));
+    (texts[key] ?? key).replace(/{(\w+)}|([{}])\2/g, (_, name, brace) => brace ?? String(values[name] ?? ""));
 }
 
 /**

@@ -91,7 +91,7 @@ type ViewContext = {
   /** Restores the view's own state when the reader corrects an invalid field. */
   setState: (state: State) => void;
   submitPledge: () => void;
-  submitReminder: (isEmailValid: boolean) => void;
+  submitReminder: () => void;
   showPledge: () => void;
   showReminder: () => void;
   /** @param dueOn a date, YYYY-MM-DD */

@@ -9,20 +9,20 @@ function createCountingStore() {
 
 test("a retry keeps its idempotency key", () => {
   const keyStore = createCountingStore();
-  assert.equal(keyStore.keyFor("a"), "key-1");
-  assert.equal(keyStore.keyFor("a"), "key-1");
+  assert.equal(keyStore.keyForBody("a"), "key-1");
+  assert.equal(keyStore.keyForBody("a"), "key-1");
 });
 
 test("a changed body gets a new idempotency key, and so does changing it back", () => {
   const keyStore = createCountingStore();
-  assert.deepEqual(["a", "b", "a"].map(keyStore.keyFor), ["key-1", "key-2", "key-3"]);
+  assert.deepEqual(["a", "b", "a"].map(keyStore.keyForBody), ["key-1", "key-2", "key-3"]);
 });
 
 test("a reset gives the same body a new idempotency key", () => {
   const keyStore = createCountingStore();
-  keyStore.keyFor("a");
+  keyStore.keyForBody("a");
   keyStore.resetKey();
-  assert.equal(keyStore.keyFor("a"), "key-2");
+  assert.equal(keyStore.keyForBody("a"), "key-2");
 });
 
 test("random keys are unique and valid without crypto.randomUUID", (t) => {

@@ -173,8 +173,26 @@ for (const [code, error] of [
 for (const response of [rejected("invalid_email"), rejected("validation_failed", { errors: { email: ["Too long."] } })])
   test(`an email address rejected as ${response.body.code} shows the widget's text`, async () => {
     const { recorded, submitReminder } = setUp({}, response);
-    await submitReminder(true);
+    await submitReminder();
     assert.deepEqual([recorded.state, recorded.error], ["invalid", RUSSIAN.email_invalid]);
+  });
+
+test("an address that the mail server cannot reach shows the text of the service", async () => {
+  const message = "Мы не можем отправить письмо на этот адрес.";
+  const { recorded, context, submitReminder } = setUp({}, rejected("address_not_supported", { errors: { email: [message] } }));
+  context.choice.email = "josé@example.org";
+  await submitReminder();
+  assert.equal(recorded.sent[0].email, "josé@example.org");
+  assert.deepEqual([recorded.state, recorded.error], ["invalid", message]);
+});
+
+for (const [email, error] of [["", "email_missing"], ["reader", "email_invalid"]])
+  test(`the address "${email}" is not sent`, async () => {
+    const { recorded, context, submitReminder } = setUp({});
+    context.choice.email = email;
+    await submitReminder();
+    assert.deepEqual([recorded.state, recorded.sent.length], ["invalid", 0]);
+    assert.equal(recorded.error, context.text(error));
   });
 
 for (const code of ["currency_not_accepted", "frequency_not_offered", "amount_of_a_new_kind", "campaign_not_found"])
@@ -196,7 +214,7 @@ for (const [repeat, detail] of [
   test(`a ${repeat ? "recurring" : "single"} reminder sends and emits its interval`, async () => {
     const { recorded, context, submitReminder } = setUp({}, { status: 201, body: { due_on: "2026-12-23" } });
     Object.assign(context.choice, { months: 3, repeat, label: "For readers." });
-    await submitReminder(true);
+    await submitReminder();
     const { email, months, repeat: again, label } = recorded.sent[0];
     assert.deepEqual([email, months, again, label], ["reader@example", 3, repeat || undefined, undefined]);
     assert.deepEqual([recorded.state, recorded.event], ["reminder-set", { name: "reminded", ...detail }]);
@@ -205,7 +223,7 @@ for (const [repeat, detail] of [
 test("a reminder sends the chosen amount and currency", async () => {
   const { recorded, context, submitReminder } = setUp({}, { status: 201, body: { due_on: "2026-12-23" } });
   Object.assign(context.choice, { currencyOption: context.currencies[1], customAmount: "900", coversFees: true });
-  await submitReminder(true);
+  await submitReminder();
   const { amount, currency, cover_fees } = recorded.sent[0];
   assert.deepEqual([amount, currency, cover_fees], [900, "JPY", undefined]);
 });
@@ -213,6 +231,6 @@ test("a reminder sends the chosen amount and currency", async () => {
 test("a reminder option that the campaign no longer offers shows the error view", async () => {
   const response = rejected("reminder_choice_not_offered", { errors: { months: ["3 or 6."] } });
   const { recorded, submitReminder } = setUp({}, response);
-  await submitReminder(true);
+  await submitReminder();
   assert.deepEqual([recorded.state, recorded.error], ["error", ""]);
 });

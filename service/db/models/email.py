@@ -134,6 +134,16 @@ class SendRateLimit(Base):
     next_slot_at: Mapped[datetime.datetime]
 
 
+class MailServerCapability(Base):
+    """What a worker last learned from a mail server; `server` is its host and port."""
+
+    __tablename__ = "mail_server_capabilities"
+
+    server: Mapped[str] = mapped_column(String(300), primary_key=True)
+    supports_smtputf8: Mapped[bool]
+    checked_at: Mapped[datetime.datetime]
+
+
 class EmailCounter(Base):
     """A count that only grows, for example of the emails sent."""
 

@@ -19,6 +19,7 @@ from service.db.models.supporter import Supporter
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
 from service.domain.campaigns.amounts import campaign_currencies, find_option, validate_amount
 from service.domain.email.addresses import normalise_address
+from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import RemindersNotOffered
 from service.domain.money import Money
 from service.domain.ports import NO_LIMITS, PaymentGateway
@@ -68,16 +69,19 @@ def create_or_update_reminder(
     now: datetime.datetime,
     month_seconds: int | None = None,
     gateway: PaymentGateway | None = None,
+    mail_server: str | None = None,
 ) -> ReminderResult:
     """Create the reader's only reminder for this campaign, or update the one they have.
 
     If the campaign requires confirmation, only a confirmation request is sent until the reader confirms.
     `month_seconds` shortens a month for a demonstration; None means calendar months. The email links back to the
-    chosen amount, so the campaign must offer it, and the `gateway`, if given, must be able to charge it.
+    chosen amount, so the campaign must offer it, and the `gateway`, if given, must be able to charge it. The
+    `mail_server`, if given, must be able to send to the address.
 
     Raises:
-        RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, UnknownTimezone, CurrencyNotAccepted,
-        FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable: nothing is stored.
+        RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, AddressNotSupported, UnknownTimezone,
+        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
+            nothing is stored.
     """
     months = validate_interval(campaign, payload.months, repeat=payload.repeat)
     frequency = payload.frequency or campaign.default_frequency
@@ -90,7 +94,9 @@ def create_or_update_reminder(
         validate_amount(campaign, frequency, money, limits=limits, lang=lang)
     zone = payload.timezone or campaign.timezone
     due = first_due(campaign, months, zone, now=now, month_seconds=month_seconds)
-    supporter_id = get_or_create_supporter(session, normalise_address(payload.email), now=now)
+    address = normalise_address(payload.email)
+    require_supported_address(session, address, server=mail_server)
+    supporter_id = get_or_create_supporter(session, address, now=now)
     values = {
         "months": months,
         "every_months": months if payload.repeat else None,

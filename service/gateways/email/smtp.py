@@ -32,10 +32,19 @@ class SmtpMailer:
     | connection lost after the whole email was sent, and before the reply | UncertainDelivery |
     """
 
-    def __init__(self, server: SmtpServer, renderer: EmailRenderer, *, per_connection: int) -> None:
+    def __init__(
+        self,
+        server: SmtpServer,
+        renderer: EmailRenderer,
+        *,
+        per_connection: int,
+        on_connect: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """Create a mailer. `on_connect` gets whether the server offers SMTPUTF8, for each new connection."""
         self._server = server
         self._renderer = renderer
         self._per_connection = per_connection
+        self._on_connect = on_connect
         self._connection: SmtpConnection | None = None
         self._context: ssl.SSLContext | None = None
 
@@ -138,6 +147,7 @@ class SmtpMailer:
                 # emails.
                 self._context = ssl.create_default_context()
             self._connection = SmtpConnection(self._server, self._context)
+            self._on_connect(self._connection.supports("smtputf8"))
         return self._connection
 
     def _reset(self) -> None:

@@ -20,8 +20,11 @@ export function reminderView(context) {
   const submit = createElement("button", { part: "submit" }, submitLabel(text, choice));
   const email = createElement("input", {
     id: "email",
-    type: "email",
+    // Not of the type "email", for which browsers refuse addresses with letters such as é before the @.
+    inputMode: "email",
     autocomplete: "email",
+    autocapitalize: "off",
+    spellcheck: false,
     required: true,
     part: "input",
     value: choice.email,
@@ -52,7 +55,7 @@ export function reminderView(context) {
     : [];
 
   const { form, setBusy } = createForm(
-    () => context.submitReminder(email.validity.valid),
+    context.submitReminder,
     createElement("fieldset", {}, labelled(text("email"), email), error.element),
     options.length > 1 ? createElement("fieldset", {}, labelled(text("reminder_legend"), select)) : "",
     createElement("p", { part: "note" }, text("reminder_consent"), ...privacy),
