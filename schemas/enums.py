@@ -35,10 +35,17 @@ class PaymentStatus(StrEnum):
 
 
 class RefundStatus(StrEnum):
-    """The status of a refund."""
+    """The status of a refund.
+
+    A `requested` refund is not at the gateway yet, and a `withdrawn` one never was. A `pending` one has not
+    reached the reader, who may have to act first. A `failed` or `cancelled` one did not reach the reader.
+    """
 
     REQUESTED = "requested"
+    WITHDRAWN = "withdrawn"
+    PENDING = "pending"
     SUCCEEDED = "succeeded"
+    CANCELLED = "cancelled"
     FAILED = "failed"
 
 

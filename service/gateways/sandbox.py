@@ -19,6 +19,7 @@ from service.domain.ports import (
     GatewayRejected,
     RefundParams,
 )
+from service.domain.ports.payment_events import RefundUpdated
 
 
 class SandboxGateway:
@@ -53,9 +54,15 @@ class SandboxGateway:
         """Raise GatewayRejected: there is no card."""
         raise GatewayRejected("No card was taken in this test, so there is none to change.")
 
-    def create_refund(self, params: RefundParams) -> str:
-        """Return a reference; no money moves."""
-        return f"sandbox_refund_{params.refund_id}"
+    def create_refund(self, params: RefundParams) -> RefundUpdated:
+        """Return a refund that succeeded; no money moves."""
+        return RefundUpdated(
+            references=(params.payment_reference,),
+            refund=f"sandbox_refund_{params.refund_id}",
+            money=params.money,
+            occurred_at=datetime.datetime.now(datetime.UTC),
+            refund_id=params.refund_id,
+        )
 
     def list_balance_transactions(
         self, since: datetime.datetime, until: datetime.datetime | None

@@ -1,5 +1,6 @@
 """Pledges in the sandbox, the gateway events about them, and the rows that applying the events leaves."""
 
+import datetime
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from service.domain.ports.payment_events import (
     PaymentEvent,
     PaymentFailed,
     PaymentSucceeded,
+    RefundedTotalUpdated,
     RefundUpdated,
     SubscriptionUpdated,
 )
@@ -77,6 +79,11 @@ class Ledger:
             "occurred_at": self.container.clock(),
         }
         return RefundUpdated(**fields | changes)
+
+    def refunded_total(self, total: int, at: datetime.datetime, payment: str = "pay_1") -> RefundedTotalUpdated:
+        return RefundedTotalUpdated(
+            references=(payment,), charge="ch_1", money=Money(total, "USD"), occurred_at=at
+        )
 
     def dispute_updated(
         self, status: DisputeStatus = DisputeStatus.OPEN, payment: str = "pay_1", **changes: Any

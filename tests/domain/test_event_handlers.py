@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.container import Container
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.domain.errors import InvalidTransition, PledgeNotFound
@@ -117,7 +117,7 @@ def test_payment_status_is_read_after_the_lock(ledger: Ledger, between: Interlea
     ledger.apply(ledger.payment_succeeded(pledge))
     # The payment is found as `succeeded`, refunded before the lock, and `succeeded` again by this event.
     between.before_lock("pledges", lambda: ledger.apply(ledger.refund_updated()))
-    ledger.apply(ledger.refund_updated(failed=True))
+    ledger.apply(ledger.refund_updated(status=RefundStatus.FAILED))
     assert ledger.get_payment().status == PaymentStatus.SUCCEEDED
     assert ledger.get_pledge(pledge).status == PledgeStatus.COMPLETED
 

@@ -9,9 +9,10 @@ from sqlalchemy import select, update
 
 from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.container import Container
+from service.db.base import new_id
 from service.db.models.payment import Payment, Refund
 from service.domain.errors import PaymentMismatch
-from service.domain.ledger.records import update_refund_status
+from service.domain.ledger.refunds import update_refund
 from service.domain.ledger.totals import CurrencyTotal, list_payments
 from service.domain.money import Money
 from service.domain.payments.event_handlers import DependencyMissing
@@ -55,7 +56,7 @@ def test_totals_leave_out_failed_payments_and_refunds_that_did_not_succeed(
     ledger.apply(
         ledger.payment_succeeded(pledge),
         ledger.payment_failed(pledge),
-        ledger.refund_updated("re_failed", 100, failed=True),
+        ledger.refund_updated("re_failed", 100, status=RefundStatus.FAILED),
         ledger.refund_updated("re_done", 200),
         ledger.refund_updated("re_asked", 50),
     )
@@ -78,28 +79,59 @@ def test_totals_of_some_pledges_leave_out_all_others(ledger: Ledger) -> None:
     assert {pledge: row.paid_minor for pledge, row in ledger.totals_by_pledge(second).items()} == {second: 600}
 
 
-@pytest.mark.parametrize("order", sorted(set(itertools.permutations([False, True, False, True]))))
-def test_refund_status_never_moves_backwards(ledger: Ledger, order: tuple[bool, ...]) -> None:
+GATEWAY_STATUSES = (RefundStatus.PENDING, RefundStatus.SUCCEEDED, RefundStatus.CANCELLED, RefundStatus.FAILED)
+
+
+@pytest.mark.parametrize("order", sorted(set(itertools.permutations(GATEWAY_STATUSES))))
+def test_refund_status_never_moves_backwards(ledger: Ledger, order: tuple[RefundStatus, ...]) -> None:
     pledge = ledger.create_pledge()
-    ledger.apply(ledger.payment_succeeded(pledge), *(ledger.refund_updated(failed=failed) for failed in order))
+    ledger.apply(ledger.payment_succeeded(pledge), *(ledger.refund_updated(status=status) for status in order))
     assert ledger.get_refund().status == RefundStatus.FAILED
     assert ledger.get_payment().status == PaymentStatus.SUCCEEDED
     assert ledger.totals() == [total(1, 500)]
     assert ledger.get_pledge(pledge).status == PledgeStatus.COMPLETED
 
 
-@pytest.mark.parametrize(("before", "reported"), list(itertools.product(RefundStatus, RefundStatus)))
+@pytest.mark.parametrize(("before", "reported"), list(itertools.product(GATEWAY_STATUSES, GATEWAY_STATUSES)))
 def test_refund_keeps_its_latest_status_and_its_first_reference(
-    before: RefundStatus, reported: RefundStatus
+    ledger: Ledger, before: RefundStatus, reported: RefundStatus
 ) -> None:
-    order = [RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED]
-    refund = Refund(status=before, gateway_reference=None)
-    update_refund_status(refund, reported, reference="re_1")
-    assert refund.status == order[max(order.index(before), order.index(reported))]
-    update_refund_status(refund, reported, reference="re_2")
+    refund = Refund(status=before, gateway_reference="re_1")
+    update_refund(refund, ledger.refund_updated("re_2", status=reported))
+    assert refund.status == GATEWAY_STATUSES[max(GATEWAY_STATUSES.index(before), GATEWAY_STATUSES.index(reported))]
     assert refund.gateway_reference == "re_1"
-    update_refund_status(refund, reported)
-    assert refund.gateway_reference == "re_1"
+
+
+@pytest.mark.parametrize(
+    ("before", "reported"),
+    list(
+        itertools.product((RefundStatus.REQUESTED, RefundStatus.WITHDRAWN, RefundStatus.FAILED), GATEWAY_STATUSES)
+    ),
+)
+def test_fact_of_the_gateway_outweighs_a_status_that_only_we_gave(
+    ledger: Ledger, before: RefundStatus, reported: RefundStatus
+) -> None:
+    refund = Refund(id=new_id(), status=before, gateway_reference=None, reason="Withdrawn.")
+    update_refund(refund, ledger.refund_updated("re_1", status=reported))
+    assert (refund.status, refund.gateway_reference, refund.reason) == (reported, "re_1", None)
+
+
+def test_refund_that_the_gateway_made_twice_is_recorded_twice(ledger: Ledger, container: Container) -> None:
+    ledger.apply(ledger.payment_succeeded(ledger.create_pledge()))
+    requested = Refund(
+        id=new_id(),
+        payment_id=ledger.get_payment().id,
+        status=RefundStatus.REQUESTED,
+        amount_minor=200,
+        currency="USD",
+        created_at=container.clock(),
+    )
+    with container.database.transaction() as session:
+        session.add(requested)
+    for reference in ("re_1", "re_2", "re_1"):
+        ledger.apply(ledger.refund_updated(reference, 200, refund_id=requested.id))
+    assert ledger.get_refund("re_1").id == requested.id
+    assert ledger.totals() == [total(1, 500, refunded=400)]
 
 
 @pytest.mark.parametrize(
@@ -173,15 +205,51 @@ def test_fully_refunded_pledge_has_no_last_payment(ledger: Ledger) -> None:
     assert (row.last_payment_at, row.payments, row.paid_minor) == (None, 0, 0)
 
 
-def test_refunds_never_exceed_the_payment(ledger: Ledger) -> None:
+def test_refund_beyond_the_payment_is_recorded_until_another_fails(ledger: Ledger) -> None:
     pledge = ledger.create_pledge()
-    ledger.apply(ledger.payment_succeeded(pledge), ledger.refund_updated("re_failed", 300, failed=True))
-    # A failed refund leaves its amount refundable.
-    ledger.apply(ledger.refund_updated("re_1", 300), ledger.refund_updated("re_2", 200))
-    with pytest.raises(PaymentMismatch, match="More went back"):
-        ledger.apply(ledger.refund_updated("re_3", 1))
-    assert ledger.totals() == [total(0, 500, refunded=500)]
+    ledger.apply(ledger.payment_succeeded(pledge), ledger.refund_updated("re_1", 500))
+    # The event of the failure of re_1 is late.
+    ledger.apply(ledger.refund_updated("re_2", 300))
+    assert ledger.totals() == [total(0, 500, refunded=800)]
     assert ledger.get_payment().status == PaymentStatus.REFUNDED
+    ledger.apply(ledger.refund_updated("re_1", 500, status=RefundStatus.FAILED))
+    assert ledger.totals() == [total(1, 500, refunded=300)]
+    assert ledger.get_payment().status == PaymentStatus.PARTIALLY_REFUNDED
+
+
+def test_pending_refund_is_not_counted_as_refunded(ledger: Ledger) -> None:
+    pledge = ledger.create_pledge()
+    ledger.apply(ledger.payment_succeeded(pledge), ledger.refund_updated(status=RefundStatus.PENDING))
+    assert (ledger.totals(), ledger.get_payment().status) == ([total(1, 500)], PaymentStatus.SUCCEEDED)
+    ledger.apply(ledger.refund_updated())
+    assert ledger.get_pledge(pledge).status == PledgeStatus.REFUNDED
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(5))))
+def test_total_of_a_charge_stands_for_refunds_that_are_not_listed(ledger: Ledger, order: tuple[int, ...]) -> None:
+    now = ledger.container.clock()
+    seconds = [now + datetime.timedelta(seconds=number) for number in range(6)]
+    events = [
+        ledger.refunded_total(200, seconds[1]),
+        ledger.refunded_total(500, seconds[2]),
+        # re_1 is part of both totals above and fails before the last.
+        ledger.refund_updated("re_1", 200, occurred_at=seconds[1]),
+        ledger.refund_updated(
+            "re_1", 200, occurred_at=seconds[1], status=RefundStatus.FAILED, ended_at=seconds[3]
+        ),
+        ledger.refunded_total(400, seconds[4]),
+    ]
+    ledger.apply(ledger.payment_succeeded(ledger.create_pledge()))
+    for number in (*order, *order):
+        ledger.apply(events[number])
+    assert ledger.totals() == [total(1, 500, refunded=400)]
+    # A refund that is listed later explains a part of the total, and no more.
+    ledger.apply(ledger.refund_updated("re_2", 300, occurred_at=seconds[2]))
+    assert ledger.totals() == [total(1, 500, refunded=400)]
+    assert ledger.get_refund("ch_1@400").amount_minor == 100
+    ledger.apply(ledger.refund_updated("re_3", 100, occurred_at=seconds[4]))
+    assert ledger.totals() == [total(1, 500, refunded=400)]
+    assert ledger.get_refund("ch_1@400").status == RefundStatus.CANCELLED
 
 
 @pytest.mark.parametrize(

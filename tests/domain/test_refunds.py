@@ -11,7 +11,8 @@ from service.container import Container
 from service.db.models.payment import Refund
 from service.domain.errors import IdempotencyKeyReused, InvalidTransition, PaymentRequestRejected, RefundTooLarge
 from service.domain.payments.refunds import refund_payment
-from service.domain.ports import GatewayRejected, RefundParams
+from service.domain.ports import Clock, GatewayRejected, RefundParams
+from service.domain.ports.payment_events import RefundUpdated
 from tests.domain.ledger import GATEWAY, Ledger
 from tests.interleaving import Interleaving
 
@@ -23,19 +24,28 @@ class FakeGateway:
 
     name = GATEWAY
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.requests: list[RefundParams] = []
+        self.status = RefundStatus.SUCCEEDED
         self.during_refund: Callable[[RefundParams], None] = lambda _: None
 
-    def create_refund(self, params: RefundParams) -> str:
+    def create_refund(self, params: RefundParams) -> RefundUpdated:
         self.requests.append(params)
         self.during_refund(params)
-        return f"re_{params.refund_id}"
+        return RefundUpdated(
+            references=(params.payment_reference,),
+            refund=f"re_{params.refund_id}",
+            money=params.money,
+            occurred_at=self.clock(),
+            refund_id=params.refund_id,
+            status=self.status,
+        )
 
 
 @pytest.fixture
-def gateway() -> FakeGateway:
-    return FakeGateway()
+def gateway(container: Container) -> FakeGateway:
+    return FakeGateway(container.clock)
 
 
 @pytest.fixture
@@ -61,7 +71,7 @@ def refund(ledger: Ledger, container: Container, gateway: FakeGateway) -> Callab
 
 def failure_event(ledger: Ledger, params: RefundParams) -> Callable[[], None]:
     """Return a function that applies the event of a failed refund."""
-    event = ledger.refund_updated(f"re_{params.refund_id}", refund_id=params.refund_id, failed=True)
+    event = ledger.refund_updated(f"re_{params.refund_id}", refund_id=params.refund_id, status=RefundStatus.FAILED)
     return lambda: ledger.apply(event)
 
 

@@ -11,9 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from service.domain.money import Money
 from service.domain.payments.event_handlers import DependencyMissing, handle_event
-from service.domain.ports.payment_events import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent, PaymentSucceeded, RefundUpdated
 from tests.events.stripe_fixture import StripeScenario, snapshot
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import one_year_subscription
@@ -37,8 +38,21 @@ def bank_debit_with_refunds(scenario: StripeScenario) -> uuid.UUID:
     session = scenario.session_of(checkout)
     scenario.stripe.pay_by_bank_debit(session)
     charge = scenario.stripe.settle_bank_debit(session)
-    scenario.stripe.refund(charge["id"], 300)
-    scenario.stripe.refund(charge["id"], 700)
+    for amount in (300, 700):
+        refund = scenario.stripe.refund(charge["id"], amount)
+        scenario.stripe.complete_refund(refund["id"])
+    return checkout.id
+
+
+def refunds_that_fail(scenario: StripeScenario) -> uuid.UUID:
+    """One refund fails after it was booked, one is cancelled while pending, one is pending, one succeeds."""
+    checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    stripe, charge = scenario.stripe, scenario.stripe.pay(scenario.session_of(checkout))["id"]
+    stripe.fail_refund(stripe.refund(charge)["id"])
+    stripe.settings.pending_refunds = True
+    stripe.cancel_refund(stripe.refund(charge, 600)["id"])
+    stripe.refund(charge, 100)
+    stripe.complete_refund(stripe.refund(charge, 700)["id"])
     return checkout.id
 
 
@@ -64,6 +78,7 @@ SCENARIOS = {
     "lost dispute": (one_year(dispute="lost"), PledgeStatus.ACTIVE, 11, 5300),
     "retries exhausted": (one_year(exhausts_retries=True), PledgeStatus.CANCELLED, 11, 5300),
     "bank debit": (bank_debit_with_refunds, PledgeStatus.REFUNDED, 0, 0),
+    "failing refunds": (refunds_that_fail, PledgeStatus.COMPLETED, 1, 300),
     "second attempt": (second_attempt_with_dispute, PledgeStatus.COMPLETED, 0, 0),
     "abandoned": (an_abandoned_checkout, PledgeStatus.EXPIRED, None, None),
 }
@@ -125,6 +140,53 @@ def test_any_order_and_repetition_of_events_converges(scenario: StripeScenario, 
         assert final_state([*order, *again]) == expected
 
     check_order()
+
+
+REFUND_PATHS = (
+    ("pending",),
+    ("succeeded",),
+    ("pending", "succeeded"),
+    ("pending", "cancelled"),
+    ("pending", "failed"),
+    ("succeeded", "failed"),
+    ("pending", "succeeded", "failed"),
+)
+
+
+def test_refunds_converge_for_any_order_of_their_statuses(scenario: StripeScenario) -> None:
+    checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    now, database = scenario.container.clock(), scenario.container.database
+    paid = PaymentSucceeded(reference="pi_1", money=Money(1000, "USD"), occurred_at=now, pledge_id=checkout.id)
+
+    @hypothesis_settings(max_examples=10 * EXAMPLES, **HYPOTHESIS_OPTIONS)
+    @given(st.lists(st.sampled_from(REFUND_PATHS), min_size=1, max_size=3), st.data())
+    def check(paths: list[tuple[str, ...]], data: st.DataObject) -> None:
+        events = [
+            RefundUpdated(
+                references=("pi_1",),
+                refund=f"re_{number}",
+                money=Money(300 + number, "USD"),
+                occurred_at=now,
+                status=RefundStatus(status),
+            )
+            for number, path in enumerate(paths)
+            for status in path
+        ]
+        again = data.draw(st.lists(st.sampled_from(events), max_size=4))
+        stream = data.draw(st.permutations([paid, *events, *again]))
+        with database.engine.connect() as connection, connection.begin() as transaction:
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                apply_all(session, scenario, [[event] for event in stream])
+                session.flush()
+                found = snapshot(session, checkout.id)
+            transaction.rollback()
+        assert found["refunds"] == [(f"re_{number}", path[-1], 300 + number) for number, path in enumerate(paths)]
+        succeeded = sum(300 + number for number, path in enumerate(paths) if path[-1] == "succeeded")
+        assert [total.refunded for total in found["totals"]] == [succeeded]
+        expected = PaymentStatus.PARTIALLY_REFUNDED if succeeded else PaymentStatus.SUCCEEDED
+        assert [payment[1] for payment in found["payments"]] == [expected]
+
+    check()
 
 
 @pytest.mark.parametrize("seed", range(2))

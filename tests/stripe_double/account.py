@@ -29,6 +29,7 @@ DAY = 24 * 3600
 class AccountSettings:
     """Fees in basis points and minor units, the payout currencies, and the settings of the dashboard.
 
+    With `pending_refunds` every refund is pending at first, as those of bank debits always are.
     `payout_currencies` maps the currency of a charge to its payout currency and the exchange rate. With
     `async_capture` a charge has no balance transaction until `settle_balances`: Stripe captures asynchronously,
     and sends `charge.updated` when it knows the fee of a paid charge.
@@ -39,6 +40,7 @@ class AccountSettings:
     dispute_fee: int = 1500
     payout_currencies: dict[str, tuple[str, float]] = field(default_factory=dict)
     async_capture: bool = False
+    pending_refunds: bool = False
     upcoming_days: int = 7
     retry_interval_days: int = 3
     event_retention_days: int = 30

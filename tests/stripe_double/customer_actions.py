@@ -84,9 +84,19 @@ class CustomerActions(Actions):
         with self._action() as account:
             return refunds.refund(account, account.find("charge", charge), amount)
 
+    def complete_refund(self, refund: str) -> None:
+        """Let a pending refund reach the reader."""
+        with self._action() as account:
+            refunds.complete_refund(account, account.find("refund", refund))
+
     def fail_refund(self, refund: str) -> None:
         with self._action() as account:
             refunds.fail_refund(account, account.find("refund", refund))
+
+    def cancel_refund(self, refund: str) -> None:
+        """Cancel a refund that is pending or requires the reader's action, in the dashboard."""
+        with self._action() as account:
+            refunds.fail_refund(account, account.find("refund", refund), status="canceled")
 
     def open_dispute(self, charge: str, amount: int | None = None, *, reason: str = "fraudulent") -> StripeJson:
         """Dispute a charge, or an amount of it, at the cardholder's bank; return the dispute."""

@@ -15,7 +15,10 @@ def refund(
     reason: str | None = None,
     metadata: dict[str, str] | None = None,
 ) -> StripeJson:
-    """Refund an amount, or all that remains of a charge; Stripe keeps its fee."""
+    """Refund an amount, or all that remains of a charge; Stripe keeps its fee.
+
+    The refund of a bank debit is pending for some days, like any with `settings.pending_refunds`.
+    """
     charge_id, remaining = charge["id"], charge["amount"] - charge["amount_refunded"]
     if charge["status"] != "succeeded":
         raise StripeApiError(f"Charge {charge_id} has not been paid.", executed=True)
@@ -39,6 +42,8 @@ def refund(
         fee_description="REFUND FOR CHARGE",
     )
     created["balance_transaction"] = transaction["id"]
+    if account.settings.pending_refunds or charge["payment_method_details"]["type"] != "card":
+        created |= {"status": "pending", "pending_reason": "processing"}
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     account.emit_event("refund.created", created)
@@ -46,8 +51,16 @@ def refund(
     return created
 
 
-def fail_refund(account: Account, failed: StripeJson) -> None:
-    """Return a refund to the balance, as when the bank rejects it days later."""
+def complete_refund(account: Account, pending: StripeJson) -> None:
+    """Let a pending refund reach the reader."""
+    before = copy.deepcopy(pending)
+    pending["status"] = "succeeded"
+    pending.pop("pending_reason", None)
+    _emit_updated(account, pending, before)
+
+
+def fail_refund(account: Account, failed: StripeJson, *, status: str = "failed") -> None:
+    """Return a refund to the balance, as when the bank rejects it days later, or the refund is `canceled`."""
     charge = account.objects[failed["charge"]]
     before, charge_before = copy.deepcopy(failed), copy.deepcopy(charge)
     transaction = payment_objects.new_balance_transaction(
@@ -59,15 +72,23 @@ def fail_refund(account: Account, failed: StripeJson) -> None:
         fee_description="REFUND FAILURE",
     )
     failed |= {
-        "status": "failed",
-        "failure_reason": "expired_or_canceled_card",
+        "status": status,
         "failure_balance_transaction": transaction["id"],
     }
+    failed.pop("pending_reason", None)
+    if status == "failed":
+        failed["failure_reason"] = "expired_or_canceled_card"
     charge["amount_refunded"] -= failed["amount"]
     charge["refunded"] = False
-    account.emit_event("refund.updated", failed, before)
-    account.emit_event("refund.failed", failed)
+    _emit_updated(account, failed, before)
+    if status == "failed":
+        account.emit_event("refund.failed", failed)
     account.emit_event("charge.updated", charge, charge_before)
+
+
+def _emit_updated(account: Account, refund: StripeJson, before: StripeJson) -> None:
+    account.emit_event("refund.updated", refund, before)
+    account.emit_event("charge.refund.updated", refund, before)
 
 
 def open_dispute(account: Account, charge: StripeJson, amount: int | None, reason: str) -> StripeJson:

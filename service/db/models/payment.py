@@ -50,7 +50,9 @@ class Refund(UUIDPrimaryKey, Base):
     """Money of a payment that returns to its supporter.
 
     A refund requested by staff is stored before the gateway is called, under the hash of its idempotency key, and
-    gets its `gateway_reference` afterwards. A refund made at the gateway has one from the start.
+    gets its `gateway_reference` afterwards. A refund made at the gateway has one from the start. While
+    `locked_until` lies ahead, a call to the gateway may be under way; once it is past, a call may have been made.
+    `ended_at` is when the gateway reported that the refund failed or was cancelled.
     """
 
     __tablename__ = "refunds"
@@ -70,6 +72,8 @@ class Refund(UUIDPrimaryKey, Base):
     request_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime.datetime]
+    locked_until: Mapped[datetime.datetime | None]
+    ended_at: Mapped[datetime.datetime | None]
 
 
 class Dispute(UUIDPrimaryKey, Base):

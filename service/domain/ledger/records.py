@@ -1,4 +1,4 @@
-"""Writing the ledger: payments, refunds and disputes as the gateway reports them.
+"""Writing the ledger: payments and disputes as the gateway reports them.
 
 Recording the same report twice changes nothing, and a report that contradicts the ledger is refused.
 """
@@ -16,10 +16,9 @@ from service.db.models.pledge import Pledge
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.status import derive_payment_status
 from service.domain.money import Money
-from service.domain.ports.payment_events import DisputeUpdated, RefundUpdated
+from service.domain.ports.payment_events import DisputeUpdated
 
 # A later status replaces an earlier one, and never the other way round, in whatever order the events arrive.
-REFUND_STATUS_PRECEDENCE = (RefundStatus.REQUESTED, RefundStatus.SUCCEEDED, RefundStatus.FAILED)
 DISPUTE_STATUS_PRECEDENCE = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
 
 
@@ -76,41 +75,6 @@ def find_payment(session: Session, gateway: str, references: Sequence[str]) -> P
     )
 
 
-def record_refund(session: Session, payment: Payment, event: RefundUpdated) -> None:
-    """Record a refund, or that it failed to reach the reader.
-
-    Raises:
-        PaymentMismatch: it belongs to another payment, contradicts what was recorded before, or exceeds what is
-            left of the payment.
-    """
-    status = RefundStatus.FAILED if event.failed else RefundStatus.SUCCEEDED
-    refund = _find_refund(session, event)
-    if refund is None:
-        _validate_return(session, payment, event.money, adding=not event.failed)
-        session.add(
-            Refund(
-                id=new_id(),
-                payment_id=payment.id,
-                status=status,
-                amount_minor=event.money.amount_minor,
-                currency=event.money.currency,
-                gateway_reference=event.refund,
-                created_at=event.occurred_at,
-            )
-        )
-    else:
-        if (refund.payment_id, refund.amount_minor) != (payment.id, event.money.amount_minor):
-            raise PaymentMismatch("This refund was recorded for another payment or another amount.")
-        update_refund_status(refund, status, reference=event.refund)
-    recompute_payment_status(session, payment)
-
-
-def update_refund_status(refund: Refund, status: RefundStatus, *, reference: str | None = None) -> None:
-    """Set the refund's status, which never moves backwards, and its first reference at the gateway."""
-    refund.status = max(refund.status, status, key=REFUND_STATUS_PRECEDENCE.index)
-    refund.gateway_reference = refund.gateway_reference or reference
-
-
 def record_dispute(session: Session, payment: Payment, event: DisputeUpdated) -> None:
     """Record that a payment is disputed, or how the bank decided.
 
@@ -119,7 +83,7 @@ def record_dispute(session: Session, payment: Payment, event: DisputeUpdated) ->
     """
     dispute = session.scalar(select(Dispute).where(Dispute.gateway_reference == event.dispute))
     if dispute is None:
-        _validate_return(session, payment, event.money, adding=False)
+        require_currency(payment, event.money)
         session.add(
             Dispute(
                 id=new_id(),
@@ -139,24 +103,19 @@ def record_dispute(session: Session, payment: Payment, event: DisputeUpdated) ->
     recompute_payment_status(session, payment)
 
 
+def require_currency(payment: Payment, money: Money) -> None:
+    """Check that what went back is in the payment's currency.
+
+    Raises:
+        PaymentMismatch: it is in another.
+    """
+    if money.currency != payment.currency:
+        raise PaymentMismatch(f"The payment is in {payment.currency}, what went back in {money.currency}.")
+
+
 def recompute_payment_status(session: Session, payment: Payment) -> None:
     """Set the payment's status to the one that its refunds and disputes add up to."""
     refunds = session.scalars(select(Refund).where(Refund.payment_id == payment.id)).all()
     disputes = session.scalars(select(Dispute.status).where(Dispute.payment_id == payment.id)).all()
     refunded_minor = sum(refund.amount_minor for refund in refunds if refund.status == RefundStatus.SUCCEEDED)
     payment.status = derive_payment_status(payment.amount_minor, refunded_minor, disputes)
-
-
-def _find_refund(session: Session, event: RefundUpdated) -> Refund | None:
-    by_id = session.get(Refund, event.refund_id) if event.refund_id is not None else None
-    return by_id or session.scalar(select(Refund).where(Refund.gateway_reference == event.refund))
-
-
-def _validate_return(session: Session, payment: Payment, money: Money, *, adding: bool) -> None:
-    if money.currency != payment.currency:
-        raise PaymentMismatch(f"The payment is in {payment.currency}, what went back in {money.currency}.")
-    refunded = session.scalars(
-        select(Refund.amount_minor).where(Refund.payment_id == payment.id, Refund.status == RefundStatus.SUCCEEDED)
-    )
-    if adding and sum(refunded) + money.amount_minor > payment.amount_minor:
-        raise PaymentMismatch("More went back than was paid.")

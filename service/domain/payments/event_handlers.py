@@ -16,7 +16,8 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch, PledgeNotFound
-from service.domain.ledger.records import find_payment, record_dispute, record_payment, record_refund
+from service.domain.ledger.records import find_payment, record_dispute, record_payment
+from service.domain.ledger.refunds import record_refund, record_refunded_total
 from service.domain.money import Money
 from service.domain.pledges.notifications import enqueue_payment_failed, enqueue_receipts, enqueue_renewal
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
@@ -29,6 +30,7 @@ from service.domain.ports.payment_events import (
     PaymentEvent,
     PaymentFailed,
     PaymentSucceeded,
+    RefundedTotalUpdated,
     RefundUpdated,
     RenewalUpcoming,
     SubscriptionUpdated,
@@ -55,7 +57,7 @@ def handle_event(session: Session, gateway: str, event: PaymentEvent, *, now: da
         DependencyMissing: the event refers to something that a later event may bring.
         PledgeNotFound, PaymentMismatch, InvalidTransition: it contradicts what is recorded; an operator must look.
     """
-    if isinstance(event, (RefundUpdated, DisputeUpdated)):
+    if isinstance(event, (RefundUpdated, RefundedTotalUpdated, DisputeUpdated)):
         return _handle_refund_or_dispute(session, gateway, event, now=now)
     pledge = _lock_pledge(session, gateway, event)
     if isinstance(event, PaymentSucceeded):
@@ -149,14 +151,22 @@ def handle_payment_failed(
 
 
 def handle_refund(
-    session: Session, pledge: Pledge, payment: Payment, event: RefundUpdated, *, now: datetime.datetime
+    session: Session,
+    pledge: Pledge,
+    payment: Payment,
+    event: RefundUpdated | RefundedTotalUpdated,
+    *,
+    now: datetime.datetime,
 ) -> None:
     """Record a refund of a payment whose pledge is locked.
 
     Raises:
-        PaymentMismatch: the refund does not fit the payment.
+        PaymentMismatch: the refund contradicts what is recorded.
     """
-    record_refund(session, payment, event)
+    if isinstance(event, RefundUpdated):
+        record_refund(session, payment, event)
+    else:
+        record_refunded_total(session, payment, event)
     sync_pledge_status(session, pledge, now=now)
 
 
@@ -196,7 +206,11 @@ def _handle_checkout_completed(
 
 
 def _handle_refund_or_dispute(
-    session: Session, gateway: str, event: RefundUpdated | DisputeUpdated, *, now: datetime.datetime
+    session: Session,
+    gateway: str,
+    event: RefundUpdated | RefundedTotalUpdated | DisputeUpdated,
+    *,
+    now: datetime.datetime,
 ) -> uuid.UUID:
     payment = find_payment(session, gateway, event.references)
     if payment is None:
@@ -204,10 +218,10 @@ def _handle_refund_or_dispute(
     pledge = get_pledge(session, payment.pledge_id, for_update=True)
     # Another transaction may have changed the payment before the pledge was locked.
     session.refresh(payment)
-    if isinstance(event, RefundUpdated):
-        handle_refund(session, pledge, payment, event, now=now)
-    else:
+    if isinstance(event, DisputeUpdated):
         handle_dispute(session, payment, event)
+    else:
+        handle_refund(session, pledge, payment, event, now=now)
     return pledge.id
 
 

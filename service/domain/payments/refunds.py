@@ -19,11 +19,12 @@ from service.domain.errors import (
     PaymentRequestRejected,
     RefundTooLarge,
 )
-from service.domain.ledger.records import recompute_payment_status, update_refund_status
+from service.domain.ledger.refunds import RESERVED_STATUSES, record_refund
 from service.domain.money import Money
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.subscriptions import require_same_gateway, translate_gateway_errors
 from service.domain.ports import Clock, PaymentGateway, RefundParams, TransactionFactory
+from service.domain.ports.payment_events import RefundUpdated
 
 REFUNDABLE_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
 
@@ -69,11 +70,9 @@ def refund_payment(
             )
     if refund.status == RefundStatus.FAILED:
         raise PaymentRequestRejected(refund.reason or "This refund did not reach the reader.")
-    return (
-        refund
-        if refund.status == RefundStatus.SUCCEEDED
-        else complete_refund(transaction, gateway, refund.id, clock=clock)
-    )
+    if refund.status != RefundStatus.REQUESTED:
+        return refund
+    return complete_refund(transaction, gateway, refund.id, clock=clock)
 
 
 def complete_refund(
@@ -95,22 +94,17 @@ def complete_refund(
     )
     try:
         with translate_gateway_errors():
-            reference = gateway.create_refund(params)
+            made = gateway.create_refund(params)
     except PaymentRequestRejected as error:
-        _save_refund_result(transaction, refund_id, RefundStatus.FAILED, clock=clock, reason=error.detail)
+        _save_refund_result(transaction, refund_id, error.detail, clock=clock)
         raise
-    return _save_refund_result(transaction, refund_id, RefundStatus.SUCCEEDED, clock=clock, reference=reference)
+    return _save_refund_result(transaction, refund_id, made, clock=clock)
 
 
 def _save_refund_result(
-    transaction: TransactionFactory,
-    refund_id: uuid.UUID,
-    status: RefundStatus,
-    *,
-    clock: Clock,
-    reference: str | None = None,
-    reason: str | None = None,
+    transaction: TransactionFactory, refund_id: uuid.UUID, result: RefundUpdated | str, *, clock: Clock
 ) -> Refund:
+    """Record the refund as the gateway has it, or why the gateway refused it."""
     with transaction() as session:
         payment_id = session.scalar(select(Refund.payment_id).where(Refund.id == refund_id))
         if payment_id is None:
@@ -118,9 +112,10 @@ def _save_refund_result(
         payment = _lock_payment(session, payment_id)
         # Read after the pledge is locked: the refund's own event may have been applied in the meantime.
         refund = session.get_one(Refund, refund_id)
-        update_refund_status(refund, status, reference=reference)
-        refund.reason = refund.reason or reason
-        recompute_payment_status(session, payment)
+        if isinstance(result, RefundUpdated):
+            record_refund(session, payment, result)
+        elif refund.status == RefundStatus.REQUESTED:
+            refund.status, refund.reason = RefundStatus.FAILED, result
         sync_pledge_status(session, get_pledge(session, payment.pledge_id), now=clock())
         return refund
 
@@ -138,7 +133,7 @@ def _refundable_amount(session: Session, payment: Payment, requested_minor: int 
     if payment.status not in REFUNDABLE_STATUSES:
         raise InvalidTransition(f"This payment is {payment.status.replace('_', ' ')}, so it cannot be refunded.")
     earlier = session.scalars(
-        select(Refund.amount_minor).where(Refund.payment_id == payment.id, Refund.status != RefundStatus.FAILED)
+        select(Refund.amount_minor).where(Refund.payment_id == payment.id, Refund.status.in_(RESERVED_STATUSES))
     )
     left = payment.amount_minor - sum(earlier)
     if requested_minor is None and not left:

@@ -9,7 +9,7 @@ import datetime
 import uuid
 from dataclasses import dataclass, field
 
-from schemas.enums import DisputeStatus
+from schemas.enums import DisputeStatus, RefundStatus
 from service.domain.money import Money
 
 
@@ -89,10 +89,11 @@ class RenewalUpcoming:
 
 @dataclass(frozen=True, kw_only=True)
 class RefundUpdated:
-    """A refund of a payment. `references` are the ids that the ledger may know the payment by.
+    """A refund of a payment, as the gateway has it.
 
-    `refund` is the gateway's id of the refund; `refund_id` is ours, if we requested it. A refund that `failed` did
-    not reach the reader.
+    `references` are the ids that the ledger may know the payment by. `refund` is the gateway's id of the refund;
+    `refund_id` is ours, if we requested it. `occurred_at` is when the refund was created. `ended_at` is when it
+    was reported as failed or cancelled, if that is known, and `reason` says why.
     """
 
     references: tuple[str, ...]
@@ -100,7 +101,22 @@ class RefundUpdated:
     money: Money
     occurred_at: datetime.datetime
     refund_id: uuid.UUID | None = None
-    failed: bool = False
+    status: RefundStatus = RefundStatus.SUCCEEDED
+    ended_at: datetime.datetime | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundedTotalUpdated:
+    """How much of a charge is refunded in total, where the gateway does not list its refunds.
+
+    `references` as in `RefundUpdated`.
+    """
+
+    references: tuple[str, ...]
+    charge: str
+    money: Money
+    occurred_at: datetime.datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,5 +138,6 @@ PaymentEvent = (
     | SubscriptionUpdated
     | RenewalUpcoming
     | RefundUpdated
+    | RefundedTotalUpdated
     | DisputeUpdated
 )

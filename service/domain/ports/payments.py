@@ -8,7 +8,7 @@ from typing import Protocol
 
 from schemas.enums import Frequency
 from service.domain.money import Money
-from service.domain.ports.payment_events import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent, RefundUpdated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +133,8 @@ class PaymentGateway(Protocol):
     ) -> str:
         """Return the URL of a hosted page where the reader changes the payment method; it expires soon."""
 
-    def create_refund(self, params: RefundParams) -> str:
-        """Create a refund; return the gateway's reference of it."""
+    def create_refund(self, params: RefundParams) -> RefundUpdated:
+        """Create a refund; return it as the gateway has it, which may be pending or failed already."""
 
     def list_balance_transactions(
         self, since: datetime.datetime, until: datetime.datetime | None

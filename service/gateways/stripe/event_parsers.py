@@ -21,7 +21,7 @@ from service.domain.ports.payment_events import (
     PaymentEvent,
     PaymentFailed,
     PaymentSucceeded,
-    RefundUpdated,
+    RefundedTotalUpdated,
     RenewalUpcoming,
     SubscriptionUpdated,
 )
@@ -35,18 +35,16 @@ from service.gateways.stripe.event_fields import (
     money_field,
     object_id,
     parse_timestamp,
-    parse_uuid,
     require_id,
-    require_int,
     to_money,
 )
 from service.gateways.stripe.payments import invoice_owner, payment_references
-from service.gateways.stripe.subscriptions import ENDED_STATUSES, REFUND_METADATA_KEY
+from service.gateways.stripe.refunds import list_refunds, to_refund_updated
+from service.gateways.stripe.subscriptions import ENDED_STATUSES
 
 SUBSCRIPTION_MODE: Final = "subscription"
 PAST_DUE_STATUSES: Final = frozenset({"past_due", "unpaid"})
 STARTED_STATUSES: Final = PAST_DUE_STATUSES | {"active", "trialing"}
-FAILED_REFUND_STATUSES: Final = frozenset({"failed", "canceled"})
 # An inquiry precedes a dispute and moves no money; a prevented dispute was paid back as a refund.
 IGNORED_DISPUTE_PREFIXES: Final = ("warning_", "prevented")
 DISPUTE_OUTCOMES: Final = {"won": DisputeStatus.WON, "lost": DisputeStatus.LOST}
@@ -325,70 +323,50 @@ def _period_end(subscription: StripeJson) -> datetime.datetime | None:
 
 
 def parse_charge_refunded(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
-    """Return every refund of a charge, each by its own id."""
+    """Return every refund of a charge, each by its own id, or their total if Stripe does not list them.
+
+    Only API versions before 2022-11-15 include the refunds in the charge.
+    """
     charge = event.object
     references = payment_references(api, charge_id=require_id(charge), charge=charge)
     if not references:
         return []
-    refunds = _list_refunds(api, charge)
-    if refunds is None:
-        return _refund_from_totals(event, references)
-    return [
-        RefundUpdated(
-            references=references,
-            refund=require_id(refund),
-            money=money_field(refund, "amount"),
-            occurred_at=parse_timestamp(refund.get("created")) or event.occurred_at,
-            refund_id=_refund_id(refund),
-            failed=refund.get("status") in FAILED_REFUND_STATUSES,
-        )
-        for refund in refunds
-    ]
-
-
-def _list_refunds(api: StripeApiClient, charge: StripeJson) -> list[StripeJson] | None:
-    """Return the refunds of a charge, from the event if it holds them all; None if Stripe does not list them."""
-    embedded = get_path(charge, "refunds", "data")
-    if isinstance(embedded, list) and embedded and not get_path(charge, "refunds", "has_more"):
-        return [refund for refund in embedded if isinstance(refund, dict)]
-    refunds: list[StripeJson] = []
-    after: str | None = None
-    while True:
-        try:
-            page = api.call(
-                "list_refunds",
-                lambda v1, after=after: v1.refunds.list(  # type: ignore[misc]
-                    {"charge": charge["id"], "limit": 100, **({"starting_after": after} if after else {})}
-                ),
-            )
-        except GatewayRejected:
-            return None
-        refunds += [refund.to_dict() for refund in page.data]
-        if not page.has_more or not refunds:
-            return refunds
-        after = refunds[-1]["id"]
-
-
-def _refund_from_totals(event: ParsedEvent, references: tuple[str, ...]) -> list[PaymentEvent]:
-    """Return the difference to the total before this event as one refund, identified by the new total."""
-    charge = event.object
-    total = require_int(charge, "amount_refunded")
-    previous_total = event.previous_attributes.get("amount_refunded")
-    amount = total - previous_total if type(previous_total) is int else total
-    if amount <= 0:
+    refunds = _refunds_of_charge(api, charge)
+    if refunds:
+        return [to_refund_updated(refund, references) for refund in refunds]
+    total = money_field(charge, "amount_refunded")
+    if total.amount_minor <= 0:
         return []
     return [
-        RefundUpdated(
-            references=references,
-            refund=f"{charge['id']}@{total}",
-            money=to_money(amount, charge.get("currency")),
-            occurred_at=event.occurred_at,
+        RefundedTotalUpdated(
+            references=references, charge=require_id(charge), money=total, occurred_at=event.occurred_at
         )
     ]
 
 
-def _refund_id(refund: StripeJson) -> uuid.UUID | None:
-    return parse_uuid(get_path(refund, "metadata", REFUND_METADATA_KEY))
+def parse_refund(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
+    """Return a refund in the status that the event reports."""
+    refund = event.object
+    if refund.get("object", "refund") != "refund":
+        return []
+    intent = object_id(refund.get("payment_intent"))
+    references = payment_references(
+        api,
+        charge_id=object_id(refund.get("charge")),
+        charge={"payment_intent": intent} if intent else None,
+    )
+    return [to_refund_updated(refund, references, reported_at=event.occurred_at)] if references else []
+
+
+def _refunds_of_charge(api: StripeApiClient, charge: StripeJson) -> list[StripeJson]:
+    """Return the refunds of a charge, from the event if it holds them all; none if Stripe does not list them."""
+    embedded = list_data(charge, "refunds")
+    if embedded and not get_path(charge, "refunds", "has_more"):
+        return embedded
+    try:
+        return list_refunds(api, {"charge": require_id(charge)})
+    except GatewayRejected:
+        return []
 
 
 # Dispute
@@ -433,6 +411,10 @@ EVENT_PARSERS: Final[Mapping[str, EventParser]] = MappingProxyType(
         "customer.subscription.updated": parse_subscription_updated,
         "customer.subscription.deleted": parse_subscription_deleted,
         "charge.refunded": parse_charge_refunded,
+        "charge.refund.updated": parse_refund,
+        "refund.created": parse_refund,
+        "refund.updated": parse_refund,
+        "refund.failed": parse_refund,
         "charge.dispute.created": parse_dispute,
         "charge.dispute.closed": parse_dispute,
     }

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from service.domain.money import Money
 from service.domain.ports import ChargeLimits, Checkout, CheckoutParams, GatewayBalanceTransaction, RefundParams
-from service.gateways.stripe import balance, checkout, currencies, subscriptions
+from service.domain.ports.payment_events import RefundUpdated
+from service.gateways.stripe import balance, checkout, currencies, refunds, subscriptions
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
 
@@ -49,9 +50,9 @@ class StripeGateway:
             self._api, customer, subscription, return_url=return_url, lang=lang
         )
 
-    def create_refund(self, params: RefundParams) -> str:
+    def create_refund(self, params: RefundParams) -> RefundUpdated:
         """Create a refund."""
-        return subscriptions.create_refund(self._api, params)
+        return refunds.create_refund(self._api, params)
 
     def list_balance_transactions(
         self, since: datetime.datetime, until: datetime.datetime | None

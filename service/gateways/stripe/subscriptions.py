@@ -1,4 +1,4 @@
-"""Change what Stripe already charges: cancel a subscription, change its amount or card, refund a payment.
+"""Change a subscription at Stripe: cancel it, change its amount or its card.
 
 Where an operation makes more than one call, the library retries none, so that together they end within ten
 seconds.
@@ -7,17 +7,14 @@ seconds.
 import uuid
 from typing import Any, Final
 
-from stripe import Refund, RequestOptions
-from stripe.params import RefundListParams
+from stripe import RequestOptions
 
 from service.domain.money import Money
-from service.domain.ports import GatewayRejected, RefundParams
+from service.domain.ports import GatewayRejected
 from service.gateways.stripe.checkout import stripe_locale
 from service.gateways.stripe.client import StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import to_stripe_amount
-from service.gateways.stripe.payments import is_invoice, payment_for_invoice
 
-REFUND_METADATA_KEY: Final = "refund_id"
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
 NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 
@@ -139,57 +136,6 @@ def _retrieve_subscription(api: StripeApiClient, subscription: str) -> dict[str,
     return api.retrieve(
         "retrieve_subscription", lambda v1: v1.subscriptions.retrieve(subscription, options=NO_RETRIES)
     )
-
-
-def create_refund(api: StripeApiClient, params: RefundParams) -> str:
-    """Refund money of a payment; return Stripe's id of the refund.
-
-    Stripe keeps an idempotency key for a day, and a retry may come later. So a refund with our id in its metadata
-    is looked up first.
-
-    Raises:
-        GatewayUnavailable: Stripe did not answer or cannot serve us now.
-        GatewayRejected: Stripe rejected the request.
-    """
-    reference = params.payment_reference
-    payment: dict[str, str] | None = {"payment_intent": reference}
-    if is_invoice(reference):
-        payment = payment_for_invoice(api, reference, options=NO_RETRIES)
-    if payment is None:
-        raise GatewayRejected("Stripe knows no payment of this invoice.")
-    refund = _find_refund(api, payment, params.refund_id) or _create_refund(api, payment, params)
-    if refund.status in ("failed", "canceled"):
-        raise GatewayRejected("The reader's bank does not accept this refund.")
-    return refund.id
-
-
-def _create_refund(api: StripeApiClient, payment: dict[str, str], params: RefundParams) -> Refund:
-    request: dict[str, Any] = {
-        **payment,
-        "amount": _amount(params.money),
-        "metadata": {REFUND_METADATA_KEY: str(params.refund_id)},
-    }
-    return call_idempotent(
-        api,
-        "create_refund",
-        f"refund/{params.refund_id}",
-        lambda v1, options: v1.refunds.create(request, options),  # type: ignore[arg-type]
-        find_existing=lambda: _find_refund(api, payment, params.refund_id),
-        retries=0,
-    )
-
-
-def _find_refund(api: StripeApiClient, payment: dict[str, str], refund_id: uuid.UUID) -> Refund | None:
-    params: RefundListParams = {"limit": 100}
-    if "charge" in payment:
-        params["charge"] = payment["charge"]
-    else:
-        params["payment_intent"] = payment["payment_intent"]
-    page = api.call("list_refunds", lambda v1: v1.refunds.list(params, NO_RETRIES))
-    for refund in page.data:
-        if refund.metadata is not None and refund.metadata.to_dict().get(REFUND_METADATA_KEY) == str(refund_id):
-            return refund
-    return None
 
 
 def _amount(money: Money) -> int:

@@ -7,7 +7,12 @@ import pytest
 
 from schemas.enums import Frequency
 from service.domain.money import Money
-from service.domain.ports.payment_events import DisputeUpdated, PaymentSucceeded, RefundUpdated
+from service.domain.ports.payment_events import (
+    DisputeUpdated,
+    PaymentSucceeded,
+    RefundedTotalUpdated,
+    RefundUpdated,
+)
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.gateways.stripe.factories import PLEDGE_ID, parsed_events, pay_once, subscribe
 from tests.stripe_double import FakeStripe
@@ -55,19 +60,19 @@ def test_invoice_without_metadata_is_identified_by_subscription_lookup(
     assert paid.pledge_id == PLEDGE_ID
 
 
-def test_unlistable_refunds_are_derived_from_totals(
+def test_unlistable_refunds_yield_the_total_of_the_charge(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents
 ) -> None:
     charge = double.charge_of(pay_once(gateway, double, 1250)["id"])
     double.refund(charge["id"], 200)
     double.refund(charge["id"], 300)
-    refunds: list[RefundUpdated] = []
+    totals: list[RefundedTotalUpdated] = []
     for event in [event for event in double.events if event["type"] == "charge.refunded"]:
         double.faults.respond(404, REFUNDS)
-        refunds += [refund for refund in parsed_events(events, event) if isinstance(refund, RefundUpdated)]
-    assert [(refund.refund, refund.money) for refund in refunds] == [
-        (f"{charge['id']}@200", Money(200, "USD")),
-        (f"{charge['id']}@500", Money(300, "USD")),
+        totals += [total for total in parsed_events(events, event) if isinstance(total, RefundedTotalUpdated)]
+    assert [(total.charge, total.money) for total in totals] == [
+        (charge["id"], Money(200, "USD")),
+        (charge["id"], Money(500, "USD")),
     ]
 
 

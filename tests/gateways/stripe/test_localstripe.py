@@ -195,8 +195,8 @@ def test_refund_is_made_once_and_reported(
 ) -> None:
     intent = pay(stripe_client, uuid.uuid4())
     # This server ignores idempotency keys; the existing refund is found by our id in its metadata.
-    reference = gateway.create_refund(refund_params(intent.id, 400))
-    assert gateway.create_refund(refund_params(intent.id, 400)) == reference
+    reference = gateway.create_refund(refund_params(intent.id, 400)).refund
+    assert gateway.create_refund(refund_params(intent.id, 400)).refund == reference
     charge = stripe_client.v1.charges.retrieve(intent.latest_charge.id)
     assert charge.amount_refunded == 400
     (refunded,) = events.parse_event(event_payload(charge, "charge.refunded"))

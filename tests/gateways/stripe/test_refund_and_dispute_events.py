@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from schemas.enums import DisputeStatus
+from schemas.enums import DisputeStatus, RefundStatus
 from service.domain.money import Money
 from service.domain.ports import GatewayUnavailable
 from service.domain.ports.payment_events import DisputeUpdated, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.clock import FakeClock
 from tests.gateways.stripe.factories import REFUND_ID, parsed_events, pay_once, refund_params, subscribe
-from tests.stripe_double import FakeStripe
+from tests.stripe_double import FakeStripe, charges, payment_objects
 from tests.stripe_double.account import StripeJson
 
 LatestEvent = Callable[[str], StripeJson]
@@ -31,7 +31,8 @@ def test_refund_of_invoice_has_all_references_of_the_payment(
     for refunded in parsed:
         assert isinstance(refunded, RefundUpdated)
         assert refunded.references == (charge["payment_intent"], session["invoice"], charge["id"])
-        assert (refunded.occurred_at, refunded.failed, refunded.refund_id) == (clock(), False, None)
+        assert (refunded.occurred_at, refunded.status) == (clock(), RefundStatus.SUCCEEDED)
+        assert refunded.refund_id is None
 
 
 def test_requested_refund_has_our_refund_id(
@@ -45,7 +46,7 @@ def test_requested_refund_has_our_refund_id(
     assert refunded.references[0] == session["payment_intent"]
 
 
-def test_refund_returned_by_bank_has_failed(
+def test_charge_lists_its_refunds_in_their_present_status(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
 ) -> None:
     charge = double.charge_of(pay_once(gateway, double)["id"])
@@ -53,41 +54,92 @@ def test_refund_returned_by_bank_has_failed(
     double.refund(charge["id"], 200)
     parsed = parsed_events(events, latest_event("charge.refunded"))
     assert sorted(
-        (refunded.money.amount_minor, refunded.failed)
+        (refunded.money.amount_minor, refunded.status)
         for refunded in parsed
         if isinstance(refunded, RefundUpdated)
-    ) == [
-        (200, False),
-        (300, True),
-    ]
+    ) == [(200, RefundStatus.SUCCEEDED), (300, RefundStatus.FAILED)]
 
 
-@pytest.mark.parametrize(
-    ("status", "failed"),
-    [
-        ("succeeded", False),
-        ("pending", False),
-        ("requires_action", False),
-        ("failed", True),
-        ("canceled", True),
-        ("of_tomorrow", False),
-    ],
-)
-def test_failed_or_canceled_refund_status_is_failed(
+STATUSES = [
+    ("succeeded", RefundStatus.SUCCEEDED),
+    ("pending", RefundStatus.PENDING),
+    ("requires_action", RefundStatus.PENDING),
+    ("failed", RefundStatus.FAILED),
+    ("canceled", RefundStatus.CANCELLED),
+    ("of_tomorrow", RefundStatus.PENDING),
+    # API versions before 2016 have refunds without a status.
+    (None, RefundStatus.SUCCEEDED),
+]
+
+
+@pytest.mark.parametrize(("status", "expected"), STATUSES)
+@pytest.mark.parametrize("kind", ["charge.refunded", "refund.created"])
+def test_status_of_refund_is_translated(
     gateway: StripeGateway,
     double: FakeStripe,
     events: StripeEvents,
     latest_event: LatestEvent,
-    status: str,
-    *,
-    failed: bool,
+    kind: str,
+    status: str | None,
+    expected: RefundStatus,
 ) -> None:
     charge = double.charge_of(pay_once(gateway, double)["id"])
     refund = double.refund(charge["id"], 300)
-    double.account.objects[refund["id"]]["status"] = status
-    (parsed,) = parsed_events(events, latest_event("charge.refunded"))
+    event = latest_event(kind)
+    for place in (double.account.objects[refund["id"]], event["data"]["object"]):
+        if place["object"] == "refund":
+            place["status"] = status
+    (parsed,) = parsed_events(events, event)
     assert isinstance(parsed, RefundUpdated)
-    assert (parsed.refund, parsed.money, parsed.failed) == (refund["id"], Money(300, "USD"), failed)
+    assert (parsed.refund, parsed.money, parsed.status) == (refund["id"], Money(300, "USD"), expected)
+
+
+@pytest.mark.parametrize("recurring", [True, False])
+def test_refund_event_has_the_references_of_its_payment_and_the_reason_of_its_failure(
+    gateway: StripeGateway,
+    double: FakeStripe,
+    events: StripeEvents,
+    latest_event: LatestEvent,
+    clock: FakeClock,
+    *,
+    recurring: bool,
+) -> None:
+    session = subscribe(gateway, double) if recurring else pay_once(gateway, double)
+    charge = double.charge_of(session["id"])
+    refund = double.refund(charge["id"], 300)
+    created_at = clock()
+    double.advance(days=1)
+    double.fail_refund(refund["id"])
+    for kind in ("refund.updated", "refund.failed", "charge.refund.updated"):
+        (parsed,) = parsed_events(events, latest_event(kind))
+        assert isinstance(parsed, RefundUpdated)
+        assert (session["invoice"] or session["payment_intent"]) in parsed.references
+        assert (parsed.occurred_at, parsed.ended_at) == (created_at, clock())
+        assert parsed.reason == "The reader's bank did not accept this refund (expired or canceled card)."
+
+
+def test_refund_of_another_product_yields_nothing(double: FakeStripe, events: StripeEvents) -> None:
+    with double.account.lock:
+        method = payment_objects.new_payment_method(double.account, email=None, customer=None)
+        intent = charges.create_intent(double.account, 900, "usd", customer=None, metadata={"order": "7"})
+        charge = charges.charge(double.account, intent, method)
+    double.fail_refund(double.refund(charge["id"])["id"])
+    for event in double.events:
+        if "refund" in event["type"]:
+            assert parsed_events(events, event) == [], event["type"]
+
+
+def test_refund_without_a_charge_yields_nothing(events: StripeEvents) -> None:
+    refund = {
+        "id": "re_1",
+        "object": "refund",
+        "charge": None,
+        "amount": 5,
+        "currency": "usd",
+        "status": "pending",
+    }
+    event = {"type": "refund.created", "created": 1795426200, "data": {"object": refund}}
+    assert parsed_events(events, event) == []
 
 
 @pytest.mark.parametrize("status", ["needs_response", "under_review", "of_tomorrow"])

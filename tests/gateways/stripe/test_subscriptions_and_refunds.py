@@ -133,8 +133,8 @@ def test_portal_session_of_unknown_customer_is_rejected(gateway: StripeGateway) 
 
 def test_refund_of_one_time_payment_is_idempotent(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = pay_once(gateway, double, 1250)["payment_intent"]
-    first = gateway.create_refund(refund_params(intent, 400))
-    assert gateway.create_refund(refund_params(intent, 400)) == first
+    first = gateway.create_refund(refund_params(intent, 400)).refund
+    assert gateway.create_refund(refund_params(intent, 400)).refund == first
     refund = double.get(first)
     assert (refund["amount"], refund["metadata"]) == (400, {"refund_id": str(REFUND_ID)})
     assert len(double.account.all("refund")) == 1
@@ -142,7 +142,7 @@ def test_refund_of_one_time_payment_is_idempotent(gateway: StripeGateway, double
 
 def test_refund_of_recurring_payment_uses_its_invoice(gateway: StripeGateway, double: FakeStripe) -> None:
     session = subscribe(gateway, double, 500)
-    refund = double.get(gateway.create_refund(refund_params(session["invoice"], 500)))
+    refund = double.get(gateway.create_refund(refund_params(session["invoice"], 500)).refund)
     assert refund["amount"] == 500
     assert double.get(refund["charge"])["refunded"]
 
@@ -165,17 +165,17 @@ def test_refund_with_replayed_server_error_is_found_by_metadata(
     with pytest.raises(GatewayUnavailable):
         gateway.create_refund(refund_params(intent, 400))
     # With the same key Stripe replays the error, although the refund exists.
-    reference = gateway.create_refund(refund_params(intent, 400))
+    reference = gateway.create_refund(refund_params(intent, 400)).refund
     assert [refund["id"] for refund in double.account.all("refund")] == [reference]
 
 
 def test_refund_is_idempotent_after_key_expires(gateway: StripeGateway, double: FakeStripe) -> None:
     intent = pay_once(gateway, double, 1250)["payment_intent"]
-    first = gateway.create_refund(refund_params(intent, 400))
+    first = gateway.create_refund(refund_params(intent, 400)).refund
     double.advance(days=3)
-    assert gateway.create_refund(refund_params(intent, 400)) == first
+    assert gateway.create_refund(refund_params(intent, 400)).refund == first
     other = uuid.UUID("01936f00-0000-7000-8000-0000000000ab")
-    assert gateway.create_refund(refund_params(intent, 400, other)) != first
+    assert gateway.create_refund(refund_params(intent, 400, other)).refund != first
 
 
 def test_refund_above_payment_is_rejected(gateway: StripeGateway, double: FakeStripe) -> None:
