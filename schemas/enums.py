@@ -15,7 +15,10 @@ class Frequency(StrEnum):
 
 
 class PledgeStatus(StrEnum):
+    """The status of a pledge. `processing`: the checkout is complete and the money is on its way (bank debits)."""
+
     PENDING = "pending"
+    PROCESSING = "processing"
     COMPLETED = "completed"
     ACTIVE = "active"
     PAST_DUE = "past_due"

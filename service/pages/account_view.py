@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.money import Money, format_money
-from service.domain.pledges.pledges import total_charge
+from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
 from service.pages.formatting import format_long_date, format_pledge
@@ -56,7 +56,7 @@ def build_pledge_card(
     """Return the card of a pledge. `payments` are in the order in which they are shown."""
     cancelling = is_cancelling(pledge)
     can_change = is_recurring_active(pledge) and not cancelling
-    state = "ending" if cancelling else pledge.status.value
+    state = "ending" if cancelling else "bounced" if is_bounced(pledge) else pledge.status.value
     has_ended = pledge.status in (PledgeStatus.CANCELLED, PledgeStatus.EXPIRED)
     rows = [_payment_row(payment, pledge, texts, receipts_url) for payment in payments]
     return PledgeCard(
@@ -99,8 +99,14 @@ def _when(pledge: Pledge, texts: Texts) -> str:
 
 
 def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
-    """Yield what a supporter should know about a running pledge: its next payment, fees and pending changes."""
+    """Yield what a supporter should know: a payment on its way, the next one, fees and pending changes."""
+    if pledge.status == PledgeStatus.PROCESSING:
+        yield texts.me_processing
+    if is_bounced(pledge):
+        yield texts.me_bounced
     if not is_recurring_active(pledge):
+        if pledge.status == PledgeStatus.PROCESSING:
+            yield texts.me_processing_once
         return
     if is_cancelling(pledge):
         yield texts.me_ending

@@ -6,10 +6,11 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
+from service.db.models.pledge import Pledge
 from service.domain.errors import PledgeNotFound
 from service.domain.money import Money, format_money
 from service.domain.pledges.attribution import attribution_token_for
-from service.domain.pledges.pledges import get_pledge
+from service.domain.pledges.pledges import get_pledge, is_bounced
 from service.domain.pledges.return_urls import source_page_url, success_url
 from service.pages.formatting import format_pledge
 from service.pages.rendering import render_page
@@ -57,7 +58,7 @@ def show_thank_you(slug: str) -> BaseResponse:
             "thank_you.html",
             texts,
             campaign=pledge.campaign,
-            state=confirming or ("given" if pledge.status in PAID_STATUSES else pledge.status.value),
+            state=confirming or _state(pledge),
             frequency=pledge.frequency.value,
             amount=format_money(money, texts.lang),
             pledge_summary=format_pledge(texts, pledge.frequency, money),
@@ -78,6 +79,13 @@ def show_thank_you(slug: str) -> BaseResponse:
             # The header works without JavaScript and is gone once the payment is confirmed.
             response.headers["Refresh"] = f"{REFRESH_SECONDS}; url={next_url}"
         return response
+
+
+def _state(pledge: Pledge) -> str:
+    """Return which text the page shows: the status, or `given` for one that is paid."""
+    if pledge.status in PAID_STATUSES:
+        return "given"
+    return "bounced" if is_bounced(pledge) else pledge.status.value
 
 
 def _confirming() -> str:

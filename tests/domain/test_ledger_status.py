@@ -22,6 +22,16 @@ T1 = T0 + datetime.timedelta(seconds=1)
         ({"paid_minor": 500, "refunded_minor": 499}, PledgeStatus.COMPLETED),
         ({"paid_minor": 500, "refunded_minor": 500}, PledgeStatus.REFUNDED),
         ({"last_failed_at": T0}, PledgeStatus.PENDING),
+        ({"checkout_completed_at": T0}, PledgeStatus.PROCESSING),
+        # Our own time limit may have passed before the report came.
+        ({"checkout_completed_at": T0, "checkout_closed": True}, PledgeStatus.PROCESSING),
+        ({"checkout_completed_at": T0, "paid_minor": 500}, PledgeStatus.COMPLETED),
+        ({"checkout_completed_at": T0, "bounced_at": T1}, PledgeStatus.EXPIRED),
+        ({"bounced_at": T1}, PledgeStatus.EXPIRED),
+        ({"checkout_completed_at": T0, "bounced_at": T1, "paid_minor": 500}, PledgeStatus.COMPLETED),
+        # A debit that fails after the checkout bounced; a card that was declined before it did not.
+        ({"checkout_completed_at": T0, "last_failed_at": T1}, PledgeStatus.EXPIRED),
+        ({"checkout_completed_at": T1, "last_failed_at": T0}, PledgeStatus.PROCESSING),
     ],
 )
 def test_status_of_a_one_time_pledge(facts: dict[str, Any], expected: PledgeStatus) -> None:
@@ -35,8 +45,21 @@ def test_status_of_a_one_time_pledge(facts: dict[str, Any], expected: PledgeStat
         ({}, PledgeStatus.PENDING),
         ({"checkout_closed": True}, PledgeStatus.EXPIRED),
         ({"has_ended": True}, PledgeStatus.EXPIRED),
-        ({"is_started": True}, PledgeStatus.ACTIVE),
-        ({"is_started": True, "checkout_closed": True}, PledgeStatus.ACTIVE),
+        # A subscription runs before its first payment is known: the money is on its way.
+        ({"is_started": True}, PledgeStatus.PROCESSING),
+        ({"is_started": True, "checkout_closed": True}, PledgeStatus.PROCESSING),
+        ({"is_started": True, "was_active": True}, PledgeStatus.ACTIVE),
+        ({"is_started": True, "settled_outside_at": T0}, PledgeStatus.ACTIVE),
+        ({"checkout_completed_at": T0}, PledgeStatus.PROCESSING),
+        ({"checkout_completed_at": T0, "checkout_closed": True}, PledgeStatus.PROCESSING),
+        ({"checkout_completed_at": T0, "has_ended": True}, PledgeStatus.CANCELLED),
+        ({"checkout_completed_at": T0, "bounced_at": T1}, PledgeStatus.PAST_DUE),
+        ({"checkout_completed_at": T0, "last_failed_at": T1}, PledgeStatus.PAST_DUE),
+        ({"checkout_completed_at": T1, "last_failed_at": T0}, PledgeStatus.PROCESSING),
+        (
+            {"checkout_completed_at": T0, "last_failed_at": T0, "gateway_status_at": T1, "is_started": True},
+            PledgeStatus.PROCESSING,
+        ),
         ({"is_started": True, "has_ended": True}, PledgeStatus.CANCELLED),
         ({"paid_minor": 500, "last_paid_at": T0}, PledgeStatus.ACTIVE),
         ({"paid_minor": 500, "last_paid_at": T0, "checkout_closed": True}, PledgeStatus.ACTIVE),

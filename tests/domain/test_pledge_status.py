@@ -10,6 +10,7 @@ from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status,
 from tests.domain.state_machines import PLEDGE
 
 UNPAID = {PledgeStatus.PENDING, PledgeStatus.EXPIRED}
+ON_THE_WAY = {PledgeStatus.PROCESSING}
 ONE_TIME = {PledgeStatus.COMPLETED, PledgeStatus.REFUNDED}
 IS_CHARGED = {PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE}
 RECURRING = IS_CHARGED | {PledgeStatus.CANCELLED}
@@ -18,6 +19,8 @@ FINAL = {PledgeStatus.CANCELLED}
 OUTCOME = {
     PledgeEvent.COMPLETE: PledgeStatus.COMPLETED,
     PledgeEvent.START: PledgeStatus.ACTIVE,
+    PledgeEvent.AWAIT_PAYMENT: PledgeStatus.PROCESSING,
+    PledgeEvent.BOUNCE: PledgeStatus.EXPIRED,
     PledgeEvent.EXPIRE: PledgeStatus.EXPIRED,
     PledgeEvent.RENEW: PledgeStatus.ACTIVE,
     PledgeEvent.PAYMENT_FAILED: PledgeStatus.PAST_DUE,
@@ -60,21 +63,34 @@ def test_decline_changes_nothing_and_only_a_pending_pledge_is_declined() -> None
 
 @pytest.mark.parametrize("event", [PledgeEvent.COMPLETE, PledgeEvent.START])
 def test_first_payment_is_accepted_even_after_the_checkout_expired(event: PledgeEvent) -> None:
-    assert PLEDGE.statuses_for(event) == UNPAID
+    assert PLEDGE.statuses_for(event) == UNPAID | ON_THE_WAY
+
+
+def test_payment_is_awaited_even_after_our_time_limit() -> None:
+    assert PLEDGE.statuses_for(PledgeEvent.AWAIT_PAYMENT) == UNPAID
+
+
+def test_pledge_whose_money_is_on_its_way_is_spared_by_expiry_and_may_bounce() -> None:
+    assert PLEDGE.statuses_for(PledgeEvent.BOUNCE) == ON_THE_WAY
+    assert not PLEDGE.is_allowed(PledgeStatus.PROCESSING, PledgeEvent.EXPIRE)
 
 
 def test_only_a_pending_pledge_expires() -> None:
     assert PLEDGE.statuses_for(PledgeEvent.EXPIRE) == {PledgeStatus.PENDING}
 
 
-@pytest.mark.parametrize("event", [PledgeEvent.RENEW, PledgeEvent.PAYMENT_FAILED, PledgeEvent.CANCEL])
-def test_only_an_active_or_past_due_pledge_renews_fails_a_payment_or_is_cancelled(event: PledgeEvent) -> None:
-    assert PLEDGE.statuses_for(event) == IS_CHARGED
+def test_only_an_active_or_past_due_pledge_renews() -> None:
+    assert PLEDGE.statuses_for(PledgeEvent.RENEW) == IS_CHARGED
 
 
-@pytest.mark.parametrize("status", sorted(set(PledgeStatus) - UNPAID))
+@pytest.mark.parametrize("event", [PledgeEvent.PAYMENT_FAILED, PledgeEvent.CANCEL])
+def test_pledge_that_the_gateway_charges_fails_a_payment_or_is_cancelled(event: PledgeEvent) -> None:
+    assert PLEDGE.statuses_for(event) == IS_CHARGED | ON_THE_WAY
+
+
+@pytest.mark.parametrize("status", sorted(set(PledgeStatus) - UNPAID - ON_THE_WAY))
 def test_paid_pledge_never_becomes_unpaid(status: PledgeStatus) -> None:
-    assert not PLEDGE.reachable(status) & UNPAID
+    assert not PLEDGE.reachable(status) & (UNPAID | ON_THE_WAY)
 
 
 @pytest.mark.parametrize("kind", [ONE_TIME, RECURRING], ids=["one-time", "recurring"])

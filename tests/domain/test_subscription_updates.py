@@ -102,6 +102,8 @@ def test_report_before_the_start_changes_nothing(ledger: Ledger) -> None:
     found = ledger.get_pledge(pledge)
     assert (found.status, found.amount_minor, found.subscription_status_at) == (PledgeStatus.PENDING, 500, None)
     ledger.apply(ledger.subscription_updated(pledge))
+    assert ledger.get_pledge(pledge).status == PledgeStatus.PROCESSING
+    ledger.apply(ledger.payment_succeeded(pledge))
     assert ledger.get_pledge(pledge).status == PledgeStatus.ACTIVE
 
 

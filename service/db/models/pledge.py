@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -20,7 +21,10 @@ from schemas.enums import Frequency, PledgeStatus
 from service.db.base import Base, UUIDPrimaryKey, new_id
 from service.db.models.campaign import Campaign
 from service.db.models.supporter import Supporter
-from service.db.types import StringEnum, enum_check
+from service.db.types import EncryptedText, StringEnum, enum_check
+
+# The page shows the name and the address of whoever opens it.
+INVOICE_URL_TYPE = EncryptedText("pledges.open_invoice_url", on_decrypt_error="")
 
 
 class Pledge(UUIDPrimaryKey, Base):
@@ -31,6 +35,17 @@ class Pledge(UUIDPrimaryKey, Base):
     gateway's own identifiers, `renews_at` is its next payment, `subscription_status_at` is when the gateway last
     reported the status of the subscription, and `ended_at` is when it ended. `cancel_requested_at` and
     `pending_amount_minor` record a change before the gateway is called.
+
+    What the gateway reported, each with its own time: `checkout_completed_at`, `payment_bounced_at` (the bank did
+    not make the first payment) and `settled_outside_at` (the last invoice that was paid without the gateway).
+    `cancel_at` is when the subscription will end, `is_paused` whether its payments are paused, and `resumes_at`
+    until when. `subscription_state` is a digest of the last reported amount, end and pause, and
+    `previous_subscription_state` of those before it; they order reports of the same second.
+
+    `open_invoice_reference` is the last invoice that could not be charged, `open_invoice_url` the gateway's page
+    to pay it, `open_invoice_at` when that was reported, and `action_required_at` when the bank last wanted a
+    payment confirmed. `invoice_retry_requested_at` records that it is to be charged again, before the gateway is
+    called.
     """
 
     __tablename__ = "pledges"
@@ -53,6 +68,13 @@ class Pledge(UUIDPrimaryKey, Base):
             "reminder_id",
             postgresql_where=text("reminder_id IS NOT NULL"),
             sqlite_where=text("reminder_id IS NOT NULL"),
+        ),
+        Index("ix_pledges_customer_reference", "customer_reference"),
+        Index(
+            "ix_pledges_invoice_retry_requested_at",
+            "invoice_retry_requested_at",
+            postgresql_where=text("invoice_retry_requested_at IS NOT NULL"),
+            sqlite_where=text("invoice_retry_requested_at IS NOT NULL"),
         ),
         Index(
             "ix_pledges_renews_at",
@@ -84,6 +106,19 @@ class Pledge(UUIDPrimaryKey, Base):
     ended_at: Mapped[datetime.datetime | None]
     cancel_requested_at: Mapped[datetime.datetime | None]
     pending_amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    checkout_completed_at: Mapped[datetime.datetime | None]
+    payment_bounced_at: Mapped[datetime.datetime | None]
+    settled_outside_at: Mapped[datetime.datetime | None]
+    cancel_at: Mapped[datetime.datetime | None]
+    is_paused: Mapped[bool] = mapped_column(default=False, server_default=false())
+    resumes_at: Mapped[datetime.datetime | None]
+    subscription_state: Mapped[str | None] = mapped_column(String(64))
+    previous_subscription_state: Mapped[str | None] = mapped_column(String(64))
+    open_invoice_reference: Mapped[str | None] = mapped_column(Text)
+    open_invoice_url: Mapped[str | None] = mapped_column(INVOICE_URL_TYPE)
+    open_invoice_at: Mapped[datetime.datetime | None]
+    action_required_at: Mapped[datetime.datetime | None]
+    invoice_retry_requested_at: Mapped[datetime.datetime | None]
     created_at: Mapped[datetime.datetime]
 
     campaign: Mapped[Campaign] = relationship()

@@ -56,8 +56,9 @@ def record_payment(
         raise PaymentMismatch("This payment was reported before with another amount.")
     if (known.status == PaymentStatus.FAILED) != failed:
         raise PaymentMismatch("This payment was reported both as made and as failed.")
-    # Two kinds of events report one payment, some seconds apart. The later instant wins, in either order.
-    known.paid_at = max(known.paid_at, at)
+    # Two kinds of events report one payment, some seconds apart. The earlier instant is the payment's own, and a
+    # receipt keeps its year.
+    known.paid_at = min(known.paid_at, at)
     return None
 
 

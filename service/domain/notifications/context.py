@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.enums import NotificationKind, NotificationStatus, PledgeStatus
+from schemas.enums import Frequency, NotificationKind, NotificationStatus, PledgeStatus
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification, status_is
 from service.db.models.payment import Payment
@@ -114,8 +114,11 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
             return _sign_in_skip_reason(context.sign_in, now)
         case NotificationKind.RECEIPT if context.payment is not None and context.payment.paid_at <= now - MAX_AGE:
             return TOO_OLD
-        case NotificationKind.PAYMENT_FAILED if pledge is not None and pledge.status != PledgeStatus.PAST_DUE:
-            return NOT_PAST_DUE
+        case NotificationKind.PAYMENT_FAILED if pledge is not None:
+            # A one-time pledge whose payment bounced is expired, unless another payment was made since.
+            is_once = pledge.frequency == Frequency.ONCE
+            unpaid = PledgeStatus.EXPIRED if is_once else PledgeStatus.PAST_DUE
+            return None if pledge.status == unpaid else NOT_PAST_DUE
         case NotificationKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - MAX_AGE:
             return TOO_OLD
         case NotificationKind.RENEWAL if pledge is not None:

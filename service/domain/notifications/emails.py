@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from schemas.enums import DeliveryOutcome, NotificationKind, SuppressionReason
+from schemas.enums import DeliveryOutcome, Frequency, NotificationKind, SuppressionReason
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
@@ -162,10 +162,13 @@ def build_notification_email(
         raise EmailNotBuildable("its pledge was deleted")
     base = dataclasses.replace(base, frequency=pledge.frequency)
     own_page = urls.manage_pledge_url(pledge_token(session_keyring(session), pledge, now=now))
+    support_page = urls.support_page_url(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency)
     match notification.kind:
         case NotificationKind.RECEIPT:
             return _receipt(context, campaign, pledge, base, own_page)
         case NotificationKind.PAYMENT_FAILED:
+            if pledge.frequency == Frequency.ONCE:
+                return dataclasses.replace(base, money=total_charge(pledge), page_url=support_page)
             # The date of the next attempt is left out once it has passed.
             is_ahead = notification.event_date is not None and notification.event_date >= context.today(now)
             return dataclasses.replace(
@@ -178,9 +181,6 @@ def build_notification_email(
         case NotificationKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case _:
-            support_page = urls.support_page_url(
-                campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
-            )
             return dataclasses.replace(base, is_unpaid=context.is_unpaid, page_url=support_page)
 
 

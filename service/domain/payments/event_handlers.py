@@ -19,7 +19,12 @@ from service.domain.errors import InvalidAddress, PaymentMismatch, PledgeNotFoun
 from service.domain.ledger.records import find_payment, record_dispute, record_payment
 from service.domain.ledger.refunds import record_refund, record_refunded_total
 from service.domain.money import Money
-from service.domain.pledges.notifications import enqueue_payment_failed, enqueue_receipts, enqueue_renewal
+from service.domain.pledges.notifications import (
+    enqueue_known_failure,
+    enqueue_payment_failed,
+    enqueue_receipts,
+    enqueue_renewal,
+)
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.status import PledgeEvent
 from service.domain.pledges.subscriptions import handle_subscription_updated, save_gateway_references
@@ -27,6 +32,7 @@ from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
     DisputeUpdated,
+    PaymentBounced,
     PaymentEvent,
     PaymentFailed,
     PaymentSucceeded,
@@ -36,6 +42,9 @@ from service.domain.ports.payment_events import (
     SubscriptionUpdated,
 )
 from service.domain.supporters import get_or_create_supporter
+
+# These name their pledge, because a checkout has no subscription before it is completed.
+CHECKOUT_EVENTS = (CheckoutCompleted, CheckoutExpired, PaymentBounced)
 
 
 class DependencyMissing(Exception):
@@ -70,6 +79,9 @@ def handle_event(session: Session, gateway: str, event: PaymentEvent, *, now: da
         enqueue_renewal(session, pledge, event, now=now)
     elif isinstance(event, CheckoutExpired):
         sync_pledge_status(session, pledge, checkout_closed=True, now=now)
+    elif isinstance(event, PaymentBounced):
+        pledge.payment_bounced_at = _earliest(pledge.payment_bounced_at, event.occurred_at)
+        sync_pledge_status(session, pledge, now=now)
     else:
         _handle_checkout_completed(session, pledge, event, now=now)
     return pledge.id
@@ -203,6 +215,13 @@ def _handle_checkout_completed(
     save_gateway_references(pledge, subscription=event.subscription, customer=event.customer)
     if event.email is not None:
         link_supporter(session, pledge, event.email, now=now)
+    pledge.checkout_completed_at = _earliest(pledge.checkout_completed_at, event.occurred_at)
+    sync_pledge_status(session, pledge, now=now)
+    enqueue_known_failure(session, pledge, now=now)
+
+
+def _earliest(known: datetime.datetime | None, reported: datetime.datetime) -> datetime.datetime:
+    return reported if known is None else min(known, reported)
 
 
 def _handle_refund_or_dispute(
@@ -230,6 +249,7 @@ def _lock_pledge(
     gateway: str,
     event: CheckoutCompleted
     | CheckoutExpired
+    | PaymentBounced
     | PaymentSucceeded
     | PaymentFailed
     | SubscriptionUpdated
@@ -237,7 +257,7 @@ def _lock_pledge(
 ) -> Pledge:
     pledge_id = event.pledge_id
     if pledge_id is None:
-        subscription = None if isinstance(event, (CheckoutCompleted, CheckoutExpired)) else event.subscription
+        subscription = None if isinstance(event, CHECKOUT_EVENTS) else event.subscription
         pledge_id = session.scalar(
             select(Pledge.id).where(Pledge.gateway == gateway, Pledge.subscription_reference == subscription)
         )

@@ -130,7 +130,9 @@ def _recurring(gateway: str, condition: ColumnElement[bool]) -> Select[uuid.UUID
     return (
         select(Pledge.id)
         .where(
-            Pledge.status.in_((PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)), Pledge.gateway == gateway, condition
+            Pledge.status.in_((PledgeStatus.PROCESSING, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)),
+            Pledge.gateway == gateway,
+            condition,
         )
         .order_by(Pledge.id)
     )

@@ -8,9 +8,10 @@ import datetime
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.enums import Frequency, NotificationKind, PledgeStatus
+from schemas.enums import Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.email.outbox import enqueue_notification
@@ -39,6 +40,27 @@ def enqueue_payment_failed(
         _enqueue(
             session, pledge, NotificationKind.PAYMENT_FAILED, dedup_key, event_at=failed.next_attempt_at, now=now
         )
+
+
+def enqueue_payment_bounced(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
+    """Enqueue the email that the bank did not make the payment of a one-time pledge, once."""
+    _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, f"{pledge.id}#1", now=now)
+
+
+def enqueue_known_failure(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
+    """Enqueue the email about the last failed attempt, if that was reported before the pledge had a supporter."""
+    if pledge.status != PledgeStatus.PAST_DUE:
+        return
+    reference = session.scalar(
+        select(Payment.gateway_reference)
+        .where(Payment.pledge_id == pledge.id, Payment.status == PaymentStatus.FAILED)
+        .order_by(Payment.paid_at.desc(), Payment.id.desc())
+        .limit(1)
+    )
+    # The reference of an attempt to pay an invoice is what its email is known by: `in_1#2`.
+    _, _, attempt = (reference or "").rpartition("#")
+    if reference is not None and attempt.isdecimal() and int(attempt) <= MAX_DUNNING_EMAILS:
+        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, reference, now=now)
 
 
 def enqueue_renewal(

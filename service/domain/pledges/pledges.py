@@ -14,10 +14,15 @@ from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.domain.campaigns.amounts import covered_fees, validate_amount
 from service.domain.campaigns.origins import is_allowed_return_url
 from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
-from service.domain.ledger.status import derive_pledge_status, load_pledge_facts
+from service.domain.ledger.status import (
+    PledgeFacts,
+    derive_pledge_status,
+    has_first_payment_failed,
+    load_pledge_facts,
+)
 from service.domain.money import Money
 from service.domain.pledges.attribution import attributed_reminder_id
-from service.domain.pledges.notifications import enqueue_cancellation
+from service.domain.pledges.notifications import enqueue_cancellation, enqueue_payment_bounced
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status, transition_path
 from service.domain.ports import NO_LIMITS, ChargeLimits
 from service.domain.supporters import session_keyring
@@ -116,6 +121,11 @@ def total_charge(pledge: Pledge) -> Money:
     return Money(pledge.amount_minor + pledge.fees_minor, pledge.currency)
 
 
+def is_bounced(pledge: Pledge) -> bool:
+    """Whether the reader completed the checkout of a one-time pledge, and the bank did not make the payment."""
+    return pledge.status == PledgeStatus.EXPIRED and pledge.checkout_completed_at is not None
+
+
 def transition_pledge(session: Session, pledge: Pledge, event: PledgeEvent, *, now: datetime.datetime) -> None:
     """Change the pledge's status by the transition table and append the change to its history.
 
@@ -151,13 +161,29 @@ def sync_pledge_status(
         is_started=is_started,
         checkout_closed=checkout_closed,
     )
-    path = transition_path(pledge.status, derive_pledge_status(facts))
+    path = _path_to(pledge.status, facts)
     if not path and event_to_log is not None and TRANSITIONS.get((pledge.status, event_to_log)) == pledge.status:
         path = [event_to_log]
     for event in path:
         transition_pledge(session, pledge, event, now=now)
     if path and pledge.status == PledgeStatus.CANCELLED:
         enqueue_cancellation(session, pledge, now=now)
+    if pledge.status == PledgeStatus.EXPIRED and has_first_payment_failed(facts):
+        enqueue_payment_bounced(session, pledge, now=now)
+
+
+def _path_to(before: PledgeStatus, facts: PledgeFacts) -> list[PledgeEvent]:
+    """Return the events that lead to the status which the facts add up to; a pledge starts only with a payment."""
+    after = derive_pledge_status(facts)
+    is_unpaid = facts.paid_minor == 0 and facts.settled_outside_at is None
+    if (
+        is_unpaid
+        and before in (PledgeStatus.PENDING, PledgeStatus.EXPIRED)
+        and after in (PledgeStatus.PAST_DUE, PledgeStatus.CANCELLED)
+    ):
+        waiting = PledgeStatus.PROCESSING
+        return [*transition_path(before, waiting), *transition_path(waiting, after)]
+    return transition_path(before, after)
 
 
 def expire_abandoned_pledges(session: Session, *, now: datetime.datetime, limit: int = 100) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, type_coerce
+from sqlalchemy import Row, Select, func, or_, select, type_coerce
 from sqlalchemy.orm import Session, selectinload
 
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
@@ -85,7 +85,11 @@ def pledges_for_supporter(session: Session, supporter_id: uuid.UUID) -> Sequence
     """Return a supporter's pledges: the active recurring ones first, then the newest."""
     pledges = session.scalars(
         select(Pledge)
-        .where(Pledge.supporter_id == supporter_id, Pledge.status != PledgeStatus.EXPIRED)
+        .where(
+            Pledge.supporter_id == supporter_id,
+            # An abandoned checkout is left out; one whose payment bounced is shown.
+            or_(Pledge.status != PledgeStatus.EXPIRED, Pledge.checkout_completed_at.is_not(None)),
+        )
         .options(selectinload(Pledge.campaign).selectinload(Campaign.pledge_options))
         .order_by(Pledge.created_at.desc())
     ).all()

@@ -14,6 +14,8 @@ class PledgeEvent(StrEnum):
     COMPLETE = "settle_once"  # The payment of a one-time pledge arrived.
     START = "start"  # The first payment of a monthly or annual pledge arrived.
     DECLINE = "fail"  # A payment was declined; the reader may try again.
+    AWAIT_PAYMENT = "await_payment"  # The checkout is complete, and the bank takes days to make the payment.
+    BOUNCE = "bounce"  # The bank did not make the payment of a one-time pledge.
     EXPIRE = "expire"  # The reader abandoned the checkout.
     RENEW = "renew"  # The next payment of a recurring pledge arrived.
     PAYMENT_FAILED = "miss"  # The next payment of a recurring pledge failed.
@@ -26,6 +28,8 @@ VERB_PHRASES: Final[Mapping[PledgeEvent, str]] = {
     PledgeEvent.COMPLETE: "be completed",
     PledgeEvent.START: "start",
     PledgeEvent.DECLINE: "have a payment declined",
+    PledgeEvent.AWAIT_PAYMENT: "wait for a payment",
+    PledgeEvent.BOUNCE: "have its payment bounce",
     PledgeEvent.EXPIRE: "expire",
     PledgeEvent.RENEW: "be renewed",
     PledgeEvent.PAYMENT_FAILED: "miss a payment",
@@ -39,9 +43,16 @@ TRANSITIONS: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
     (PledgeStatus.PENDING, PledgeEvent.START): PledgeStatus.ACTIVE,
     (PledgeStatus.PENDING, PledgeEvent.DECLINE): PledgeStatus.PENDING,
     (PledgeStatus.PENDING, PledgeEvent.EXPIRE): PledgeStatus.EXPIRED,
+    (PledgeStatus.PENDING, PledgeEvent.AWAIT_PAYMENT): PledgeStatus.PROCESSING,
     # A payment is never refused, even if the checkout took longer than its time limit.
     (PledgeStatus.EXPIRED, PledgeEvent.COMPLETE): PledgeStatus.COMPLETED,
     (PledgeStatus.EXPIRED, PledgeEvent.START): PledgeStatus.ACTIVE,
+    (PledgeStatus.EXPIRED, PledgeEvent.AWAIT_PAYMENT): PledgeStatus.PROCESSING,
+    (PledgeStatus.PROCESSING, PledgeEvent.COMPLETE): PledgeStatus.COMPLETED,
+    (PledgeStatus.PROCESSING, PledgeEvent.START): PledgeStatus.ACTIVE,
+    (PledgeStatus.PROCESSING, PledgeEvent.BOUNCE): PledgeStatus.EXPIRED,
+    (PledgeStatus.PROCESSING, PledgeEvent.PAYMENT_FAILED): PledgeStatus.PAST_DUE,
+    (PledgeStatus.PROCESSING, PledgeEvent.CANCEL): PledgeStatus.CANCELLED,
     (PledgeStatus.ACTIVE, PledgeEvent.RENEW): PledgeStatus.ACTIVE,
     (PledgeStatus.ACTIVE, PledgeEvent.PAYMENT_FAILED): PledgeStatus.PAST_DUE,
     (PledgeStatus.ACTIVE, PledgeEvent.CANCEL): PledgeStatus.CANCELLED,

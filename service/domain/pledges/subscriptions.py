@@ -15,7 +15,13 @@ from schemas.enums import Frequency, PledgeStatus
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.domain.campaigns.amounts import covered_fees, find_option, validate_amount
-from service.domain.errors import GatewayMismatch, PaymentMismatch, PaymentRequestRejected, PaymentsUnavailable
+from service.domain.errors import (
+    GatewayMismatch,
+    InvalidTransition,
+    PaymentMismatch,
+    PaymentRequestRejected,
+    PaymentsUnavailable,
+)
 from service.domain.money import Money
 from service.domain.pledges.notifications import enqueue_cancellation
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status, total_charge, transition_pledge
@@ -30,7 +36,18 @@ SANDBOX_GATEWAY = "sandbox"
 
 def is_recurring_active(pledge: Pledge) -> bool:
     """Whether the gateway still charges this pledge regularly, or tries to."""
-    return (pledge.status, PledgeEvent.CANCEL) in TRANSITIONS
+    return pledge.frequency != Frequency.ONCE and (pledge.status, PledgeEvent.CANCEL) in TRANSITIONS
+
+
+def require_recurring_active(pledge: Pledge) -> None:
+    """Check that the pledge can be cancelled and changed.
+
+    Raises:
+        InvalidTransition: the gateway does not charge it again, or is making its only payment.
+    """
+    if pledge.frequency == Frequency.ONCE and pledge.status == PledgeStatus.PROCESSING:
+        raise InvalidTransition("This payment is on its way and cannot be stopped; once it arrives, refund it.")
+    next_status(pledge.status, PledgeEvent.CANCEL)
 
 
 def is_cancelling(pledge: Pledge) -> bool:
@@ -54,7 +71,7 @@ def cancel_pledge(
         pledge = get_pledge(session, pledge_id, for_update=True)
         if pledge.status == PledgeStatus.CANCELLED:
             return pledge
-        next_status(pledge.status, PledgeEvent.CANCEL)
+        require_recurring_active(pledge)
         require_same_gateway(pledge, gateway)
         pledge.cancel_requested_at = pledge.cancel_requested_at or clock()
     try:
@@ -102,7 +119,7 @@ def change_amount(
     """
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
-        next_status(pledge.status, PledgeEvent.CANCEL)
+        require_recurring_active(pledge)
         require_same_gateway(pledge, gateway)
         limits = gateway.charge_limits(pledge.currency)
         money = Money(amount_minor, pledge.currency)
@@ -178,7 +195,7 @@ def payment_method_url(gateway: PaymentGateway, pledge: Pledge, *, return_url: s
         PaymentsUnavailable: the same call may succeed later.
         PaymentRequestRejected: there is no such page; the message gives the reason.
     """
-    next_status(pledge.status, PledgeEvent.CANCEL)
+    require_recurring_active(pledge)
     require_same_gateway(pledge, gateway)
     if pledge.customer_reference is None and pledge.gateway != SANDBOX_GATEWAY:
         raise _subscription_unknown()

@@ -15,7 +15,7 @@ from service.domain.money import Money
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutCompleted:
-    """A reader completed a checkout; the payment may still be pending."""
+    """A reader completed a checkout; a bank debit takes days to be paid after that."""
 
     pledge_id: uuid.UUID
     occurred_at: datetime.datetime
@@ -27,6 +27,14 @@ class CheckoutCompleted:
 @dataclass(frozen=True, kw_only=True)
 class CheckoutExpired:
     """A checkout ended without payment and accepts none any more."""
+
+    pledge_id: uuid.UUID
+    occurred_at: datetime.datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentBounced:
+    """The bank did not make the payment of a completed checkout."""
 
     pledge_id: uuid.UUID
     occurred_at: datetime.datetime
@@ -133,6 +141,7 @@ class DisputeUpdated:
 PaymentEvent = (
     CheckoutCompleted
     | CheckoutExpired
+    | PaymentBounced
     | PaymentSucceeded
     | PaymentFailed
     | SubscriptionUpdated

@@ -23,6 +23,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
 from service.db.models.email import MESSAGE_TYPE, DevOutboxEmail
 from service.db.models.payment import PAYLOAD_TYPE, GatewayEvent
+from service.db.models.pledge import INVOICE_URL_TYPE, Pledge
 from service.db.models.supporter import EMAIL_TYPE, HASH_VERSION, Supporter
 from service.domain.email.addresses import address_hashes, fold_address
 from service.domain.email.suppression import count_unrotatable, rehash_to_current_key
@@ -72,6 +73,7 @@ def rotate_keys(
         lambda session, after: rotate_supporters(session, after=after, now=clock()),
         lambda session, after: rotate_outbox_mails(session, after=after),
         lambda session, after: rotate_event_payloads(session, after=after),
+        lambda session, after: rotate_invoice_urls(session, after=after),
     )
     for rotate in steps:
         for result in _run_batches(transaction, rotate):
@@ -191,6 +193,17 @@ def rotate_event_payloads(session: Session, *, after: uuid.UUID | None, limit: i
     return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
 
 
+def rotate_invoice_urls(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
+    """Encrypt a batch of links to open invoices with the first key."""
+    urls, undecryptable, last_id = _decrypt_batch(
+        session, Pledge, Pledge.open_invoice_url, INVOICE_URL_TYPE, after=after, limit=limit
+    )
+    changes = [{"id": row_id, "open_invoice_url": url} for row_id, url in urls.items()]
+    if changes:
+        session.execute(update(Pledge), changes)
+    return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
+
+
 def _run_batches(
     transaction: TransactionFactory,
     rotate: Callable[[Session, uuid.UUID | None], RotationBatch],
@@ -235,7 +248,7 @@ def _rehash_outbox_emails(session: Session, addresses: Iterable[str]) -> None:
 
 def _decrypt_batch(
     session: Session,
-    table: type[Supporter] | type[DevOutboxEmail] | type[GatewayEvent],
+    table: type[Supporter] | type[DevOutboxEmail] | type[GatewayEvent] | type[Pledge],
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
     column_type: Any,
     *,

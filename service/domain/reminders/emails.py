@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.enums import ReminderStatus
+from schemas.enums import PledgeStatus, ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
@@ -141,14 +141,24 @@ def _finish_without_sending(
 
 
 def _last_payment_dates(session: Session, supporter_ids: set[uuid.UUID]) -> dict[uuid.UUID, datetime.datetime]:
-    """Return the time of the latest payment of each supporter who has one."""
-    rows = session.execute(
+    """Return the time of the latest payment of each supporter who has one; one on its way counts as made."""
+    paid = (
         select(Pledge.supporter_id, func.max(Payment.paid_at))
         .join(Payment, Payment.pledge_id == Pledge.id)
         .where(Pledge.supporter_id.in_(supporter_ids), Payment.status.in_(RETAINED_STATUSES))
         .group_by(Pledge.supporter_id)
     )
-    return {supporter_id: paid_at for supporter_id, paid_at in rows if supporter_id is not None}
+    on_their_way = (
+        select(Pledge.supporter_id, func.max(func.coalesce(Pledge.checkout_completed_at, Pledge.created_at)))
+        .where(Pledge.supporter_id.in_(supporter_ids), Pledge.status == PledgeStatus.PROCESSING)
+        .group_by(Pledge.supporter_id)
+    )
+    dates: dict[uuid.UUID, datetime.datetime] = {}
+    for query in (paid, on_their_way):
+        for supporter_id, at in session.execute(query):
+            if supporter_id is not None:
+                dates[supporter_id] = max(at, dates.get(supporter_id, at))
+    return dates
 
 
 def _already_pledged(reminder: Reminder, paid_at: datetime.datetime | None, month_seconds: int | None) -> bool:

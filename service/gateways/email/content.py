@@ -6,7 +6,7 @@ from functools import lru_cache
 from babel.dates import format_date
 from babel.units import format_unit
 
-from schemas.enums import NotificationKind
+from schemas.enums import Frequency, NotificationKind
 from schemas.translations import negotiate_language, texts_for
 from service.domain.money import format_money, resolve_locale
 from service.domain.ports import NotificationEmail, ReminderEmail
@@ -141,6 +141,9 @@ def _receipt_parts(email: NotificationEmail) -> dict[str, str]:
 
 
 def _payment_failed_parts(email: NotificationEmail) -> dict[str, str]:
+    if email.frequency == Frequency.ONCE:
+        # There is no second attempt, and no card on file.
+        return {part: f"missed_once_{part}" for part in ("asked", "message", "button", "after", "why")}
     return {
         "asked": f"missed_asked_{email.frequency}",
         "message": "missed_message" if email.event_date is None else "missed_message_next",

@@ -18,6 +18,7 @@ from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
     DisputeUpdated,
+    PaymentBounced,
     PaymentEvent,
     PaymentFailed,
     PaymentSucceeded,
@@ -99,8 +100,8 @@ def parse_checkout_completed(_api: StripeApiClient, event: ParsedEvent) -> list[
     money = money_field(event.object, "amount_total")
     if money.amount_minor == 0:
         return [completed]
+    # The payment comes first: a paid checkout is never on its way.
     return [
-        completed,
         PaymentSucceeded(
             reference=reference,
             money=money,
@@ -109,11 +110,12 @@ def parse_checkout_completed(_api: StripeApiClient, event: ParsedEvent) -> list[
             subscription=completed.subscription,
             customer=completed.customer,
         ),
+        completed,
     ]
 
 
 def parse_async_payment_failed(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
-    """Return the completed checkout of a failed bank debit and, for a one-time pledge, its expiry.
+    """Return the completed checkout of a bank debit, and that it failed.
 
     A one-time session accepts no second attempt. Stripe retries the invoice of a subscription and sends the events
     of that invoice.
@@ -121,10 +123,10 @@ def parse_async_payment_failed(_api: StripeApiClient, event: ParsedEvent) -> lis
     pledge_id = _checkout_pledge_id(event)
     if pledge_id is None:
         return []
-    completed = _checkout_completed(event, pledge_id)
-    if event.object.get("mode") == SUBSCRIPTION_MODE:
-        return [completed]
-    return [completed, CheckoutExpired(pledge_id=pledge_id, occurred_at=event.occurred_at)]
+    return [
+        _checkout_completed(event, pledge_id),
+        PaymentBounced(pledge_id=pledge_id, occurred_at=event.occurred_at),
+    ]
 
 
 def parse_checkout_expired(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:

@@ -8,6 +8,7 @@ from service.domain.money import Money
 from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
+    PaymentBounced,
     PaymentFailed,
     PaymentSucceeded,
     RenewalUpcoming,
@@ -29,11 +30,12 @@ def test_paid_one_time_checkout_yields_completion_and_payment_by_intent(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent, clock: FakeClock
 ) -> None:
     session = pay_once(gateway, double)
+    # The payment comes first, so that a paid checkout is never `processing`.
     assert parsed_events(events, latest_event(CHECKOUT_COMPLETED)) == [
-        CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL),
         PaymentSucceeded(
             reference=session["payment_intent"], money=Money(1250, "USD"), occurred_at=clock(), pledge_id=PLEDGE_ID
         ),
+        CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL),
     ]
 
 
@@ -42,7 +44,7 @@ def test_paid_subscription_checkout_yields_completion_and_payment_by_invoice(
 ) -> None:
     session = subscribe(gateway, double, 500)
     names = {"subscription": session["subscription"], "customer": session["customer"]}
-    completed, paid = parsed_events(events, latest_event(CHECKOUT_COMPLETED))
+    paid, completed = parsed_events(events, latest_event(CHECKOUT_COMPLETED))
     assert completed == CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL, **names)
     assert paid == PaymentSucceeded(
         reference=session["invoice"], money=Money(500, "USD"), occurred_at=clock(), pledge_id=PLEDGE_ID, **names
@@ -70,20 +72,20 @@ def test_bank_debit_yields_completion_first_and_payment_when_it_settles(
         CheckoutCompleted
     ]
     double.settle_bank_debit(reference)
-    completed, paid = parsed_events(events, latest_event("checkout.session.async_payment_succeeded"))
+    paid, completed = parsed_events(events, latest_event("checkout.session.async_payment_succeeded"))
     assert isinstance(completed, CheckoutCompleted)
     assert isinstance(paid, PaymentSucceeded)
     assert paid.reference == double.get(reference)["payment_intent"]
 
 
-def test_failed_bank_debit_expires_one_time_checkout(
+def test_failed_bank_debit_of_one_time_checkout_bounces(
     gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
 ) -> None:
     reference = gateway.create_checkout(checkout_params()).reference
     double.pay_by_bank_debit(reference)
     double.fail_bank_debit(reference)
     parsed = parsed_events(events, latest_event("checkout.session.async_payment_failed"))
-    assert [type(payment_event) for payment_event in parsed] == [CheckoutCompleted, CheckoutExpired]
+    assert [type(payment_event) for payment_event in parsed] == [CheckoutCompleted, PaymentBounced]
     (failed,) = parsed_events(events, latest_event("payment_intent.payment_failed"))
     assert isinstance(failed, PaymentFailed)
     assert failed.reference == double.charge_of(reference)["id"]
@@ -96,7 +98,7 @@ def test_failed_bank_debit_of_subscription_is_reported_by_its_invoice(
     double.pay_by_bank_debit(reference)
     double.fail_bank_debit(reference)
     parsed = parsed_events(events, latest_event("checkout.session.async_payment_failed"))
-    assert [type(payment_event) for payment_event in parsed] == [CheckoutCompleted]
+    assert [type(payment_event) for payment_event in parsed] == [CheckoutCompleted, PaymentBounced]
     assert [
         type(payment_event) for payment_event in parsed_events(events, latest_event("invoice.payment_failed"))
     ] == [PaymentFailed]
