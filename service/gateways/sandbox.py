@@ -36,6 +36,9 @@ class SandboxGateway:
         """Return no limits."""
         return ChargeLimits()
 
+    def save_product(self, campaign_id: uuid.UUID, name: str) -> None:
+        """Do nothing: the sandbox page shows the campaign's own name."""
+
     def create_checkout(self, params: CheckoutParams) -> Checkout:
         """Return the sandbox page of this pledge; its signed link is the same each time."""
         token = checkout_token(self._keyring, params.pledge_id)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import uuid
 
 import pytest
 from flask import Flask
@@ -137,6 +138,9 @@ class FakeGateway:
 
     def charge_limits(self, currency: str) -> ChargeLimits:
         return NO_LIMITS
+
+    def save_product(self, campaign_id: uuid.UUID, name: str) -> None:
+        """Do nothing."""
 
     def create_checkout(self, order: CheckoutParams) -> Checkout:
         self.checkouts.append(order)

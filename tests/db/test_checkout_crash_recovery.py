@@ -2,6 +2,7 @@
 
 import datetime
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,6 +36,9 @@ class RecordingGateway:
 
     def charge_limits(self, currency: str) -> ChargeLimits:
         return NO_LIMITS
+
+    def save_product(self, campaign_id: uuid.UUID, name: str) -> None:
+        """Do nothing."""
 
     def create_checkout(self, params: CheckoutParams) -> Checkout:
         self.requests.append(params)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.container import Container
+from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.payments.event_processing import process_pending_events
@@ -60,6 +61,7 @@ class CrashScenario:
     act: Callable[[Container, Any], Any]
     after: Callable[[StripeScenario, Any], None]
     call: str
+    other_calls: frozenset[str] = frozenset()
 
 
 class NoDirectAccess:
@@ -67,6 +69,14 @@ class NoDirectAccess:
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} must be called through HTTP")
+
+
+def forget_product(scenario: StripeScenario) -> None:
+    """Return to the state before the first checkout of the campaign."""
+    with scenario.container.database.transaction() as session:
+        session.execute(update(Campaign).values(product_name=None))
+    for product in scenario.stripe.account.all("product"):
+        scenario.stripe.account.delete(product)
 
 
 def start_checkout(container: Container, _: Any) -> None:
@@ -85,6 +95,7 @@ def assert_every_checkout_can_be_paid(scenario: StripeScenario, _: Any) -> None:
     with scenario.container.database.read_only() as session:
         statuses = session.scalars(select(Pledge.status)).all()
     assert set(statuses) == {PledgeStatus.COMPLETED}
+    assert len(scenario.stripe.account.all("product")) == 1
     assert len(statuses) == len(sessions)
 
 
@@ -154,7 +165,11 @@ def assert_refunded_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
 
 CRASH_SCENARIOS = {
     "create a checkout": CrashScenario(
-        lambda scenario: None, start_checkout, assert_every_checkout_can_be_paid, "create_checkout_session"
+        forget_product,
+        start_checkout,
+        assert_every_checkout_can_be_paid,
+        "create_checkout_session",
+        frozenset({"create_product"}),
     ),
     "process events": CrashScenario(
         deliver_payment_and_partial_refund,
@@ -218,3 +233,4 @@ def test_reconciliation_restores_agreement_after_crash_at_any_point(
     # The first crash point follows the commit of the intent, the last the commit of the outcome.
     assert (crash_points[0], crash_points[-1]) == (AFTER_COMMIT, AFTER_COMMIT)
     assert crash_scenario.call in crash_points
+    assert crash_scenario.other_calls <= set(crash_points)

@@ -17,7 +17,7 @@ from typing import Any
 import stripe
 
 from tests.clock import FakeClock
-from tests.stripe_double.errors import not_found
+from tests.stripe_double.errors import missing_param, not_found
 
 StripeJson = dict[str, Any]
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -104,6 +104,17 @@ class Account:
         found = self.objects.get(object_id)
         if found is None or found["object"] != kind:
             raise not_found(kind, object_id)
+        return found
+
+    def find_param(self, kind: str, object_id: str, param: str) -> StripeJson:
+        """Return the object that a parameter names.
+
+        Raises:
+            StripeApiError: 400 if there is no object of this kind and id.
+        """
+        found = self.objects.get(object_id)
+        if found is None or found["object"] != kind:
+            raise missing_param(kind, object_id, param)
         return found
 
     @contextmanager

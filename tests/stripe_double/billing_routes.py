@@ -9,6 +9,7 @@ from stripe.params import billing_portal as portal_sdk
 
 from tests.stripe_double import billing, billing_objects
 from tests.stripe_double.account import Account, StripeJson
+from tests.stripe_double.checkout import find_active_product
 from tests.stripe_double.errors import StripeApiError, not_found
 from tests.stripe_double.form_params import check_amount, check_metadata
 from tests.stripe_double.pagination import page
@@ -126,7 +127,39 @@ def cancel_subscription(account: Account, params: dict[str, Any], subscription_i
 @routes.post("/products")
 @accepts(sdk.ProductCreateParams)
 def create_product(account: Account, params: dict[str, Any]) -> StripeJson:
-    return billing_objects.new_product(account, **params)
+    """Create a product, with an id of the caller's choice or a new one."""
+    if params.get("id") in account.objects:
+        message = f"Product already exists with ID: {params['id']}"
+        raise StripeApiError(message, code="resource_already_exists", param="id", executed=True)
+    product = billing_objects.new_product(account, **params)
+    account.emit_event("product.created", product)
+    return product
+
+
+@routes.post("/products/<id>")
+@accepts(sdk.ProductUpdateParams)
+def update_product(account: Account, params: dict[str, Any], product_id: str) -> StripeJson:
+    """Change the name or the metadata of a product, or archive it with `active=false`."""
+    product = account.find("product", product_id)
+    before = copy.deepcopy(product)
+    if "metadata" in params:
+        product["metadata"] = _merge_metadata(product["metadata"], params.pop("metadata"))
+    product |= params | {"updated": account.now()}
+    account.emit_event("product.updated", product, before)
+    return product
+
+
+@routes.delete("/products/<id>")
+@accepts(sdk.ProductDeleteParams)
+def delete_product(account: Account, _params: dict[str, Any], product_id: str) -> StripeJson:
+    """Delete a product without prices."""
+    product = account.find("product", product_id)
+    if any(price["product"] == product_id for price in account.all("price")):
+        message = "This product cannot be deleted because it has one or more user-created prices."
+        raise StripeApiError(message, executed=True)
+    account.delete(product)
+    account.emit_event("product.deleted", product)
+    return {"id": product_id, "object": "product", "deleted": True}
 
 
 @routes.post("/prices")
@@ -167,7 +200,7 @@ def _change_item(account: Account, subscription: StripeJson, change: StripeJson)
     if "price_data" in change:
         data = change["price_data"]
         check_amount(data)
-        product = account.find("product", data["product"])
+        product = find_active_product(account, data["product"], "items[0][price_data][product]")
         price = billing_objects.new_price(account, data, product["id"], active=False)
     elif "price" in change:
         price = account.find("price", change["price"])

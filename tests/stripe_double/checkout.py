@@ -24,10 +24,23 @@ def open_session(account: Account, params: dict[str, Any]) -> StripeJson:
             if product_data:
                 product = billing_objects.new_product(account, **product_data)
             else:
-                product = account.find("product", data["product"])
+                product = find_active_product(account, data["product"], "line_items[0][price_data][product]")
             price = billing_objects.new_price(account, data, product["id"], active=False)
         lines.append({"price": price, "quantity": line.get("quantity", 1)})
     return new_session(account, params, lines)
+
+
+def find_active_product(account: Account, product_id: str, param: str) -> StripeJson:
+    """Return the product of a new price.
+
+    Raises:
+        StripeApiError: there is no such product, or it is archived.
+    """
+    product = account.find_param("product", product_id, param)
+    if not product["active"]:
+        message = f"The product {product_id} is not active, so no new purchases of it can be made."
+        raise StripeApiError(message, param=param)
+    return product
 
 
 def validate(account: Account, params: dict[str, Any]) -> None:
@@ -49,7 +62,7 @@ def validate(account: Account, params: dict[str, Any]) -> None:
         message = "You may only specify one of these parameters: customer, customer_email."
         raise StripeApiError(message, param="customer")
     if "customer" in params:
-        account.find("customer", params["customer"])
+        account.find_param("customer", params["customer"], "customer")
     if len(params.get("client_reference_id", "")) > 200:
         raise StripeApiError("Invalid string: must be at most 200 characters", param="client_reference_id")
     expires_at = params.get("expires_at", account.now() + DAY)

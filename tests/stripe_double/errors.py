@@ -31,5 +31,10 @@ class StripeApiError(Exception):
         return {"error": {name: value for name, value in error.items() if value is not None}}
 
 
+def missing_param(kind: str, object_id: str, param: str) -> StripeApiError:
+    """Return the error for a parameter that names an unknown object."""
+    return StripeApiError(f"No such {kind}: '{object_id}'", code="resource_missing", param=param)
+
+
 def not_found(kind: str, object_id: str) -> StripeApiError:
     return StripeApiError(f"No such {kind}: '{object_id}'", status=404, code="resource_missing", param="id")

@@ -18,7 +18,7 @@ from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.payments.refunds import complete_refund
-from service.domain.pledges.checkout import checkout_params
+from service.domain.pledges.checkout import start_checkout
 from service.domain.pledges.pledges import CHECKOUT_TTL, get_pledge
 from service.domain.pledges.subscriptions import cancel_pledge, complete_amount_change
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
@@ -143,9 +143,5 @@ def _complete_checkout(
 ) -> None:
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)
-        params = checkout_params(pledge, pledge.campaign, urls)
-    checkout = gateway.create_checkout(params)
-    with transaction() as session:
-        pledge = get_pledge(session, pledge_id, for_update=True)
-        pledge.gateway_reference = pledge.gateway_reference or checkout.reference
-        pledge.checkout_url = pledge.checkout_url or checkout.url
+        campaign = pledge.campaign
+    start_checkout(transaction, gateway, pledge, campaign, urls)

@@ -9,6 +9,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -76,7 +77,7 @@ def create_pledge_checkout(
     )
     if pledge.checkout_url is None:
         try:
-            checkout = gateway.create_checkout(checkout_params(pledge, campaign, urls))
+            pledge = start_checkout(transaction, gateway, pledge, campaign, urls)
         except (GatewayUnavailable, GatewayRejected) as error:
             # The reader chose what the campaign offers, so a refusal is not an error of the request.
             with transaction() as session:
@@ -85,16 +86,35 @@ def create_pledge_checkout(
                 "Payments cannot be taken right now; please try again soon.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error
-        with transaction() as session:
-            pledge = get_pledge(session, pledge.id, for_update=True)
-            pledge.gateway_reference, pledge.checkout_url = checkout.reference, checkout.url
     return _to_checkout(pledge, replayed=replayed)
+
+
+def start_checkout(
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge: Pledge, campaign: Campaign, urls: UrlBuilder
+) -> Pledge:
+    """Create the checkout of a stored pledge and record it. Idempotent. Call it without an open transaction.
+
+    Raises:
+        GatewayUnavailable: the same call may succeed later.
+        GatewayRejected: the gateway refuses.
+    """
+    if campaign.product_name != campaign.name:
+        gateway.save_product(campaign.id, campaign.name)
+        with transaction() as session:
+            session.execute(update(Campaign).where(Campaign.id == campaign.id).values(product_name=campaign.name))
+    checkout = gateway.create_checkout(checkout_params(pledge, campaign, urls))
+    with transaction() as session:
+        pledge = get_pledge(session, pledge.id, for_update=True)
+        pledge.gateway_reference = pledge.gateway_reference or checkout.reference
+        pledge.checkout_url = pledge.checkout_url or checkout.url
+    return pledge
 
 
 def checkout_params(pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> CheckoutParams:
     """Return the parameters of the pledge's checkout, the same ones on every call."""
     return CheckoutParams(
         pledge_id=pledge.id,
+        campaign_id=campaign.id,
         campaign_name=campaign.name,
         frequency=pledge.frequency,
         money=total_charge(pledge),

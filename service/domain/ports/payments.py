@@ -15,11 +15,12 @@ from service.domain.ports.payment_events import PaymentEvent, RefundUpdated
 class CheckoutParams:
     """Parameters of a checkout; `pledge_id` is also the idempotency key.
 
-    `money` is the total of each payment, fees included. The gateway sends the reader to `success_url` after
-    payment and to `cancel_url` without one.
+    `money` is the total of each payment, fees included. `campaign_id` identifies the campaign's product (see
+    `save_product`). The gateway sends the reader to `success_url` after payment and to `cancel_url` without one.
     """
 
     pledge_id: uuid.UUID
+    campaign_id: uuid.UUID
     campaign_name: str
     frequency: Frequency
     money: Money
@@ -118,6 +119,9 @@ class PaymentGateway(Protocol):
 
     def charge_limits(self, currency: str) -> ChargeLimits:
         """Return which amounts can be charged in a currency."""
+
+    def save_product(self, campaign_id: uuid.UUID, name: str) -> None:
+        """Create the product that all payments for a campaign share, or give it this name."""
 
     def create_checkout(self, params: CheckoutParams) -> Checkout:
         """Create a checkout; the same parameters yield the same checkout."""

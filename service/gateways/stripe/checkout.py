@@ -8,14 +8,17 @@ import hashlib
 import json
 from typing import Any, Final
 
+from stripe.checkout import Session
+
 from schemas.enums import Frequency
 from service.domain.ports import Checkout, CheckoutParams, GatewayRejected
 from service.gateways.stripe.client import StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import to_stripe_amount
+from service.gateways.stripe.errors import MISSING, StripeRejected
+from service.gateways.stripe.products import product_id, product_name, save_product
 
 PLEDGE_METADATA_KEY: Final = "pledge_id"
 INTERVALS: Final = {Frequency.MONTHLY: "month", Frequency.ANNUAL: "year"}
-MAX_NAME_LENGTH: Final = 250
 # The languages of Checkout and of the Billing Portal. For any other, Stripe follows the browser.
 _LANGUAGES: Final = frozenset(
     tag
@@ -35,15 +38,34 @@ def create_checkout(api: StripeApiClient, params: CheckoutParams) -> Checkout:
         GatewayRejected: Stripe cannot charge this amount, or rejected the request.
     """
     request = session_params(params)
-    session = call_idempotent(
-        api,
-        "create_checkout_session",
-        _idempotency_key(params, request),
-        lambda v1, options: v1.checkout.sessions.create(request, options),  # type: ignore[arg-type]
-    )
+    key = _idempotency_key(params, request)
+    try:
+        session = _create_session(api, request, key)
+    except StripeRejected as error:
+        # Staff may have deleted or archived the product.
+        if not (save_product(api, params.campaign_id, params.campaign_name) or error.code == MISSING):
+            raise
+        session = _create_session_again(api, request, key)
     if session.url is None:
         raise GatewayRejected("The Checkout Session is no longer open.")
     return Checkout(reference=session.id, url=session.url)
+
+
+def _create_session(api: StripeApiClient, request: dict[str, Any], key: str) -> Session:
+    return call_idempotent(
+        api,
+        "create_checkout_session",
+        key,
+        lambda v1, options: v1.checkout.sessions.create(request, options),  # type: ignore[arg-type]
+    )
+
+
+def _create_session_again(api: StripeApiClient, request: dict[str, Any], key: str) -> Session:
+    # The first key comes first, so that a repeated call yields the same session. Stripe may replay its rejection.
+    try:
+        return _create_session(api, request, key)
+    except GatewayRejected:
+        return _create_session(api, request, f"{key}/product")
 
 
 def session_params(params: CheckoutParams) -> dict[str, Any]:
@@ -53,11 +75,11 @@ def session_params(params: CheckoutParams) -> dict[str, Any]:
         GatewayRejected: Stripe cannot charge this amount.
     """
     metadata = {PLEDGE_METADATA_KEY: str(params.pledge_id)}
-    name = params.campaign_name[:MAX_NAME_LENGTH]
+    name = product_name(params.campaign_name)
     price: dict[str, Any] = {
         "currency": params.money.currency.lower(),
         "unit_amount": _amount(params),
-        "product_data": {"name": name},
+        "product": product_id(params.campaign_id),
     }
     request: dict[str, Any] = {
         "client_reference_id": str(params.pledge_id),

@@ -10,6 +10,7 @@ from service.domain.ports import GatewayRejected, GatewayUnavailable
 SERVER_ERROR = 500
 NOT_FOUND = 404
 CONFLICT = 409
+MISSING = "resource_missing"
 # Only the messages of these codes are shown: they are about amounts and states. Others may repeat what was sent.
 SAFE_MESSAGE_CODES = {
     "amount_too_large",
@@ -21,6 +22,14 @@ SAFE_MESSAGE_CODES = {
     "refund_disputed_payment",
 }
 _REFUSED = "Stripe refused this"
+
+
+class StripeRejected(GatewayRejected):
+    """Stripe rejected the request; `code` and `param` are Stripe's, and None where it names none."""
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.param = code, param
 
 
 class ReplayedServerError(GatewayUnavailable):
@@ -37,7 +46,8 @@ def to_domain_error(error: stripe.StripeError) -> GatewayUnavailable | GatewayRe
         return ReplayedServerError("Stripe replays an earlier server error.")
     if is_unavailable(error):
         return GatewayUnavailable(f"Stripe is not available ({type(error).__name__}).")
-    return GatewayRejected(_safe_message(error))
+    param = error.param if isinstance(error, stripe.InvalidRequestError) else None
+    return StripeRejected(_safe_message(error), code=error.code, param=param)
 
 
 def is_unavailable(error: stripe.StripeError) -> bool:
@@ -58,7 +68,7 @@ def needs_operator(error: stripe.StripeError) -> bool:
 
 def is_missing(error: stripe.StripeError) -> bool:
     """Return whether Stripe does not know the object."""
-    return error.http_status == NOT_FOUND or error.code == "resource_missing"
+    return error.http_status == NOT_FOUND or error.code == MISSING
 
 
 def _is_replayed_server_error(error: stripe.StripeError) -> bool:

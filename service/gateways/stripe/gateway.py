@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from service.domain.money import Money
 from service.domain.ports import ChargeLimits, Checkout, CheckoutParams, GatewayBalanceTransaction, RefundParams
 from service.domain.ports.payment_events import RefundUpdated
-from service.gateways.stripe import balance, checkout, currencies, refunds, subscriptions
+from service.gateways.stripe import balance, checkout, currencies, products, refunds, subscriptions
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
 
@@ -29,6 +29,10 @@ class StripeGateway:
     def charge_limits(self, currency: str) -> ChargeLimits:
         """Return Stripe's minimum charge and step."""
         return currencies.charge_limits(currency)
+
+    def save_product(self, campaign_id: uuid.UUID, name: str) -> None:
+        """Create, rename or reactivate the campaign's product."""
+        products.save_product(self._api, campaign_id, name)
 
     def create_checkout(self, params: CheckoutParams) -> Checkout:
         """Create a Checkout Session."""

@@ -14,6 +14,7 @@ from service.domain.ports import GatewayRejected
 from service.gateways.stripe.checkout import stripe_locale
 from service.gateways.stripe.client import StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import to_stripe_amount
+from service.gateways.stripe.products import reactivate_product
 
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
 NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
@@ -72,10 +73,21 @@ def update_subscription_amount(
         "proration_behavior": "none",
     }
     # Each change creates a new price, so the key differs when a reader returns to an earlier amount.
+    key = f"amount/{pledge_id}/{price['id']}/{amount}"
+    try:
+        _update_subscription(api, subscription, params, key)
+    except GatewayRejected:
+        # Staff may have archived the product. Stripe may replay the rejection for the first key.
+        if not reactivate_product(api, price["product"]):
+            raise
+        _update_subscription(api, subscription, params, f"{key}/product")
+
+
+def _update_subscription(api: StripeApiClient, subscription: str, params: dict[str, Any], key: str) -> None:
     call_idempotent(
         api,
         "update_subscription_amount",
-        f"amount/{pledge_id}/{price['id']}/{amount}",
+        key,
         lambda v1, options: v1.subscriptions.update(subscription, params, options),  # type: ignore[arg-type]
         retries=0,
     )

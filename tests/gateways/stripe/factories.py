@@ -14,6 +14,7 @@ from tests.stripe_double.account import StripeJson
 
 SECRET = "whsec_only_the_tests_know"
 PLEDGE_ID = uuid.UUID("01936f00-0000-7000-8000-000000000001")
+CAMPAIGN_ID = uuid.UUID("01936f00-0000-7000-8000-0000000000cc")
 REFUND_ID = uuid.UUID("01936f00-0000-7000-8000-0000000000aa")
 EMAIL = "ada@news.example"
 PAGE = "https://support.news.example"
@@ -25,6 +26,7 @@ def checkout_params(
     """Return parameters of a checkout; `changes` replace fields of it."""
     fields: dict[str, Any] = {
         "pledge_id": PLEDGE_ID,
+        "campaign_id": CAMPAIGN_ID,
         "campaign_name": "The Meadow Gazette",
         "frequency": frequency,
         "money": Money(amount, currency),
