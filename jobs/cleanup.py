@@ -7,6 +7,7 @@ from typing import TypeVar
 import structlog
 
 from service.container import Container
+from service.domain.email.mailbox_limits import purge_mailbox_limits
 from service.domain.monitoring import job_runs
 from service.domain.payments.inbox import purge_payloads
 from service.domain.pledges.idempotency import purge_expired_keys
@@ -67,6 +68,8 @@ def purge_reader_data(container: Container, stop: threading.Event) -> dict[str, 
     for count in run_in_batches(container, stop, retention.purge_outbox):
         log.info("kept_mails_forgotten", count=count)
         counts["mails"] += count
+    with container.database.transaction() as session:
+        purge_mailbox_limits(session, now=container.clock())
     return counts
 
 

@@ -8,7 +8,7 @@ from flask import Flask, current_app, request
 from sqlalchemy.orm import Session
 
 from service.container import Container
-from service.domain.email.addresses import fold_address
+from service.domain.email.mailbox_limits import mailbox_of
 
 EXTENSION_KEY = "mainstay"
 FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
@@ -44,13 +44,13 @@ def check_rate_limit(action: str) -> None:
 
 
 def check_sign_in_rate_limit(address: str) -> None:
-    """Count a sign-in request against two limits: of its client, and of the normalised email address.
+    """Count a sign-in request against two limits: of its client, and of the mailbox of the address.
 
     Raises:
         TooManyRequests: with the seconds to wait. It does not depend on whether the address is known.
     """
     check_rate_limit("sign_in_by_network")
-    current_container().rate_limiter.check("sign_in_by_address", fold_address(address))
+    current_container().rate_limiter.check("sign_in_by_address", mailbox_of(address))
 
 
 def _client_network(address: str) -> str:

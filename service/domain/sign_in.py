@@ -16,6 +16,7 @@ from service.db.base import new_id
 from service.db.keyring import sha256
 from service.db.models.sign_in import SignIn
 from service.db.upsert import execute_insert
+from service.domain.email.mailbox_limits import SIGN_IN, take_slot
 from service.domain.email.outbox import enqueue_notification
 from service.domain.errors import SignInLinkExpired
 from service.domain.supporters import lock_supporter_by_email
@@ -31,7 +32,11 @@ def request_sign_in(session: Session, address: str, *, lang: str, now: datetime.
 
     The same two rows are inserted for an unknown address, and the worker skips that email because it has no
     recipient. The address itself is not stored.
+
+    Nothing is enqueued beyond the limit of its mailbox, which does not depend on whether the address is known.
     """
+    if not take_slot(session, address, SIGN_IN, now=now):
+        return
     supporter_id = lock_supporter_by_email(session, address)
     sign_in_id = new_id()
     execute_insert(session, SignIn, {"id": sign_in_id, "supporter_id": supporter_id, "asked_at": now})

@@ -27,6 +27,7 @@ from tests.api.client import (
     pay_pledge,
     post_pledge,
     post_reminder,
+    reminder_token_for,
     update_campaign,
 )
 from tests.api.email_webhook_payloads import suppressions_for
@@ -158,9 +159,13 @@ def test_erasure_suppresses_concurrent_sign_up_but_not_a_later_one(
     assert post.sent == []
     assert only_reminder(container).reason == "suppressed: erasure"
     post_reminder(client, timezone="UTC")
+    run_send_reminders(container, post)
+    assert [email.is_confirmation_request for email in post.sent] == [True]
+    token = reminder_token_for(container, READER)
+    assert client.post(f"/v1/reminders/{token}/confirm").status_code == 200
     clock.advance(days=31)
     run_send_reminders(container, post)
-    assert post.addresses == [READER]
+    assert post.addresses == [READER, READER]
 
 
 def test_erasure_keeps_hard_bounce_suppression(client: FlaskClient, container: Container) -> None:

@@ -209,16 +209,18 @@ def test_reminder_with_unoffered_pledge_is_rejected(
     assert count(container, Reminder) == count(container, Supporter) == 0
 
 
-def test_second_request_updates_existing_reminder(
+def test_second_request_moves_date_of_existing_reminder_only(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     update_campaign(container, reminder={"choices": [1, 3]})
     post_reminder(client, amount=500, frequency="monthly", timezone="Asia/Tokyo")
     clock.advance(days=3)
     response = post_reminder(client, months=3)
+    # The response is about the request, so that it does not reveal what is stored.
     assert (response.json["due_on"], response.json["due_at"]) == ("2027-02-26", "2027-02-26T09:00:00Z")
     reminder = only_reminder(container)
-    assert (reminder.months, reminder.timezone, reminder.amount_minor) == (3, "UTC", None)
+    assert (reminder.months, reminder.timezone, reminder.amount_minor) == (3, "Asia/Tokyo", 500)
+    assert reminder.due_at.isoformat() == "2027-02-26T00:00:00+00:00"
     assert count(container, Supporter) == 1
 
 

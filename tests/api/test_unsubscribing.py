@@ -1,4 +1,4 @@
-"""Cancelling a reminder suppresses the address for that campaign until a new request."""
+"""Cancelling a reminder suppresses the address for that campaign until the reader confirms a new request."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -105,14 +105,15 @@ def test_suppression_is_limited_to_campaign(
     assert post.addresses == [READER]
 
 
-@pytest.mark.parametrize("again", ["sign up", "snooze"])
-def test_new_request_lifts_unsubscribe(
+@pytest.mark.parametrize("again", ["confirmed sign-up", "snooze"])
+def test_reader_lifts_unsubscribe_by_a_link(
     client: FlaskClient, container: Container, token: str, clock: FakeClock, again: str
 ) -> None:
     cancel_by_page(client, token)
     clock.advance(hours=1)
-    if again == "sign up":
+    if again == "confirmed sign-up":
         post_reminder(client, timezone="UTC")
+        assert client.post(f"/v1/reminders/{token}/confirm").status_code == 200
     else:
         assert client.post(f"/v1/reminders/{token}/snooze", json={"months": 1}).status_code == 200
     clock.advance(days=31)

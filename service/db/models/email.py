@@ -5,6 +5,7 @@ import uuid
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     ColumnElement,
     ForeignKey,
     Index,
@@ -142,6 +143,26 @@ class MailServerCapability(Base):
     server: Mapped[str] = mapped_column(String(300), primary_key=True)
     supports_smtputf8: Mapped[bool]
     checked_at: Mapped[datetime.datetime]
+
+
+class MailboxLimit(Base):
+    """How often anyone asked for something that sends email to one mailbox, in a window of time.
+
+    `mailbox_hash` is the keyed hash of the address without its plus part. `scope` is a campaign's slug or `*`.
+    """
+
+    __tablename__ = "mailbox_limits"
+    __table_args__ = (
+        CheckConstraint("count > 0", name="count_positive"),
+        Index("ix_mailbox_limits_last_at", "last_at"),
+    )
+
+    mailbox_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    action: Mapped[str] = mapped_column(String(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int]
+    window_started_at: Mapped[datetime.datetime]
+    last_at: Mapped[datetime.datetime]
 
 
 class EmailCounter(Base):

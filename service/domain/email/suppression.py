@@ -6,9 +6,9 @@ Bounces, complaints, unsubscribes and erasures add to it, and it is checked befo
 import datetime
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, distinct, func, or_, select
+from sqlalchemy import ScalarSelect, and_, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import SuppressionReason
@@ -105,6 +105,23 @@ def find_suppressed(
             # The enum lists the permanent reasons first.
             found[key] = min(reasons, key=list(SuppressionReason).index)
     return found
+
+
+def latest_unsubscribe(session: Session, addresses: Iterable[str], *, campaign: str) -> ScalarSelect[Any]:
+    """Return the subquery for the latest instant at which one of the addresses said no to this campaign's email.
+
+    It is NULL if none did. A bounce or a complaint is no such word: only staff lift those.
+    """
+    hashes = {email_hash for address in addresses for email_hash in lookup_hashes(session, address)}
+    return (
+        select(func.max(Suppression.at))
+        .where(
+            Suppression.email_hash.in_(hashes),
+            Suppression.scope.in_((ALL_CAMPAIGNS, campaign)),
+            Suppression.reason.not_in(PERMANENT_REASONS),
+        )
+        .scalar_subquery()
+    )
 
 
 def suppressions_for(session: Session, address: str) -> Sequence[Suppression]:

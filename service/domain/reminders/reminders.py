@@ -24,6 +24,7 @@ from service.domain.errors import RemindersNotOffered
 from service.domain.money import Money
 from service.domain.ports import NO_LIMITS, PaymentGateway
 from service.domain.reminders.schedule import first_due, validate_interval
+from service.domain.reminders.sign_ups import find_known_reader, may_send
 from service.domain.reminders.transitions import request_confirmation, reschedule
 from service.domain.supporters import get_or_create_supporter
 
@@ -73,7 +74,9 @@ def create_or_update_reminder(
 ) -> ReminderResult:
     """Create the reader's only reminder for this campaign, or update the one they have.
 
-    If the campaign requires confirmation, only a confirmation request is sent until the reader confirms.
+    If the campaign requires confirmation, or the reader has unsubscribed, only a confirmation request is sent
+    until they confirm. Whoever signs up need not be the reader, so a standing reminder keeps all but its date, and
+    the limits of `mailbox_limits` apply: beyond them nothing is stored, and the result is the same.
     `month_seconds` shortens a month for a demonstration; None means calendar months. The email links back to the
     chosen amount, so the campaign must offer it, and the `gateway`, if given, must be able to charge it. The
     `mail_server`, if given, must be able to send to the address.
@@ -96,6 +99,13 @@ def create_or_update_reminder(
     due = first_due(campaign, months, zone, now=now, month_seconds=month_seconds)
     address = normalise_address(payload.email)
     require_supported_address(session, address, server=mail_server)
+    # The response is the same whether the address is unknown, known, confirmed or unsubscribed.
+    status = ReminderStatus.UNCONFIRMED if campaign.reminder_confirm else ReminderStatus.SCHEDULED
+    result = ReminderResult(status=status, due_on=due.local_date, due_at=due.instant, repeat=payload.repeat)
+    known = find_known_reader(session, campaign, address)
+    if not may_send(session, campaign, address, known, now=now):
+        return result
+    needs_confirmation = campaign.reminder_confirm or known.is_unsubscribed
     supporter_id = get_or_create_supporter(session, address, now=now)
     values = {
         "months": months,
@@ -110,7 +120,6 @@ def create_or_update_reminder(
         "consent_version": payload.consent_version,
         "asked_at": now,
     }
-    needs_confirmation = campaign.reminder_confirm
     reminder_id = new_id()
     row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **values}
     row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
@@ -118,21 +127,28 @@ def create_or_update_reminder(
     if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
         change = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
         execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **change})
+        return result
+    existing = session.execute(
+        select(Reminder)
+        .where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
+        .with_for_update()
+    ).scalar_one()
+    if existing.status == ReminderStatus.CANCELLED and known.status != ReminderStatus.CANCELLED:
+        # The reader cancelled it while this sign-up was under way.
+        return result
+    # The reader may have confirmed it while this sign-up was under way.
+    is_unsubscribed = known.is_unsubscribed and existing.confirmed_at == known.confirmed_at
+    if existing.status in UPCOMING_STATUSES or is_unsubscribed:
+        # Anyone can type in an address, so this may move the date and nothing else of what the reader chose.
+        due = first_due(campaign, months, existing.timezone, now=now, month_seconds=month_seconds)
+        values = {name: values[name] for name in ("months", "every_months")} | {"due_on": due.local_date}
+    for name, value in values.items():
+        setattr(existing, name, value)
+    if is_unsubscribed or (campaign.reminder_confirm and existing.confirmed_at is None):
+        request_confirmation(session, existing, now=now)
     else:
-        existing = session.execute(
-            select(Reminder)
-            .where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
-            .with_for_update()
-        ).scalar_one()
-        for name, value in values.items():
-            setattr(existing, name, value)
-        if needs_confirmation and existing.confirmed_at is None:
-            request_confirmation(session, existing, now=now)
-        else:
-            reschedule(session, existing, due, now=now)
-    # The response is the same whether the address is unknown, known or confirmed already.
-    status = ReminderStatus.UNCONFIRMED if needs_confirmation else ReminderStatus.SCHEDULED
-    return ReminderResult(status=status, due_on=due.local_date, due_at=due.instant, repeat=payload.repeat)
+        reschedule(session, existing, due, now=now)
+    return result
 
 
 def create_supporter_reminder(

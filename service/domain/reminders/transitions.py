@@ -83,23 +83,31 @@ def reschedule(session: Session, reminder: Reminder, due: DueDate, *, now: datet
 
 
 def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
-    """Schedule a confirmation request for a reminder that was just requested.
-
-    Nothing changes if one is already queued, or was sent within the last hour.
-    """
+    """Schedule a confirmation request for a reminder that was just requested, unless one is queued or recent."""
     last_delivery = _last_delivery(session, reminder)
-    earliest = now
-    if reminder.awaits_confirmation:
-        if reminder.status == ReminderStatus.SENDING or (
-            reminder.status == ReminderStatus.SCHEDULED and last_delivery is None
-        ):
-            return
-        if last_delivery is not None:
-            earliest = max(now, last_delivery.started_at + CONFIRMATION_COOLDOWN)
-        if earliest > now and reminder.status in (ReminderStatus.SCHEDULED, ReminderStatus.UNCONFIRMED):
-            return
-    _restart(session, reminder, DueDate(reminder.due_on, earliest), last_delivery=last_delivery, now=now)
-    reminder.awaits_confirmation = True
+    last_sent_at = None if last_delivery is None else last_delivery.started_at
+    earliest = next_confirmation_at(
+        reminder.status, awaits=reminder.awaits_confirmation, last_sent_at=last_sent_at, now=now
+    )
+    if earliest is not None:
+        _restart(session, reminder, DueDate(reminder.due_on, earliest), last_delivery=last_delivery, now=now)
+        reminder.awaits_confirmation = True
+
+
+def next_confirmation_at(
+    status: ReminderStatus, *, awaits: bool, last_sent_at: datetime.datetime | None, now: datetime.datetime
+) -> datetime.datetime | None:
+    """Return when a confirmation request that is asked for now is sent.
+
+    None if one is already queued, or was sent within the last hour and can still be answered.
+    """
+    if not awaits:
+        return now
+    if status == ReminderStatus.SENDING or (status == ReminderStatus.SCHEDULED and last_sent_at is None):
+        return None
+    earliest = now if last_sent_at is None else max(now, last_sent_at + CONFIRMATION_COOLDOWN)
+    can_be_answered = status in (ReminderStatus.SCHEDULED, ReminderStatus.UNCONFIRMED)
+    return None if earliest > now and can_be_answered else earliest
 
 
 def confirm(

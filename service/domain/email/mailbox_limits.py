@@ -1,0 +1,81 @@
+"""Limits on the emails that anyone can cause to one mailbox by typing its address into a form.
+
+`jane+a@` and `jane+b@` usually reach the mailbox of `jane@`, so they are counted together. That is for counting
+only: they remain different people. The counts are in the database, so they hold for all processes.
+"""
+
+import datetime
+from dataclasses import dataclass
+
+from sqlalchemy import and_, case, delete, or_
+from sqlalchemy.orm import Session
+
+from service.db.models.email import ALL_CAMPAIGNS, MailboxLimit
+from service.db.types import get_keyring
+from service.db.upsert import dialect_insert
+from service.domain.email.addresses import fold_address
+
+HASH_CONTEXT = "mailbox limit"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `most` times in a `window`, and not twice within `spacing`."""
+
+    action: str
+    most: int
+    window: datetime.timedelta
+    spacing: datetime.timedelta = datetime.timedelta(0)
+
+
+# The request to confirm a reminder, for a campaign that asks for one.
+CONFIRMATION = Limit("confirmation", 3, datetime.timedelta(days=30), datetime.timedelta(hours=1))
+# The request to confirm a reminder that an unsubscribed reader is said to want again.
+RESUBSCRIPTION = Limit("resubscription", 1, datetime.timedelta(days=30))
+# A reminder for an address with a plus part: nearly every mailbox has any number of these.
+PLUS_ADDRESS = Limit("plus_address", 5, datetime.timedelta(days=30))
+SIGN_IN = Limit("sign_in", 5, datetime.timedelta(hours=1))
+LONGEST_WINDOW = datetime.timedelta(days=30)
+
+
+def mailbox_of(address: str) -> str:
+    """Return the folded address without its plus part; it is for counting and never for sending."""
+    local, at, domain = fold_address(address).rpartition("@")
+    # An address such as "+x@" has no name before the plus, so the whole is the name.
+    return f"{local.partition('+')[0] or local}{at}{domain}"
+
+
+def take_slot(
+    session: Session, address: str, limit: Limit, *, now: datetime.datetime, scope: str = ALL_CAMPAIGNS
+) -> bool:
+    """Count one email to the mailbox of an address; return False, and count nothing, if that exceeds the limit.
+
+    One statement checks and counts, so two processes cannot both take the last slot.
+    """
+    keyring = get_keyring(session.get_bind().dialect)
+    table = MailboxLimit
+    statement = dialect_insert(session, table).values(
+        mailbox_hash=keyring.lookup_hash(f"{HASH_CONTEXT} {mailbox_of(address)}"),
+        action=limit.action,
+        scope=scope,
+        count=1,
+        window_started_at=now,
+        last_at=now,
+    )
+    new, is_over = statement.excluded, table.window_started_at <= now - limit.window
+    statement = statement.on_conflict_do_update(
+        index_elements=[table.mailbox_hash, table.action, table.scope],
+        set_={
+            "count": case((is_over, 1), else_=table.count + 1),
+            "window_started_at": case((is_over, new.window_started_at), else_=table.window_started_at),
+            "last_at": new.last_at,
+        },
+        where=or_(is_over, and_(table.count < limit.most, table.last_at <= now - limit.spacing)),
+    )
+    return session.execute(statement.returning(table.count)).first() is not None
+
+
+def purge_mailbox_limits(session: Session, *, now: datetime.datetime) -> None:
+    """Delete the counts whose window has passed."""
+    statement = delete(MailboxLimit).where(MailboxLimit.last_at <= now - LONGEST_WINDOW)
+    session.execute(statement.execution_options(synchronize_session=False))

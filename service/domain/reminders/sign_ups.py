@@ -1,0 +1,95 @@
+"""What a sign-up may cause for an address: anyone can type in the address of someone else."""
+
+import datetime
+from dataclasses import dataclass
+
+from sqlalchemy import literal, select, true
+from sqlalchemy.orm import Session
+
+from schemas.enums import ReminderStatus
+from service.db.models.campaign import Campaign
+from service.db.models.email import EmailDelivery
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
+from service.domain.email.addresses import address_hashes, fold_address
+from service.domain.email.mailbox_limits import CONFIRMATION, PLUS_ADDRESS, RESUBSCRIPTION, mailbox_of, take_slot
+from service.domain.email.suppression import latest_unsubscribe
+from service.domain.reminders.transitions import next_confirmation_at
+from service.domain.supporters import session_keyring
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownReader:
+    """What is known about an address before a sign-up. `status` is None if it has no reminder for this campaign.
+
+    The reader `is_unsubscribed` if they said no after they last proved, by a link of ours, that they want this
+    campaign's email. `last_sent_at` is when the last email of the reminder was begun.
+    """
+
+    is_unsubscribed: bool
+    status: ReminderStatus | None
+    awaits_confirmation: bool
+    confirmed_at: datetime.datetime | None
+    last_sent_at: datetime.datetime | None
+
+
+def find_known_reader(session: Session, campaign: Campaign, address: str) -> KnownReader:
+    """Return what is known about a normalised address, with one query."""
+    reminder = (
+        select(
+            Reminder.status,
+            Reminder.awaits_confirmation,
+            Reminder.confirmed_at,
+            EmailDelivery.started_at,
+        )
+        .join(Supporter, Supporter.id == Reminder.supporter_id)
+        .outerjoin(
+            EmailDelivery,
+            (EmailDelivery.reminder_id == Reminder.id) & (EmailDelivery.occurrence == Reminder.occurrence),
+        )
+        .where(
+            Supporter.email_hash.in_(address_hashes(session_keyring(session), address)),
+            Reminder.campaign_id == campaign.id,
+        )
+        .limit(1)
+        .subquery()
+    )
+    # A mailbox that unsubscribed under its plain address did not do so for one address only.
+    addresses = dict.fromkeys((address, mailbox_of(address)))
+    unsubscribed_at = latest_unsubscribe(session, addresses, campaign=campaign.slug).label("unsubscribed_at")
+    always = select(literal(1)).subquery()
+    row = session.execute(select(unsubscribed_at, reminder).select_from(always.outerjoin(reminder, true()))).one()
+    is_unsubscribed = row.unsubscribed_at is not None and (
+        row.confirmed_at is None or row.unsubscribed_at > row.confirmed_at
+    )
+    return KnownReader(
+        is_unsubscribed=is_unsubscribed,
+        status=row.status,
+        awaits_confirmation=bool(row.awaits_confirmation),
+        confirmed_at=row.confirmed_at,
+        last_sent_at=row.started_at,
+    )
+
+
+def may_send(
+    session: Session, campaign: Campaign, address: str, known: KnownReader, *, now: datetime.datetime
+) -> bool:
+    """Count the email that a sign-up would cause; return False if its mailbox has had enough of them.
+
+    Before the reminder's row is locked, because two sign-ups that lock a count and a row in a different order
+    would deadlock.
+    """
+    if known.is_unsubscribed:
+        return take_slot(session, address, RESUBSCRIPTION, now=now, scope=campaign.slug)
+    if not campaign.reminder_confirm:
+        is_new_plus_address = known.status is None and mailbox_of(address) != fold_address(address)
+        return not is_new_plus_address or take_slot(session, address, PLUS_ADDRESS, now=now)
+    if known.confirmed_at is not None:
+        return True
+    if known.status is not None:
+        send_at = next_confirmation_at(
+            known.status, awaits=known.awaits_confirmation, last_sent_at=known.last_sent_at, now=now
+        )
+        if send_at is None:
+            return True
+    return take_slot(session, address, CONFIRMATION, now=now, scope=campaign.slug)
