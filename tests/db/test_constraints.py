@@ -92,6 +92,10 @@ VIOLATIONS = [
     ("ck_notifications_kind_known", "UPDATE notifications SET kind = 'spam'"),
     ("ck_notifications_status_known", "UPDATE notifications SET status = 'lost'"),
     ("ck_notifications_outcome_known", "UPDATE notifications SET outcome = 'lost'"),
+    (
+        "ck_installations_only_one",
+        "INSERT INTO installations (number, id) VALUES (2, '01936f0000007000800000000000000a')",
+    ),
     ("ck_payments_amount_positive", "UPDATE payments SET amount_minor = 0"),
     ("ck_payments_status_known", "UPDATE payments SET status = 'pending'"),
     ("ck_reminders_status_known", "UPDATE reminders SET status = 'lost'"),

@@ -23,7 +23,7 @@ from service.db.models.payment import (
     ReconciliationCursor,
     Refund,
 )
-from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
+from service.db.models.pledge import IdempotencyKey, Installation, Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
@@ -41,6 +41,7 @@ __all__ = [
     "GatewayEvent",
     "Heartbeat",
     "IdempotencyKey",
+    "Installation",
     "JobRun",
     "MailServerCapability",
     "MailboxLimit",

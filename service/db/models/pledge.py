@@ -64,6 +64,12 @@ class Pledge(UUIDPrimaryKey, Base):
         ),
         Index("ix_pledges_supporter_id", "supporter_id"),
         Index(
+            "ix_pledges_customer_reference",
+            "customer_reference",
+            postgresql_where=text("customer_reference IS NOT NULL"),
+            sqlite_where=text("customer_reference IS NOT NULL"),
+        ),
+        Index(
             "ix_pledges_reminder_id",
             "reminder_id",
             postgresql_where=text("reminder_id IS NOT NULL"),
@@ -152,3 +158,16 @@ class IdempotencyKey(Base):
     pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
     locked_until: Mapped[datetime.datetime]
     created_at: Mapped[datetime.datetime]
+
+
+class Installation(Base):
+    """The one row that identifies this deployment; the gateway stores its `id` beside the id of each pledge.
+
+    With it, two deployments that share one account at a gateway tell their events apart.
+    """
+
+    __tablename__ = "installations"
+    __table_args__ = (CheckConstraint("number = 1", name="only_one"),)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[uuid.UUID]

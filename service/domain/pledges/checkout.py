@@ -19,6 +19,7 @@ from service.db.models.pledge import Pledge
 from service.db.session import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
 from service.domain.pledges.idempotency import LOCK_TTL, find_key, store_key
+from service.domain.pledges.installation import get_or_create_installation_id
 from service.domain.pledges.pledges import CreatePledge, create_pledge, get_pledge, total_charge, validate_pledge
 from service.domain.pledges.return_urls import cancel_url
 from service.domain.ports import (
@@ -102,7 +103,9 @@ def start_checkout(
         gateway.save_product(campaign.id, campaign.name)
         with transaction() as session:
             session.execute(update(Campaign).where(Campaign.id == campaign.id).values(product_name=campaign.name))
-    checkout = gateway.create_checkout(checkout_params(pledge, campaign, urls))
+    with transaction() as session:
+        params = checkout_params(session, pledge, campaign, urls)
+    checkout = gateway.create_checkout(params)
     with transaction() as session:
         pledge = get_pledge(session, pledge.id, for_update=True)
         pledge.gateway_reference = pledge.gateway_reference or checkout.reference
@@ -110,11 +113,12 @@ def start_checkout(
     return pledge
 
 
-def checkout_params(pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> CheckoutParams:
+def checkout_params(session: Session, pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> CheckoutParams:
     """Return the parameters of the pledge's checkout, the same ones on every call."""
     return CheckoutParams(
         pledge_id=pledge.id,
         campaign_id=campaign.id,
+        installation_id=get_or_create_installation_id(session),
         campaign_name=campaign.name,
         frequency=pledge.frequency,
         money=total_charge(pledge),

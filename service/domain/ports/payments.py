@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,10 +17,12 @@ class CheckoutParams:
 
     `money` is the total of each payment, fees included. `campaign_id` identifies the campaign's product (see
     `save_product`). The gateway sends the reader to `success_url` after payment and to `cancel_url` without one.
+    `installation_id` is stored beside the pledge's id at the gateway.
     """
 
     pledge_id: uuid.UUID
     campaign_id: uuid.UUID
+    installation_id: uuid.UUID
     campaign_name: str
     frequency: Frequency
     money: Money
@@ -106,6 +108,34 @@ class InvalidEvent(Exception):
     """An event is malformed for its kind."""
 
 
+class OwnerUnknown(Exception):
+    """Nothing tells yet whether an event belongs to a pledge; an earlier event that is still to come may."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownOwner:
+    """What is recorded here of what an event names: its pledge, if any, and whether its customer has a pledge."""
+
+    pledge_id: uuid.UUID | None = None
+    is_customer: bool = False
+
+
+class KnownPledges(Protocol):
+    """What this deployment knows of pledges: asked before the gateway is."""
+
+    @property
+    def installation_id(self) -> uuid.UUID | None:
+        """The id of this deployment."""
+
+    def find_owner(
+        self, references: Collection[str], *, pledge_id: uuid.UUID | None, customer: str | None
+    ) -> KnownOwner:
+        """Look up the gateway's ids of subscriptions, checkouts and payments; else the pledge id, if there is one.
+
+        Opens a transaction of its own.
+        """
+
+
 class PaymentGateway(Protocol):
     """The payment processor.
 
@@ -161,12 +191,15 @@ class EventSource(Protocol):
             InvalidSignature: the webhook is not authentic.
         """
 
-    def parse_event(self, payload: str) -> list[PaymentEvent]:
-        """Translate an event; the list is empty if the event does not belong to a pledge.
+    def parse_event(
+        self, payload: str, known: KnownPledges = ..., *, may_wait: bool = False
+    ) -> list[PaymentEvent]:
+        """Translate an event; the list is empty if the event does not belong to a pledge of this deployment.
 
         The call may look something up at the gateway, so it must not be made inside a transaction.
 
         Raises:
+            OwnerUnknown: only with `may_wait`: ask again later.
             GatewayUnavailable: try again later.
             InvalidEvent: an operator must investigate; the message gives the reason.
         """

@@ -17,7 +17,8 @@ from service.gateways.stripe.currencies import to_stripe_amount
 from service.gateways.stripe.errors import MISSING, StripeRejected
 from service.gateways.stripe.products import product_id, product_name, save_product
 
-PLEDGE_METADATA_KEY: Final = "pledge_id"
+PLEDGE_METADATA_KEY: Final = "mainstay_pledge_id"
+INSTALLATION_METADATA_KEY: Final = "mainstay_installation_id"
 INTERVALS: Final = {Frequency.MONTHLY: "month", Frequency.ANNUAL: "year"}
 # The languages of Checkout and of the Billing Portal. For any other, Stripe follows the browser.
 _LANGUAGES: Final = frozenset(
@@ -74,7 +75,10 @@ def session_params(params: CheckoutParams) -> dict[str, Any]:
     Raises:
         GatewayRejected: Stripe cannot charge this amount.
     """
-    metadata = {PLEDGE_METADATA_KEY: str(params.pledge_id)}
+    metadata = {
+        PLEDGE_METADATA_KEY: str(params.pledge_id),
+        INSTALLATION_METADATA_KEY: str(params.installation_id),
+    }
     name = product_name(params.campaign_name)
     price: dict[str, Any] = {
         "currency": params.money.currency.lower(),

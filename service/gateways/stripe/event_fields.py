@@ -7,24 +7,30 @@ the parsers look in both places.
 import datetime
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from service.domain.money import Money
 from service.domain.ports import InvalidEvent
-from service.gateways.stripe.checkout import PLEDGE_METADATA_KEY
+from service.gateways.stripe.checkout import INSTALLATION_METADATA_KEY, PLEDGE_METADATA_KEY
 from service.gateways.stripe.currencies import from_stripe_amount
 
 StripeJson = dict[str, Any]
+# Until version 0.1, the metadata held only the pledge's id, under a key that other software may use as well.
+OLD_PLEDGE_METADATA_KEY: Final = "pledge_id"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedEvent:
-    """A Stripe event: `object` is a snapshot from the time of the event, `previous_attributes` what it changed."""
+    """A Stripe event: `object` is a snapshot from the time of the event, `previous_attributes` what it changed.
+
+    `pledge_id` is None if only the ids in the object tell which pledge it is about.
+    """
 
     kind: str
     occurred_at: datetime.datetime
     object: StripeJson = field(repr=False)
     previous_attributes: StripeJson = field(repr=False)
+    pledge_id: uuid.UUID | None = None
 
 
 def get_path(obj: Any, *path: str) -> Any:
@@ -55,11 +61,19 @@ def find_pledge_id(*sources: Any) -> uuid.UUID | None:
     Another product on the same account may store values of its own under the same key; these are skipped.
     """
     for source in sources:
-        value = source.get(PLEDGE_METADATA_KEY) if isinstance(source, dict) else source
-        pledge_id = parse_uuid(value)
-        if pledge_id is not None:
-            return pledge_id
+        keys = (PLEDGE_METADATA_KEY, OLD_PLEDGE_METADATA_KEY)
+        values = [source.get(key) for key in keys] if isinstance(source, dict) else [source]
+        for value in values:
+            pledge_id = parse_uuid(value)
+            if pledge_id is not None:
+                return pledge_id
     return None
+
+
+def find_installation_id(*metadata: Any) -> uuid.UUID | None:
+    """Return the first id of a deployment in metadata objects."""
+    ids = (parse_uuid(get_path(source, INSTALLATION_METADATA_KEY)) for source in metadata)
+    return next((installation_id for installation_id in ids if installation_id is not None), None)
 
 
 def parse_uuid(value: Any) -> uuid.UUID | None:

@@ -1,7 +1,7 @@
 """Translate Stripe events into payment events of the domain, one section for each Stripe object.
 
-An event that does not belong to a pledge yields nothing: other products may share the Stripe account. What an
-event leaves out is looked up at Stripe. The kinds are described at https://docs.stripe.com/api/events/types.
+An event that does not belong to a pledge yields nothing: other products may share the Stripe account. The kinds
+are described at https://docs.stripe.com/api/events/types.
 """
 
 import datetime
@@ -30,7 +30,6 @@ from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.event_fields import (
     ParsedEvent,
     StripeJson,
-    find_pledge_id,
     get_path,
     list_data,
     money_field,
@@ -39,7 +38,8 @@ from service.gateways.stripe.event_fields import (
     require_id,
     to_money,
 )
-from service.gateways.stripe.payments import invoice_owner, payment_references
+from service.gateways.stripe.event_owners import EventOwner
+from service.gateways.stripe.payments import invoice_subscription, payment_references
 from service.gateways.stripe.refunds import list_refunds, to_refund_updated
 from service.gateways.stripe.subscriptions import ENDED_STATUSES
 
@@ -53,10 +53,13 @@ DISPUTE_OUTCOMES: Final = {"won": DisputeStatus.WON, "lost": DisputeStatus.LOST}
 EventParser = Callable[[StripeApiClient, ParsedEvent], list[PaymentEvent]]
 
 
-def parse_event(api: StripeApiClient, payload: str) -> list[PaymentEvent]:
+def parse_event(
+    api: StripeApiClient, payload: str, find_owner: Callable[[str, StripeJson], EventOwner | None]
+) -> list[PaymentEvent]:
     """Translate an event; the list is empty for a kind that is not in `EVENT_PARSERS` or for another product.
 
     Raises:
+        OwnerUnknown: as `EventOwners.find`, which `find_owner` calls.
         GatewayUnavailable: something must be looked up and Stripe is unavailable.
         InvalidEvent: the event is malformed; the message names the field and not its value.
     """
@@ -72,6 +75,9 @@ def parse_event(api: StripeApiClient, payload: str) -> list[PaymentEvent]:
     parser = EVENT_PARSERS.get(kind)
     if parser is None:
         return []
+    owner = find_owner(kind, obj)
+    if owner is None:
+        return []
     return parser(
         api,
         ParsedEvent(
@@ -79,6 +85,7 @@ def parse_event(api: StripeApiClient, payload: str) -> list[PaymentEvent]:
             occurred_at=occurred_at,
             object=obj,
             previous_attributes=previous_attributes if isinstance(previous_attributes, dict) else {},
+            pledge_id=owner.pledge_id,
         ),
     )
 
@@ -88,7 +95,7 @@ def parse_event(api: StripeApiClient, payload: str) -> list[PaymentEvent]:
 
 def parse_checkout_completed(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the completed checkout, and the payment if the session is paid and names it."""
-    pledge_id = _checkout_pledge_id(event)
+    pledge_id = event.pledge_id
     if pledge_id is None:
         return []
     completed = _checkout_completed(event, pledge_id)
@@ -120,7 +127,7 @@ def parse_async_payment_failed(_api: StripeApiClient, event: ParsedEvent) -> lis
     A one-time session accepts no second attempt. Stripe retries the invoice of a subscription and sends the events
     of that invoice.
     """
-    pledge_id = _checkout_pledge_id(event)
+    pledge_id = event.pledge_id
     if pledge_id is None:
         return []
     return [
@@ -131,15 +138,8 @@ def parse_async_payment_failed(_api: StripeApiClient, event: ParsedEvent) -> lis
 
 def parse_checkout_expired(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the expired checkout."""
-    pledge_id = _checkout_pledge_id(event)
+    pledge_id = event.pledge_id
     return [] if pledge_id is None else [CheckoutExpired(pledge_id=pledge_id, occurred_at=event.occurred_at)]
-
-
-def _checkout_pledge_id(event: ParsedEvent) -> uuid.UUID | None:
-    # The metadata takes precedence: another product on the account may put UUIDs in client_reference_id.
-    if get_path(event.object, "metadata") is None:
-        return find_pledge_id(event.object.get("client_reference_id"))
-    return find_pledge_id(event.object["metadata"])
 
 
 def _checkout_completed(event: ParsedEvent, pledge_id: uuid.UUID) -> CheckoutCompleted:
@@ -169,7 +169,7 @@ def _checkout_payment_reference(event: ParsedEvent) -> str | None:
 def parse_payment_intent_failed(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the failed attempt of a one-time pledge, identified by its charge or else by its timestamp."""
     intent = event.object
-    pledge_id = find_pledge_id(intent.get("metadata"))
+    pledge_id = event.pledge_id
     if pledge_id is None:
         return []
     intent_id = require_id(intent)
@@ -188,10 +188,10 @@ def parse_payment_intent_failed(_api: StripeApiClient, event: ParsedEvent) -> li
 # Invoice
 
 
-def parse_invoice_paid(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
+def parse_invoice_paid(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the payment; an invoice of zero moved no money."""
-    owner = invoice_owner(api, event.object)
-    if owner is None:
+    subscription = invoice_subscription(event.object)
+    if subscription is None:
         return []
     money = money_field(event.object, "amount_paid")
     if money.amount_minor == 0:
@@ -202,18 +202,18 @@ def parse_invoice_paid(api: StripeApiClient, event: ParsedEvent) -> list[Payment
             reference=require_id(event.object),
             money=money,
             occurred_at=paid_at or event.occurred_at,
-            pledge_id=owner.pledge_id,
-            subscription=owner.subscription,
+            pledge_id=event.pledge_id,
+            subscription=subscription,
             customer=object_id(event.object.get("customer")),
             renews_at=_period_boundary(event.object, "end", max),
         )
     ]
 
 
-def parse_invoice_payment_failed(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
+def parse_invoice_payment_failed(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the failed attempt, its number and the time of the next one."""
-    owner = invoice_owner(api, event.object)
-    if owner is None:
+    subscription = invoice_subscription(event.object)
+    if subscription is None:
         return []
     money = money_field(event.object, "amount_due")
     if money.amount_minor == 0:
@@ -229,23 +229,23 @@ def parse_invoice_payment_failed(api: StripeApiClient, event: ParsedEvent) -> li
             occurred_at=event.occurred_at,
             attempt=attempt,
             next_attempt_at=parse_timestamp(event.object.get("next_payment_attempt")),
-            pledge_id=owner.pledge_id,
-            subscription=owner.subscription,
+            pledge_id=event.pledge_id,
+            subscription=subscription,
         )
     ]
 
 
-def parse_invoice_upcoming(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
+def parse_invoice_upcoming(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the upcoming renewal, due at the start of the period that the invoice is for."""
-    owner = invoice_owner(api, event.object)
+    subscription = invoice_subscription(event.object)
     renews_at = (
         _period_boundary(event.object, "start", min)
         or parse_timestamp(event.object.get("next_payment_attempt"))
         or parse_timestamp(event.object.get("period_end"))
     )
-    if owner is None or renews_at is None:
+    if subscription is None or renews_at is None:
         return []
-    return [RenewalUpcoming(subscription=owner.subscription, renews_at=renews_at, pledge_id=owner.pledge_id)]
+    return [RenewalUpcoming(subscription=subscription, renews_at=renews_at, pledge_id=event.pledge_id)]
 
 
 def _period_boundary(
@@ -276,9 +276,6 @@ def parse_subscription_deleted(_api: StripeApiClient, event: ParsedEvent) -> lis
 
 def _subscription_update(event: ParsedEvent, *, ended: bool) -> list[PaymentEvent]:
     subscription = event.object
-    pledge_id = find_pledge_id(subscription.get("metadata"))
-    if pledge_id is None:
-        return []
     status = subscription.get("status")
     return [
         SubscriptionUpdated(
@@ -289,7 +286,7 @@ def _subscription_update(event: ParsedEvent, *, ended: bool) -> list[PaymentEven
             ended=ended,
             money=_subscription_price(subscription),
             renews_at=None if ended else _period_end(subscription),
-            pledge_id=pledge_id,
+            pledge_id=event.pledge_id,
             customer=object_id(subscription.get("customer")),
         )
     ]

@@ -7,14 +7,17 @@ from typing import Any, Final
 
 from stripe.params import EventListParams
 
-from service.domain.ports import InvalidEvent, InvalidSignature, RawEvent
+from service.domain.ports import InvalidEvent, InvalidSignature, KnownPledges, RawEvent
 from service.domain.ports.payment_events import PaymentEvent
 from service.gateways.stripe.client import StripeApiClient
+from service.gateways.stripe.event_fields import StripeJson
+from service.gateways.stripe.event_owners import EventOwner, EventOwners, NothingKnown
 from service.gateways.stripe.event_parsers import EVENT_PARSERS, parse_event
 from service.gateways.stripe.webhook_signature import verify_signature
 from service.settings import StripeSettings
 
 PAGE_SIZE: Final = 100
+NOTHING_KNOWN: Final = NothingKnown()
 
 
 class StripeEvents:
@@ -24,6 +27,7 @@ class StripeEvents:
 
     def __init__(self, api: StripeApiClient, settings: StripeSettings) -> None:
         self._api = api
+        self._owners = EventOwners(api)
         self._secrets = settings.webhook_secrets
         self._is_live = settings.is_live
 
@@ -39,9 +43,15 @@ class StripeEvents:
             raise InvalidSignature("The event belongs to the other mode, test or live, than our key.")
         return raw
 
-    def parse_event(self, payload: str) -> list[PaymentEvent]:
-        """Translate an event; what it leaves out is looked up at Stripe."""
-        return parse_event(self._api, payload)
+    def parse_event(
+        self, payload: str, known: KnownPledges = NOTHING_KNOWN, *, may_wait: bool = False
+    ) -> list[PaymentEvent]:
+        """Translate an event."""
+
+        def find_owner(kind: str, obj: StripeJson) -> EventOwner | None:
+            return self._owners.find(kind, obj, known, may_wait=may_wait)
+
+        return parse_event(self._api, payload, find_owner)
 
     def list_events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
         """Yield the events that have a parser, newest first; Stripe keeps events for 30 days."""

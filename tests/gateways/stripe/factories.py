@@ -15,6 +15,7 @@ from tests.stripe_double.account import StripeJson
 SECRET = "whsec_only_the_tests_know"
 PLEDGE_ID = uuid.UUID("01936f00-0000-7000-8000-000000000001")
 CAMPAIGN_ID = uuid.UUID("01936f00-0000-7000-8000-0000000000cc")
+INSTALLATION_ID = uuid.UUID("5f0c8a52-6a0e-4c0b-9a2b-0d4c5c1f7e11")
 REFUND_ID = uuid.UUID("01936f00-0000-7000-8000-0000000000aa")
 EMAIL = "ada@news.example"
 PAGE = "https://support.news.example"
@@ -27,6 +28,7 @@ def checkout_params(
     fields: dict[str, Any] = {
         "pledge_id": PLEDGE_ID,
         "campaign_id": CAMPAIGN_ID,
+        "installation_id": INSTALLATION_ID,
         "campaign_name": "The Meadow Gazette",
         "frequency": frequency,
         "money": Money(amount, currency),

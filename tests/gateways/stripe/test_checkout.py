@@ -9,9 +9,13 @@ from service.domain.money import Money
 from service.domain.ports import GatewayRejected
 from service.gateways.stripe import StripeGateway
 from service.gateways.stripe.checkout import session_params, stripe_locale
-from tests.gateways.stripe.factories import PLEDGE_ID, checkout_params, pay_once
+from tests.gateways.stripe.factories import INSTALLATION_ID, PLEDGE_ID, checkout_params, pay_once
 from tests.stripe_double import FakeStripe
 
+OUR_METADATA = {
+    "mainstay_pledge_id": str(PLEDGE_ID),
+    "mainstay_installation_id": str(INSTALLATION_ID),
+}
 SESSIONS = "POST /v1/checkout/sessions"
 
 
@@ -21,8 +25,8 @@ def test_one_time_checkout_sets_pledge_metadata_on_every_object(
     session = pay_once(gateway, double)
     assert (session["mode"], session["amount_total"], session["currency"]) == ("payment", 1250, "usd")
     assert session["client_reference_id"] == str(PLEDGE_ID)
-    assert session["metadata"] == {"pledge_id": str(PLEDGE_ID)}
-    assert double.get(session["payment_intent"])["metadata"] == {"pledge_id": str(PLEDGE_ID)}
+    assert session["metadata"] == OUR_METADATA
+    assert double.get(session["payment_intent"])["metadata"] == OUR_METADATA
     assert (session["success_url"], session["cancel_url"]) == (
         checkout_params().success_url,
         checkout_params().cancel_url,
@@ -39,7 +43,7 @@ def test_recurring_checkout_creates_subscription_with_pledge_metadata(
     session = double.get(checkout.reference)
     assert session["mode"] == "subscription"
     subscription = double.get(session["subscription"])
-    assert subscription["metadata"] == {"pledge_id": str(PLEDGE_ID)}
+    assert subscription["metadata"] == OUR_METADATA
     price = subscription["items"]["data"][0]["price"]
     assert (price["unit_amount"], price["currency"]) == (500, "usd")
     assert (price["recurring"]["interval"], price["recurring"]["interval_count"]) == (interval, 1)

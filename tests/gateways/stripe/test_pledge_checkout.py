@@ -50,7 +50,7 @@ def test_repeated_pledge_request_creates_one_checkout(client: FlaskClient, doubl
     assert first.json == again.json
     (session,) = double.account.all("checkout.session")
     assert first.json["checkout_url"] == session["url"]
-    assert session["metadata"] == {"pledge_id": first.json["id"]}
+    assert session["metadata"]["mainstay_pledge_id"] == first.json["id"]
     assert session["cancel_url"].startswith("http://desk.test/support/default")
     assert f"pledge={first.json['id']}" in session["success_url"]
 

@@ -1,0 +1,30 @@
+"""The id of this deployment, by which it recognises its own objects at a payment gateway."""
+
+import uuid
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from service.db.models.pledge import Installation
+from service.db.upsert import insert_on_conflict_do_nothing
+
+NUMBER = 1
+
+
+def get_or_create_installation_id(session: Session) -> uuid.UUID:
+    """Return the id of this deployment; the first call creates it, even if two processes make it at once."""
+    query = select(Installation.id)
+    installation_id = session.scalar(query)
+    if installation_id is None:
+        row = {"number": NUMBER, "id": uuid.uuid4()}
+        insert_on_conflict_do_nothing(session, Installation, row, unique=("number",))
+        installation_id = session.scalars(query).one()
+    return installation_id
+
+
+def replace_installation_id(session: Session) -> uuid.UUID:
+    """Give a copy of a database an id of its own, so that it ignores the events of the original."""
+    get_or_create_installation_id(session)
+    installation_id = uuid.uuid4()
+    session.execute(update(Installation).values(id=installation_id).execution_options(synchronize_session=False))
+    return installation_id
