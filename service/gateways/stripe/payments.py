@@ -80,8 +80,14 @@ def payment_references(
     fields = charge or {}
     intent, invoice = object_id(fields.get("payment_intent")), object_id(fields.get("invoice"))
     if invoice is None and intent is not None and find_pledge_id(fields.get("metadata")) is None:
-        invoice = invoice_for_payment_intent(api, intent)
+        invoice = invoice_for_payment_intent(api, intent) or _older_invoice(api, intent)
     return tuple(reference for reference in (intent, invoice, charge_id) if reference)
+
+
+def _older_invoice(api: StripeApiClient, intent: str) -> str | None:
+    """Return the invoice that an intent names in older API versions."""
+    retrieved = api.retrieve("retrieve_payment_intent", lambda v1: v1.payment_intents.retrieve(intent))
+    return object_id((retrieved or {}).get("invoice"))
 
 
 def _subscription_from_lines(invoice: StripeJson) -> str | None:
