@@ -1,12 +1,10 @@
-"""Identify this deployment, and look up pledges by the gateway's customer."""
+"""Identify this deployment by an id of its own."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0022"
 down_revision = "0021"
-
-INDEX = "ix_pledges_customer_reference"
 
 
 def upgrade() -> None:
@@ -17,12 +15,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_installations")),
         sa.CheckConstraint("number = 1", name=op.f("ck_installations_only_one")),
     )
-    has_customer = sa.text("customer_reference IS NOT NULL")
-    op.create_index(
-        INDEX, "pledges", ["customer_reference"], postgresql_where=has_customer, sqlite_where=has_customer
-    )
 
 
 def downgrade() -> None:
-    op.drop_index(INDEX, "pledges")
     op.drop_table("installations")

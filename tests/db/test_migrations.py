@@ -113,7 +113,6 @@ PARTIAL_INDEXES = {
     "ix_gateway_events_open",
     "ix_notifications_due",
     "ix_notifications_leased",
-    "ix_pledges_customer_reference",
     "ix_pledges_invoice_retry_requested_at",
     "ix_pledges_pending_created_at",
     "ix_pledges_reminder_id",

@@ -64,12 +64,6 @@ class Pledge(UUIDPrimaryKey, Base):
         ),
         Index("ix_pledges_supporter_id", "supporter_id"),
         Index(
-            "ix_pledges_customer_reference",
-            "customer_reference",
-            postgresql_where=text("customer_reference IS NOT NULL"),
-            sqlite_where=text("customer_reference IS NOT NULL"),
-        ),
-        Index(
             "ix_pledges_reminder_id",
             "reminder_id",
             postgresql_where=text("reminder_id IS NOT NULL"),
