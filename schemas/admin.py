@@ -199,10 +199,23 @@ class PaymentItem(Schema):
     balances = fields.List(fields.Nested(BalanceItem), required=True)
 
 
+class PledgeSchedule(Schema):
+    """What the gateway plans for a recurring pledge. All are null for a one-time pledge."""
+
+    renews_at = Timestamp(required=True, allow_none=True, metadata={"description": "The next payment."})
+    cancel_at = Timestamp(required=True, allow_none=True, metadata={"description": "When it is set to end."})
+    paused = fields.Boolean(required=True, attribute="is_paused")
+    resumes_at = Timestamp(
+        required=True, allow_none=True, metadata={"description": "The end of the pause, if it has one."}
+    )
+    ended_at = Timestamp(required=True, allow_none=True)
+
+
 class PaymentList(Schema):
-    """All payments of a pledge, oldest first."""
+    """All payments of a pledge, oldest first, and what the gateway plans."""
 
     items = fields.List(fields.Nested(PaymentItem), required=True)
+    schedule = fields.Nested(PledgeSchedule, required=True)
 
 
 class ErasureRequest(StrictSchema):

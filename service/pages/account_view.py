@@ -10,6 +10,7 @@ from service.db.models.pledge import Pledge
 from service.domain.money import Money, format_money
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds
+from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
 from service.pages.formatting import format_long_date, format_pledge
 from service.pages.translations import Texts
@@ -118,10 +119,15 @@ def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
     total = format_money(total_charge(pledge), texts.lang)
     if pledge.status == PledgeStatus.PAST_DUE:
         yield texts.me_past_due
-    elif pledge.renews_at is not None:
-        yield texts.format(
-            "me_next_payment", amount=total, date=format_campaign_date(pledge.renews_at, pledge, texts)
-        )
+    if pledge.cancel_at is not None:
+        yield texts.format("me_ends_on", date=format_campaign_date(pledge.cancel_at, pledge, texts))
+    if pledge.is_paused and pledge.resumes_at is not None:
+        yield texts.format("me_paused_until", date=format_campaign_date(pledge.resumes_at, pledge, texts))
+    elif pledge.is_paused:
+        yield texts.me_paused
+    renews_at = pledge.renews_at if pledge.status == PledgeStatus.ACTIVE else None
+    if renews_at is not None and not ends_before(pledge, renews_at) and not is_paused_at(pledge, renews_at):
+        yield texts.format("me_next_payment", amount=total, date=format_campaign_date(renews_at, pledge, texts))
     if pledge.fees_minor:
         yield texts.format("me_fees", fees=format_amount(pledge.fees_minor), total=total)
     if pledge.pending_amount_minor is not None:

@@ -106,6 +106,9 @@ def snapshot(session: Session, pledge_id: uuid.UUID) -> dict[str, Any]:
                 "customer_reference",
                 "renews_at",
                 "ended_at",
+                "cancel_at",
+                "is_paused",
+                "resumes_at",
             )
         },
         "payments": _rows(session, Payment, "gateway_reference", "status", "amount_minor", "paid_at"),

@@ -15,6 +15,8 @@ from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus, R
 from service.db.models.pledge import Pledge
 from service.domain.money import Money
 from service.domain.payments.event_handlers import DependencyMissing, handle_event
+from service.domain.payments.event_processing import look_up_subscriptions
+from service.domain.pledges.subscriptions import SubscriptionOrderUnknown
 from service.domain.ports.payment_events import PaymentEvent, PaymentSucceeded, RefundUpdated
 from tests.events.stripe_fixture import StripeScenario, snapshot
 from tests.stripe_double.account import StripeJson
@@ -88,6 +90,22 @@ def bank_debit_bounces_and_is_retried(scenario: StripeScenario) -> uuid.UUID:
     return checkout.id
 
 
+def changes_in_the_dashboard(scenario: StripeScenario) -> uuid.UUID:
+    checkout = scenario.create_checkout(Frequency.ANNUAL)
+    scenario.stripe.pay(scenario.session_of(checkout))
+    subscription = scenario.stripe.get(scenario.session_of(checkout))["subscription"]
+    scenario.stripe.advance(days=3)
+    # Within one second.
+    scenario.stripe.pause_collection(subscription)
+    scenario.stripe.change_price(subscription, 900)
+    scenario.stripe.change_price(subscription, 300)
+    scenario.stripe.resume_collection(subscription)
+    scenario.stripe.advance(days=3)
+    scenario.stripe.set_cancel_at_period_end(subscription, canceled=False)
+    scenario.stripe.set_cancel_at_period_end(subscription)
+    return checkout.id
+
+
 def second_attempt_with_dispute(scenario: StripeScenario) -> uuid.UUID:
     checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
     session = scenario.session_of(checkout)
@@ -116,6 +134,7 @@ SCENARIOS = {
     "debit bounces": (bank_debit_bounces(Frequency.ONCE), PledgeStatus.EXPIRED, None, None),
     "recurring debit bounces": (bank_debit_bounces(Frequency.MONTHLY), PledgeStatus.PAST_DUE, None, None),
     "bounced debit is retried": (bank_debit_bounces_and_is_retried, PledgeStatus.ACTIVE, 1, 500),
+    "dashboard": (changes_in_the_dashboard, PledgeStatus.ACTIVE, 1, 500),
     "second attempt": (second_attempt_with_dispute, PledgeStatus.COMPLETED, 0, 0),
     "abandoned": (an_abandoned_checkout, PledgeStatus.EXPIRED, None, None),
 }
@@ -138,6 +157,11 @@ def apply_all(session: Session, scenario: StripeScenario, stream: list[list[Paym
                         handle_event(session, "stripe", payment_event, now=scenario.container.clock())
             except DependencyMissing:
                 waiting.append(parsed)
+            except SubscriptionOrderUnknown:
+                current = look_up_subscriptions(scenario.container.event_source, parsed)
+                with session.begin_nested():
+                    for payment_event in current:
+                        handle_event(session, "stripe", payment_event, now=scenario.container.clock())
         remaining = waiting
     assert not remaining
 
@@ -240,7 +264,8 @@ def test_inbox_converges_for_any_order_of_webhooks(scenario: StripeScenario, see
         session.connection().exec_driver_sql(
             "UPDATE pledges SET status = 'pending', subscription_reference = NULL, customer_reference = NULL,"
             " renews_at = NULL, subscription_status_at = NULL, ended_at = NULL, supporter_id = NULL,"
-            " checkout_completed_at = NULL, payment_bounced_at = NULL, open_invoice_reference = NULL"
+            " checkout_completed_at = NULL, payment_bounced_at = NULL, open_invoice_reference = NULL,"
+            " subscription_state = NULL, previous_subscription_state = NULL"
         )
     randomness = random.Random(seed)
     shuffled = randomness.sample(events, len(events)) + randomness.choices(events, k=30)

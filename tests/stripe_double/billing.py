@@ -87,6 +87,15 @@ def mark_unpaid(account: Account, subscription: StripeJson, invoice: StripeJson,
         update(account, subscription, status="past_due")
 
 
+def void(account: Account, invoice: StripeJson) -> None:
+    """Void an invoice: nobody owes it any more."""
+    before = copy.deepcopy(invoice)
+    invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}
+    invoice["status_transitions"]["voided_at"] = account.now()
+    account.emit_event("invoice.updated", invoice, before)
+    account.emit_event("invoice.voided", invoice)
+
+
 def update(account: Account, subscription: StripeJson, **fields: object) -> None:
     before = copy.deepcopy(subscription)
     subscription |= fields

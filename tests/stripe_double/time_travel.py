@@ -3,7 +3,7 @@
 import copy
 import datetime
 
-from tests.stripe_double import billing, charges, checkout
+from tests.stripe_double import billing, billing_objects, charges, checkout
 from tests.stripe_double.account import DAY, StripeJson
 from tests.stripe_double.customer_actions import Actions
 from tests.stripe_double.errors import StripeApiError
@@ -22,11 +22,15 @@ class BillingClock(Actions):
     def renew(self, subscription: str) -> StripeJson:
         """Emit the upcoming invoice, move to the renewal, and pay it; return the charge.
 
-        A subscription with `cancel_at_period_end` is canceled there and returned.
+        A subscription with `cancel_at_period_end` is canceled there and returned; of a paused one the void invoice
+        is returned.
         """
         found = self._find_current(subscription)
         with self._action() as account:
-            if found["cancel_at_period_end"]:
+            if found["pause_collection"] is not None:
+                found, result, _ = self._start_period(subscription)
+                billing.void(account, result)
+            elif found["cancel_at_period_end"]:
                 account.advance_to(_period_end(found))
                 billing.cancel(account, found, None)
                 result = found
@@ -68,6 +72,45 @@ class BillingClock(Actions):
         with self._action() as account:
             found = account.find("subscription", subscription)
             billing.cancel(account, found, "cancellation_requested")
+
+    def set_cancel_at_period_end(self, subscription: str, *, canceled: bool = True) -> None:
+        """Let a subscription end with its period, or undo that, in the dashboard."""
+        with self._action() as account:
+            found = account.find("subscription", subscription)
+            billing.update(
+                account,
+                found,
+                cancel_at_period_end=canceled,
+                cancel_at=_period_end(found) if canceled else None,
+                canceled_at=account.now() if canceled else None,
+            )
+
+    def set_cancel_at(self, subscription: str, timestamp: int | None) -> None:
+        """Let a subscription end at a time, in seconds since 1970, or undo that, in the dashboard."""
+        with self._action() as account:
+            found = account.find("subscription", subscription)
+            billing.update(account, found, cancel_at=timestamp, canceled_at=account.now() if timestamp else None)
+
+    def pause_collection(self, subscription: str, *, resumes_at: int | None = None) -> None:
+        """Pause the payments of a subscription in the dashboard; its invoices are void meanwhile."""
+        with self._action() as account:
+            pause = {"behavior": "void", "resumes_at": resumes_at}
+            billing.update(account, account.find("subscription", subscription), pause_collection=pause)
+
+    def resume_collection(self, subscription: str) -> None:
+        with self._action() as account:
+            billing.update(account, account.find("subscription", subscription), pause_collection=None)
+
+    def change_price(self, subscription: str, amount: int) -> None:
+        """Change the price of a subscription in the dashboard, in minor units; the clock stays."""
+        with self._action() as account:
+            found = account.find("subscription", subscription)
+            before = copy.deepcopy(found)
+            [item] = found["items"]["data"]
+            data = {"currency": item["price"]["currency"], "recurring": item["price"]["recurring"]}
+            price = billing_objects.new_price(account, data | {"unit_amount": amount}, item["price"]["product"])
+            item["price"] = dict(price)
+            account.emit_event("customer.subscription.updated", found, before)
 
     def advance(self, **duration: float) -> None:
         """Move the clock by `days=`, `hours=` …; open sessions expire at their time."""

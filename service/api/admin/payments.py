@@ -27,8 +27,8 @@ admin_payments = ResourceBlueprint(
 def list_payments(pledge_id: uuid.UUID) -> dict[str, Any]:
     """List all payments of a pledge, with their refunds, disputes and balance transactions."""
     with read_only() as session:
-        get_pledge(session, pledge_id)
-        return {"items": ledger_totals.list_payments(session, pledge_id)}
+        pledge = get_pledge(session, pledge_id)
+        return {"items": ledger_totals.list_payments(session, pledge_id), "schedule": pledge}
 
 
 @admin_payments.route("/pledges/<uuid:pledge_id>/cancel", methods=["POST"])

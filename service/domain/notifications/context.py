@@ -18,6 +18,7 @@ from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 from service.domain.notifications.queue import NotificationClaim
+from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.pledges.status import PledgeEvent
 from service.domain.sign_in import LINK_TTL
 
@@ -26,6 +27,10 @@ TOO_OLD = "too_old"
 LINK_USED = "used"
 NOT_PAST_DUE = "not_past_due"
 ENDED = "ended"
+# The gateway is set to end or pause the subscription; undoing that brings the notification back.
+ENDING = "ending"
+PAUSED = "paused"
+WITHHELD_REASONS = (ENDING, PAUSED)
 DATE_PASSED = "date_passed"
 ALREADY_SENT = "told_before"
 # An older email is of no use. Rows are kept for longer than this, so an event that arrives again sends nothing
@@ -118,7 +123,11 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
             # A one-time pledge whose payment bounced is expired, unless another payment was made since.
             is_once = pledge.frequency == Frequency.ONCE
             unpaid = PledgeStatus.EXPIRED if is_once else PledgeStatus.PAST_DUE
-            return None if pledge.status == unpaid else NOT_PAST_DUE
+            if pledge.status != unpaid:
+                return NOT_PAST_DUE
+            if pledge.cancel_at is not None:
+                return ENDING
+            return PAUSED if is_paused_at(pledge, now) else None
         case NotificationKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - MAX_AGE:
             return TOO_OLD
         case NotificationKind.RENEWAL if pledge is not None:
@@ -140,6 +149,11 @@ def _renewal_skip_reason(
     event_date = context.notification.event_date
     if pledge.status not in RECURRING_STATUSES or pledge.cancel_requested_at is not None:
         return ENDED
+    renews_at = pledge.renews_at or now
+    if ends_before(pledge, renews_at):
+        return ENDING
+    if is_paused_at(pledge, renews_at):
+        return PAUSED
     if event_date is None:
         return None
     if event_date < context.today(now):

@@ -6,14 +6,16 @@ Card networks and several consumer laws require one at least seven days before. 
 import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, not_, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import Frequency, NotificationKind, PledgeStatus
+from schemas.enums import Frequency, NotificationKind, NotificationStatus, PledgeStatus
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.domain.calendar import at_local_hour
 from service.domain.email.outbox import enqueue_notification
+from service.domain.notifications.context import WITHHELD_REASONS
+from service.domain.pledges.renewals import will_renew
 
 LOOKAHEAD = datetime.timedelta(days=21)
 # One day more than two weeks, so that a delay of some hours does not make it less.
@@ -29,10 +31,15 @@ def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, l
     It is due at the campaign's sending hour in its time zone, or now if that has passed.
     """
     since = (now - SAME_RENEWAL_WINDOW).date()
+    is_withheld = and_(
+        Notification.status == NotificationStatus.SKIPPED, Notification.reason.in_(WITHHELD_REASONS)
+    )
     existing = select(Notification.id).where(
         Notification.pledge_id == Pledge.id,
         Notification.kind == NotificationKind.RENEWAL,
         Notification.event_date > since,
+        # One that was withheld is announced again, once the end or the pause is undone.
+        not_(is_withheld),
     )
     pledges = session.scalars(
         select(Pledge)
@@ -42,6 +49,7 @@ def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, l
             Pledge.renews_at > now,
             Pledge.renews_at <= now + LOOKAHEAD,
             Pledge.cancel_requested_at.is_(None),
+            will_renew(),
             Pledge.supporter_id.is_not(None),
             ~existing.exists(),
         )
@@ -67,10 +75,19 @@ def _enqueue(session: Session, pledge: Pledge, renews_at: datetime.datetime, *, 
     campaign = pledge.campaign
     event_date = renews_at.astimezone(ZoneInfo(campaign.timezone)).date()
     send_at = at_local_hour(event_date - LEAD_TIME, zone=campaign.timezone, hour=campaign.send_hour).instant
+    withheld = session.scalar(
+        select(func.count())
+        .select_from(Notification)
+        .where(
+            Notification.pledge_id == pledge.id,
+            Notification.kind == NotificationKind.RENEWAL,
+            Notification.event_date == event_date,
+        )
+    )
     enqueue_notification(
         session,
         NotificationKind.RENEWAL,
-        f"{pledge.id}:{event_date}",
+        f"{pledge.id}:{event_date}" + (f"#{withheld + 1}" if withheld else ""),
         lang=pledge.lang or campaign.lang,
         now=now,
         due_at=max(send_at, now),

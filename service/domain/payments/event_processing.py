@@ -8,7 +8,7 @@ import datetime
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import select
@@ -29,6 +29,7 @@ from service.domain.payments.inbox import (
     reset_event,
 )
 from service.domain.payments.known_pledges import RecordedPledges
+from service.domain.pledges.subscriptions import SubscriptionOrderUnknown
 from service.domain.ports import (
     Clock,
     EventSource,
@@ -38,7 +39,7 @@ from service.domain.ports import (
     OwnerUnknown,
     TransactionFactory,
 )
-from service.domain.ports.payment_events import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent, SubscriptionUpdated
 
 BATCH_SIZE = 20
 MAX_DEPENDENCY_RETRIES = 12
@@ -106,7 +107,7 @@ def process_event(
     """Process one event and record the result; None if another worker has done so in the meantime.
 
     Raises:
-        GatewayUnavailable: parsing the event needs the gateway, which is unavailable.
+        GatewayUnavailable: the event needs the gateway, which is unavailable.
     """
     try:
         parsed = _parse(transaction, source, event_id, known)
@@ -117,20 +118,53 @@ def process_event(
     if parsed is None:
         return None
     try:
-        with transaction() as session:
-            event = lock_event(session, event_id)
-            if event is None:
-                return None
-            pledge_ids = {handle_event(session, source.name, item, now=clock()) for item in parsed}
-            status = EventStatus.APPLIED if parsed else EventStatus.IGNORED
-            return _save_result(
-                event, ProcessingResult(status=status, pledge_id=next(iter(pledge_ids), None)), now=clock()
-            )
-    except OperationalError:
+        try:
+            return _apply(transaction, source, event_id, parsed, clock=clock)
+        except SubscriptionOrderUnknown:
+            # No transaction is open during the look-up.
+            parsed = look_up_subscriptions(source, parsed)
+            return _apply(transaction, source, event_id, parsed, clock=clock)
+    except (OperationalError, GatewayUnavailable):
         # The database is down, or it cancelled this transaction to break a deadlock. The event becomes due again.
         raise
     except Exception as error:  # noqa: BLE001 - as above
         return _record_failure(transaction, event_id, error, parsed=parsed, clock=clock)
+
+
+def look_up_subscriptions(source: EventSource, parsed: list[PaymentEvent]) -> list[PaymentEvent]:
+    """Return the events with each state of a subscription replaced by the present one.
+
+    A subscription that the gateway does not know any more keeps the state of its event.
+
+    Raises:
+        GatewayUnavailable: try again later.
+    """
+    current: list[PaymentEvent] = []
+    for item in parsed:
+        if isinstance(item, SubscriptionUpdated):
+            found = source.get_subscription(item.subscription, occurred_at=item.occurred_at)
+            item = replace(found or item, pledge_id=item.pledge_id, is_current=True)
+        current.append(item)
+    return current
+
+
+def _apply(
+    transaction: TransactionFactory,
+    source: EventSource,
+    event_id: uuid.UUID,
+    parsed: list[PaymentEvent],
+    *,
+    clock: Clock,
+) -> EventStatus | None:
+    with transaction() as session:
+        event = lock_event(session, event_id)
+        if event is None:
+            return None
+        pledge_ids = {handle_event(session, source.name, item, now=clock()) for item in parsed}
+        status = EventStatus.APPLIED if parsed else EventStatus.IGNORED
+        return _save_result(
+            event, ProcessingResult(status=status, pledge_id=next(iter(pledge_ids), None)), now=clock()
+        )
 
 
 def retry_event(

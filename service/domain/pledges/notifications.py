@@ -15,6 +15,7 @@ from schemas.enums import Frequency, NotificationKind, PaymentStatus, PledgeStat
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.email.outbox import enqueue_notification
+from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.ports.payment_events import PaymentFailed, RenewalUpcoming
 
 MAX_DUNNING_EMAILS = 3
@@ -67,6 +68,8 @@ def enqueue_renewal(
     session: Session, pledge: Pledge, upcoming: RenewalUpcoming, *, now: datetime.datetime
 ) -> None:
     """Enqueue the announcement that an annual pledge is about to renew."""
+    if ends_before(pledge, upcoming.renews_at) or is_paused_at(pledge, upcoming.renews_at):
+        return
     if pledge.frequency == Frequency.ANNUAL and pledge.status == PledgeStatus.ACTIVE and upcoming.renews_at > now:
         dedup_key = f"{pledge.id}:{_local_date(pledge, upcoming.renews_at)}"
         _enqueue(session, pledge, NotificationKind.RENEWAL, dedup_key, event_at=upcoming.renews_at, now=now)

@@ -32,6 +32,8 @@ from service.domain.ports.payment_events import SubscriptionUpdated
 RETRY_AFTER_SECONDS = 30
 # The sandbox stores nothing of its own, so its pledges have no subscription reference.
 SANDBOX_GATEWAY = "sandbox"
+# Stands for the states before one that was looked up: every change of its second is behind it.
+LOOKED_UP = "looked up"
 
 
 def is_recurring_active(pledge: Pledge) -> bool:
@@ -211,6 +213,7 @@ def handle_subscription_updated(
 
     Raises:
         PaymentMismatch: the pledge has another subscription or another currency.
+        SubscriptionOrderUnknown: the gateway must be asked which of two changes of one second is the later.
     """
     if update.money is not None and update.money.currency != pledge.currency:
         raise PaymentMismatch(f"The pledge is in {pledge.currency}, the subscription in {update.money.currency}.")
@@ -299,31 +302,75 @@ def _subscription_unknown() -> PaymentsUnavailable:
     )
 
 
+class SubscriptionOrderUnknown(Exception):
+    """Two reports of one second contradict each other; the gateway must be asked for the current state."""
+
+    def __init__(self, subscription: str) -> None:
+        super().__init__("Which of two changes of one second is the later is not known yet.")
+        self.subscription = subscription
+
+
 def _latest_past_due(pledge: Pledge, update: SubscriptionUpdated) -> bool | None:
     """Return whether the latest known report says past due; None if a newer report than `update` is known.
 
     Of two reports of the same second, past due wins.
+
+    Raises:
+        SubscriptionOrderUnknown: the order of two reports of the same second is not known.
     """
     previous_at = pledge.subscription_status_at
     if previous_at is not None and update.occurred_at < previous_at:
         return None
+    is_newer = previous_at is None or update.occurred_at > previous_at
+    if is_newer or _follows(pledge, update):
+        _sync_state(pledge, update, is_newer=is_newer)
     pledge.subscription_status_at = update.occurred_at
-    if update.money is not None:
-        _sync_amount(pledge, update.money, is_newer=previous_at is None or update.occurred_at > previous_at)
-    if update.occurred_at == previous_at:
+    if not is_newer:
         return update.is_past_due or pledge.status == PledgeStatus.PAST_DUE
     return update.is_past_due
 
 
-def _sync_amount(pledge: Pledge, money: Money, *, is_newer: bool) -> None:
+def _follows(pledge: Pledge, update: SubscriptionUpdated) -> bool:
+    """Whether this report is later than the known ones of the same second.
+
+    The gateway's clock counts seconds. A change follows another if it starts with the state that the other left.
+
+    Raises:
+        SubscriptionOrderUnknown: it neither follows nor precedes them, or both.
+    """
+    first, last = pledge.previous_subscription_state, pledge.subscription_state
+    if update.is_current:
+        return True
+    if update.state == last and (first == LOOKED_UP or update.previous_state in (first, last)):
+        return False
+    follows = first != LOOKED_UP and update.previous_state == last
+    precedes = first != LOOKED_UP and update.state == first
+    if follows == precedes or update.previous_state is None:
+        raise SubscriptionOrderUnknown(update.subscription)
+    if precedes:
+        pledge.previous_subscription_state = update.previous_state
+    return follows
+
+
+def _sync_state(pledge: Pledge, update: SubscriptionUpdated, *, is_newer: bool) -> None:
+    """Follow the amount, the end and the pause that the gateway reports."""
+    if update.is_current:
+        pledge.previous_subscription_state = LOOKED_UP
+    elif is_newer:
+        pledge.previous_subscription_state = update.previous_state
+    pledge.subscription_state = update.state
+    pledge.cancel_at, pledge.is_paused = update.cancel_at, update.is_paused
+    pledge.resumes_at = update.resumes_at if update.is_paused else None
+    if update.money is not None:
+        _sync_amount(pledge, update.money)
+
+
+def _sync_amount(pledge: Pledge, money: Money) -> None:
     """Follow an amount that was changed at the gateway; the covered fees stay as they are.
 
-    While a change of our own is pending, its outcome decides. Of two reports of the same second (not
-    `is_newer`), the larger amount wins, in whatever order they come.
+    While a change of our own is pending, its outcome decides.
     """
-    charged = total_charge(pledge).amount_minor
-    if pledge.pending_amount_minor is not None or money.amount_minor == charged:
+    if pledge.pending_amount_minor is not None or money.amount_minor == total_charge(pledge).amount_minor:
         return
-    if is_newer or money.amount_minor > charged:
-        fees = pledge.fees_minor if money.amount_minor > pledge.fees_minor else 0
-        pledge.amount_minor, pledge.fees_minor = money.amount_minor - fees, fees
+    fees = pledge.fees_minor if money.amount_minor > pledge.fees_minor else 0
+    pledge.amount_minor, pledge.fees_minor = money.amount_minor - fees, fees

@@ -73,7 +73,12 @@ class PaymentFailed:
 
 @dataclass(frozen=True, kw_only=True)
 class SubscriptionUpdated:
-    """The current state of a subscription. `money` is the amount of each payment; `ended` is final."""
+    """The current state of a subscription. `money` is the amount of each payment; `ended` is final.
+
+    `cancel_at` is when it will end, and `resumes_at` until when its payments are paused. `state` is a digest of
+    the amount, the end and the pause, and `previous_state` of those before the change: by these, changes of one
+    second are ordered. With `is_current` the state was looked up now, after every change of that second.
+    """
 
     subscription: str
     occurred_at: datetime.datetime
@@ -82,6 +87,12 @@ class SubscriptionUpdated:
     ended: bool = False
     money: Money | None = None
     renews_at: datetime.datetime | None = None
+    cancel_at: datetime.datetime | None = None
+    is_paused: bool = False
+    resumes_at: datetime.datetime | None = None
+    state: str | None = None
+    previous_state: str | None = None
+    is_current: bool = False
     pledge_id: uuid.UUID | None = None
     customer: str | None = None
 

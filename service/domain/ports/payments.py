@@ -8,7 +8,7 @@ from typing import Protocol
 
 from schemas.enums import Frequency
 from service.domain.money import Money
-from service.domain.ports.payment_events import PaymentEvent, RefundUpdated
+from service.domain.ports.payment_events import PaymentEvent, RefundUpdated, SubscriptionUpdated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +202,13 @@ class EventSource(Protocol):
             OwnerUnknown: only with `may_wait`: ask again later.
             GatewayUnavailable: try again later.
             InvalidEvent: an operator must investigate; the message gives the reason.
+        """
+
+    def get_subscription(self, subscription: str, *, occurred_at: datetime.datetime) -> SubscriptionUpdated | None:
+        """Return the present state of a subscription, dated `occurred_at`; None if the gateway does not know it.
+
+        Raises:
+            GatewayUnavailable: try again later.
         """
 
     def list_events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:

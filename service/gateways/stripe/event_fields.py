@@ -42,6 +42,18 @@ def get_path(obj: Any, *path: str) -> Any:
     return obj
 
 
+def merge_previous_attributes(obj: StripeJson, previous: StripeJson) -> StripeJson:
+    """Return the object as it was before the event, of which `previous` has the fields that changed."""
+    merged = dict(obj)
+    for name, value in previous.items():
+        current = merged.get(name)
+        if isinstance(value, dict) and isinstance(current, dict):
+            merged[name] = merge_previous_attributes(current, value)
+        else:
+            merged[name] = value
+    return merged
+
+
 def list_data(obj: StripeJson, name: str) -> list[StripeJson]:
     """Return the objects of a Stripe list that is embedded in another object."""
     data = get_path(obj, name, "data")

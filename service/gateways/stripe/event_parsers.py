@@ -5,9 +5,11 @@ are described at https://docs.stripe.com/api/events/types.
 """
 
 import datetime
+import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -32,6 +34,7 @@ from service.gateways.stripe.event_fields import (
     StripeJson,
     get_path,
     list_data,
+    merge_previous_attributes,
     money_field,
     object_id,
     parse_timestamp,
@@ -45,7 +48,8 @@ from service.gateways.stripe.subscriptions import ENDED_STATUSES
 
 SUBSCRIPTION_MODE: Final = "subscription"
 PAST_DUE_STATUSES: Final = frozenset({"past_due", "unpaid"})
-STARTED_STATUSES: Final = PAST_DUE_STATUSES | {"active", "trialing"}
+PAUSED_STATUS: Final = "paused"
+STARTED_STATUSES: Final = PAST_DUE_STATUSES | {"active", "trialing", PAUSED_STATUS}
 # An inquiry precedes a dispute and moves no money; a prevented dispute was paid back as a refund.
 IGNORED_DISPUTE_PREFIXES: Final = ("warning_", "prevented")
 DISPUTE_OUTCOMES: Final = {"won": DisputeStatus.WON, "lost": DisputeStatus.LOST}
@@ -275,21 +279,51 @@ def parse_subscription_deleted(_api: StripeApiClient, event: ParsedEvent) -> lis
 
 
 def _subscription_update(event: ParsedEvent, *, ended: bool) -> list[PaymentEvent]:
-    subscription = event.object
+    update = subscription_update(event.object, occurred_at=event.occurred_at, ended=ended)
+    before = merge_previous_attributes(event.object, event.previous_attributes)
+    return [replace(update, pledge_id=event.pledge_id, previous_state=_subscription_state(before))]
+
+
+def subscription_update(
+    subscription: StripeJson, *, occurred_at: datetime.datetime, ended: bool
+) -> SubscriptionUpdated:
+    """Return the state of a subscription."""
     status = subscription.get("status")
-    return [
-        SubscriptionUpdated(
-            subscription=require_id(subscription),
-            occurred_at=event.occurred_at,
-            is_past_due=status in PAST_DUE_STATUSES and not ended,
-            is_started=status in STARTED_STATUSES and not ended,
-            ended=ended,
-            money=_subscription_price(subscription),
-            renews_at=None if ended else _period_end(subscription),
-            pledge_id=event.pledge_id,
-            customer=object_id(subscription.get("customer")),
-        )
-    ]
+    pause = subscription.get("pause_collection")
+    return SubscriptionUpdated(
+        subscription=require_id(subscription),
+        occurred_at=occurred_at,
+        is_past_due=status in PAST_DUE_STATUSES and not ended,
+        is_started=status in STARTED_STATUSES and not ended,
+        ended=ended,
+        money=_subscription_price(subscription),
+        renews_at=None if ended else _period_end(subscription),
+        cancel_at=_cancel_at(subscription),
+        is_paused=pause is not None or status == PAUSED_STATUS,
+        resumes_at=parse_timestamp(get_path(pause, "resumes_at")),
+        state=_subscription_state(subscription),
+        customer=object_id(subscription.get("customer")),
+    )
+
+
+def _cancel_at(subscription: StripeJson) -> datetime.datetime | None:
+    """Return when the subscription will end: Stripe gives the instant, or says that the period ends it."""
+    cancel_at = parse_timestamp(subscription.get("cancel_at"))
+    if cancel_at is None and subscription.get("cancel_at_period_end") is True:
+        return _period_end(subscription)
+    return cancel_at
+
+
+def _subscription_state(subscription: StripeJson) -> str:
+    """Return a digest of what staff may change in the dashboard: the amount, the end and the pause."""
+    pause = subscription.get("pause_collection")
+    facts = (
+        _subscription_price(subscription),
+        _cancel_at(subscription),
+        pause is not None or subscription.get("status") == PAUSED_STATUS,
+        get_path(pause, "resumes_at"),
+    )
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
 def _subscription_price(subscription: StripeJson) -> Money | None:

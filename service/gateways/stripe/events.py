@@ -1,5 +1,6 @@
 """Events of the Stripe account, as webhooks deliver them and as Stripe's API lists them."""
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Iterator
@@ -8,11 +9,12 @@ from typing import Any, Final
 from stripe.params import EventListParams
 
 from service.domain.ports import InvalidEvent, InvalidSignature, KnownPledges, RawEvent
-from service.domain.ports.payment_events import PaymentEvent
+from service.domain.ports.payment_events import PaymentEvent, SubscriptionUpdated
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.event_fields import StripeJson
 from service.gateways.stripe.event_owners import EventOwner, EventOwners, NothingKnown
-from service.gateways.stripe.event_parsers import EVENT_PARSERS, parse_event
+from service.gateways.stripe.event_parsers import EVENT_PARSERS, parse_event, subscription_update
+from service.gateways.stripe.subscriptions import ENDED_STATUSES
 from service.gateways.stripe.webhook_signature import verify_signature
 from service.settings import StripeSettings
 
@@ -52,6 +54,15 @@ class StripeEvents:
             return self._owners.find(kind, obj, known, may_wait=may_wait)
 
         return parse_event(self._api, payload, find_owner)
+
+    def get_subscription(self, subscription: str, *, occurred_at: datetime.datetime) -> SubscriptionUpdated | None:
+        """Return the present state of a subscription, dated `occurred_at`; None if Stripe does not know it."""
+        retrieved = self._api.retrieve("retrieve_subscription", lambda v1: v1.subscriptions.retrieve(subscription))
+        if retrieved is None:
+            return None
+        ended = retrieved.get("status") in ENDED_STATUSES
+        update = subscription_update(retrieved, occurred_at=occurred_at, ended=ended)
+        return dataclasses.replace(update, is_current=True)
 
     def list_events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
         """Yield the events that have a parser, newest first; Stripe keeps events for 30 days."""

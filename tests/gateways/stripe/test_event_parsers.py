@@ -189,7 +189,10 @@ def test_amount_change_yields_new_amount_and_renewal_date(
         renews_at=clock() + datetime.timedelta(days=30),
         pledge_id=PLEDGE_ID,
         customer=session["customer"],
+        state=updated.state,
+        previous_state=updated.previous_state,
     )
+    assert updated.state != updated.previous_state
 
 
 def test_invoice_of_zero_is_no_payment(
