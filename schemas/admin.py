@@ -132,8 +132,14 @@ class RefundRequest(StrictSchema):
     amount = MinorUnits(metadata={"minimum": 1, "example": 200})
 
 
+REFUND_DETAILS = {
+    RefundStatus.REQUESTED: "Stripe does not answer right now. This refund will be made when Stripe answers.",
+    RefundStatus.PENDING: "This refund is on its way to the reader. That can take some days.",
+}
+
+
 class RefundResponse(Schema):
-    """A refund."""
+    """A refund. One that is `requested` is not made yet, and can be withdrawn."""
 
     id = fields.UUID(required=True)
     payment = fields.UUID(required=True, attribute="payment_id")
@@ -141,8 +147,27 @@ class RefundResponse(Schema):
     amount = fields.Integer(required=True, attribute="amount_minor")
     currency = fields.String(required=True)
     gateway_reference = fields.String(required=True, allow_none=True)
-    reason = fields.String(required=True, allow_none=True)
+    reason = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why the refund failed or was not made."}
+    )
+    detail = fields.Function(
+        lambda refund: REFUND_DETAILS.get(refund.status),
+        metadata={"type": ["string", "null"], "description": "What happens next, if anything does."},
+    )
     created_at = Timestamp(required=True)
+
+
+class RefundQuery(StrictSchema):
+    """Filters of the list of refunds."""
+
+    status = fields.Enum(RefundStatus, by_value=True)
+
+
+class RefundPage(Schema):
+    """A page of refunds, newest first."""
+
+    items = fields.List(fields.Nested(RefundResponse), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class DisputeItem(Schema):

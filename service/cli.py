@@ -12,6 +12,7 @@ from service.commands.jobs import jobs
 from service.commands.keys import keys
 from service.commands.migrate import migrate
 from service.commands.notifications import notices
+from service.commands.refunds import refunds
 from service.commands.reminders import reminders
 from service.commands.stripe import stripe
 from service.commands.suppressions import suppressions
@@ -60,7 +61,7 @@ def dev() -> None:
     processes.run_dev()
 
 
-for command in (migrate, token, campaign, export, jobs, keys, notices, reminders, stripe, suppressions):
+for command in (migrate, token, campaign, export, jobs, keys, notices, refunds, reminders, stripe, suppressions):
     cli.add_command(command)
 
 

@@ -66,6 +66,7 @@ def _status_metrics(counts: StatusCounts) -> Iterator[Metric]:
     yield _gauge("mainstay_pledges", f"Pledges by status; {cached}.", "status", counts.pledges.items())
     yield _gauge("mainstay_reminders", f"Reminders by status; {cached}.", "status", counts.reminders.items())
     yield _gauge("mainstay_notices", f"Notifications by status; {cached}.", "status", counts.notifications.items())
+    yield _gauge("mainstay_refunds", f"Refunds by status; {cached}.", "status", counts.refunds.items())
     yield _gauge(
         "mainstay_suppressed_addresses",
         f"Suppressed addresses, for one campaign or for all, by reason; {cached}.",

@@ -33,6 +33,8 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.GatewayMismatch: 409,
     errors.PledgeNotFound: 404,
     errors.PaymentNotFound: 404,
+    errors.RefundNotFound: 404,
+    errors.RefundAlreadyMade: 409,
     errors.RefundTooLarge: 422,
     errors.EventNotFound: 404,
     errors.PaymentMismatch: 409,

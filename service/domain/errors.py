@@ -111,6 +111,18 @@ class PaymentNotFound(DomainError):
     code = "payment_not_found"
 
 
+class RefundNotFound(DomainError):
+    """No refund has this id."""
+
+    code = "refund_not_found"
+
+
+class RefundAlreadyMade(DomainError):
+    """The refund was made or has failed, or is being made right now, so it cannot be withdrawn."""
+
+    code = "refund_already_made"
+
+
 class RefundTooLarge(DomainError):
     """The refund is larger than what is left of the payment."""
 

@@ -16,6 +16,7 @@ from service.domain.ports import (
     Checkout,
     CheckoutParams,
     GatewayBalanceTransaction,
+    GatewayRefunds,
     GatewayRejected,
     RefundParams,
 )
@@ -56,6 +57,10 @@ class SandboxGateway:
     ) -> str:
         """Raise GatewayRejected: there is no card."""
         raise GatewayRejected("No card was taken in this test, so there is none to change.")
+
+    def find_refunds(self, payment_reference: str) -> GatewayRefunds:
+        """Return none: the sandbox keeps no refunds, and nobody else makes any."""
+        return GatewayRefunds(payment_reference=payment_reference, refunds=())
 
     def create_refund(self, params: RefundParams) -> RefundUpdated:
         """Return a refund that succeeded; no money moves."""

@@ -11,7 +11,7 @@ from service.container import Container
 from service.db.models.payment import Refund
 from service.domain.errors import IdempotencyKeyReused, InvalidTransition, PaymentRequestRejected, RefundTooLarge
 from service.domain.payments.refunds import refund_payment
-from service.domain.ports import Clock, GatewayRejected, RefundParams
+from service.domain.ports import Clock, GatewayRefunds, GatewayRejected, RefundParams
 from service.domain.ports.payment_events import RefundUpdated
 from tests.domain.ledger import GATEWAY, Ledger
 from tests.interleaving import Interleaving
@@ -29,6 +29,9 @@ class FakeGateway:
         self.requests: list[RefundParams] = []
         self.status = RefundStatus.SUCCEEDED
         self.during_refund: Callable[[RefundParams], None] = lambda _: None
+
+    def find_refunds(self, payment_reference: str) -> GatewayRefunds:
+        return GatewayRefunds(payment_reference=payment_reference, refunds=())
 
     def create_refund(self, params: RefundParams) -> RefundUpdated:
         self.requests.append(params)

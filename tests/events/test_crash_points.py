@@ -16,7 +16,7 @@ from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import ReconciliationReport, reconcile
-from service.domain.payments.refunds import refund_payment
+from service.domain.payments.refunds import refund_payment, withdraw_refund
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount
 from tests.events.crash_injection import AFTER_COMMIT, crash_at
 from tests.events.stripe_fixture import StripeScenario
@@ -163,6 +163,32 @@ def assert_refunded_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
     assert (refund.status, refund.amount_minor) == (RefundStatus.SUCCEEDED, 200)
 
 
+def refund_in_doubt(scenario: StripeScenario) -> uuid.UUID:
+    """Request a refund whose call fails, so that only Stripe knows whether it was made; return its pledge."""
+    pledge = paid_pledge(scenario, Frequency.ONCE)
+    scenario.stripe.faults.respond(503, "POST /v1/refunds")
+    refund_partially(scenario.container, pledge)
+    return pledge
+
+
+def withdraw(container: Container, pledge: uuid.UUID) -> None:
+    with container.database.read_only() as session:
+        refund_id = session.scalars(
+            select(Refund.id).where(Refund.payment_id == payment_of(container, pledge))
+        ).one()
+    withdraw_refund(container.database.transaction, container.gateway, refund_id, clock=container.clock)
+
+
+def assert_withdrawn_or_made_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    of = Refund.payment_id == payment_of(scenario.container, pledge)
+    with scenario.container.database.read_only() as session:
+        refund = session.scalars(select(Refund).where(of)).one()
+    made = [item for item in scenario.stripe.account.all("refund") if item["id"] == refund.gateway_reference]
+    # A crash before the last commit leaves the refund requested, and the reconciliation makes it.
+    expected = RefundStatus.SUCCEEDED if made else RefundStatus.WITHDRAWN
+    assert (refund.status, refund.amount_minor) == (expected, 200)
+
+
 CRASH_SCENARIOS = {
     "create a checkout": CrashScenario(
         forget_product,
@@ -195,6 +221,7 @@ CRASH_SCENARIOS = {
         assert_refunded_once,
         "create_refund",
     ),
+    "withdraw a refund": CrashScenario(refund_in_doubt, withdraw, assert_withdrawn_or_made_once, "list_refunds"),
 }
 
 
@@ -202,7 +229,7 @@ def assert_both_sides_agree(scenario: StripeScenario, stripe: FakeStripe) -> Non
     charges = [item for item in stripe.account.all("charge") if item["status"] == "succeeded"]
     with scenario.container.database.read_only() as session:
         paid = session.scalars(select(Payment.amount_minor).where(Payment.status != PaymentStatus.FAILED)).all()
-        refunds = session.scalars(select(Refund.amount_minor)).all()
+        refunds = session.scalars(select(Refund.amount_minor).where(Refund.status != RefundStatus.WITHDRAWN)).all()
     assert sorted(paid) == sorted(charge["amount"] for charge in charges)
     assert sorted(refunds) == sorted(item["amount"] for item in stripe.account.all("refund"))
 

@@ -1,17 +1,19 @@
-"""Payments, for staff: list the payments of a pledge, refund one, cancel a pledge."""
+"""Payments, for staff: list the payments of a pledge, refund one, withdraw a refund, cancel a pledge."""
 
 import uuid
 from typing import Any
 
-from schemas.admin import PaymentList, RefundRequest, RefundResponse
-from schemas.enums import Scope
-from schemas.pledge import PledgeResponse
+from schemas.admin import PaymentList, RefundPage, RefundQuery, RefundRequest, RefundResponse
+from schemas.enums import RefundStatus, Scope
+from schemas.pledge import PageQuery, PledgeResponse
 from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint, require_idempotency_key
 from service.api.pledges import IDEMPOTENCY_KEY_DOC, serialize_pledge
 from service.db.models.payment import Refund
 from service.domain.ledger import totals as ledger_totals
+from service.domain.pagination import Page
 from service.domain.payments import refunds
+from service.domain.payments.refunds import RefundFilter
 from service.domain.pledges import subscriptions
 from service.domain.pledges.pledges import get_pledge
 from service.web import current_container, read_only, transaction
@@ -49,14 +51,19 @@ def cancel_pledge(pledge_id: uuid.UUID) -> dict[str, Any]:
 @require_scope(Scope.MANAGE)
 @admin_payments.doc(parameters=[IDEMPOTENCY_KEY_DOC])
 @admin_payments.arguments(RefundRequest)
+@admin_payments.alt_response(
+    202,
+    schema=RefundResponse,
+    description="Stripe does not answer, so the refund is requested and is made later.",
+)
 @admin_payments.response(200, RefundResponse)
-def refund_payment(payload: dict[str, int], payment_id: uuid.UUID) -> Refund:
+def refund_payment(payload: dict[str, int], payment_id: uuid.UUID) -> tuple[Refund, int]:
     """Refund part of a payment, or all that has not been refunded yet."""
     container, amount, key = current_container(), payload.get("amount"), require_idempotency_key()
     with transaction() as session:
         details = {"payment": str(payment_id), "amount": amount}
         write_audit_log(session, "refund_payment", details, now=container.clock())
-    return refunds.refund_payment(
+    refund = refunds.refund_payment(
         container.database.transaction,
         container.gateway,
         payment_id,
@@ -64,3 +71,30 @@ def refund_payment(payload: dict[str, int], payment_id: uuid.UUID) -> Refund:
         key=key,
         clock=container.clock,
     )
+    return refund, 202 if refund.status == RefundStatus.REQUESTED else 200
+
+
+class RefundListQuery(RefundQuery, PageQuery):
+    """Filters and pagination of the list of refunds."""
+
+
+@admin_payments.route("/refunds")
+@require_scope(Scope.READ)
+@admin_payments.arguments(RefundListQuery, location="query")
+@admin_payments.response(200, RefundPage)
+def list_refunds(query: dict[str, Any]) -> Page:
+    """List refunds, newest first."""
+    limit, cursor = query.pop("limit"), query.pop("cursor", None)
+    with read_only() as session:
+        return refunds.list_refunds(session, RefundFilter(**query), limit=limit, cursor=cursor)
+
+
+@admin_payments.route("/refunds/<uuid:refund_id>", methods=["DELETE"])
+@require_scope(Scope.MANAGE)
+@admin_payments.response(204)
+def withdraw_refund(refund_id: uuid.UUID) -> None:
+    """Withdraw a refund that is requested and not made yet."""
+    container = current_container()
+    with transaction() as session:
+        write_audit_log(session, "withdraw_refund", {"refund": str(refund_id)}, now=container.clock())
+    refunds.withdraw_refund(container.database.transaction, container.gateway, refund_id, clock=container.clock)

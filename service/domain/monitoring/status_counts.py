@@ -10,9 +10,17 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from schemas.enums import JobOutcome, NotificationStatus, PledgeStatus, ReminderStatus, SuppressionReason
+from schemas.enums import (
+    JobOutcome,
+    NotificationStatus,
+    PledgeStatus,
+    RefundStatus,
+    ReminderStatus,
+    SuppressionReason,
+)
 from service.db.models.email import Notification
 from service.db.models.jobs import JobRun
+from service.db.models.payment import Refund
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.domain.email.suppression import count_suppressions
@@ -40,6 +48,7 @@ class StatusCounts:
     pledges: dict[PledgeStatus, int]
     reminders: dict[ReminderStatus, int]
     notifications: dict[NotificationStatus, int]
+    refunds: dict[RefundStatus, int]
     suppressed: dict[SuppressionReason, int]
     jobs: dict[str, JobStatus]
 
@@ -50,6 +59,7 @@ def collect_status_counts(session: Session) -> StatusCounts:
         pledges=count_pledges(session),
         reminders=count_reminders(session),
         notifications=count_notifications(session),
+        refunds=count_refunds(session),
         suppressed=count_suppressions(session),
         jobs=_job_statuses(session),
     )
@@ -71,6 +81,12 @@ def count_notifications(session: Session) -> dict[NotificationStatus, int]:
     """Return the number of notifications for every status, including 0."""
     rows = session.execute(select(Notification.status, func.count()).group_by(Notification.status)).all()
     return dict.fromkeys(NotificationStatus, 0) | dict(rows)
+
+
+def count_refunds(session: Session) -> dict[RefundStatus, int]:
+    """Return the number of refunds for every status, including 0."""
+    rows = session.execute(select(Refund.status, func.count()).group_by(Refund.status)).all()
+    return dict.fromkeys(RefundStatus, 0) | dict(rows)
 
 
 def _job_statuses(session: Session) -> dict[str, JobStatus]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 
 from schemas.enums import PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
@@ -90,7 +90,7 @@ def _pending_operations(
     with transaction() as session:
         operations = (
             ("checkouts", complete_checkout, _checkouts(gateway.name, now=clock())),
-            ("refunds", refund, _refunds(gateway.name)),
+            ("refunds", refund, _refunds(gateway.name, now=clock())),
             ("cancellations", cancel, _recurring(gateway.name, Pledge.cancel_requested_at.is_not(None))),
             ("amounts", change_amount, _recurring(gateway.name, Pledge.pending_amount_minor.is_not(None))),
         )
@@ -116,11 +116,16 @@ def _checkouts(gateway: str, *, now: datetime.datetime) -> Select[uuid.UUID]:
     )
 
 
-def _refunds(gateway: str) -> Select[uuid.UUID]:
+def _refunds(gateway: str, *, now: datetime.datetime) -> Select[uuid.UUID]:
+    """Return the query of requested refunds that no process is making right now."""
     return (
         select(Refund.id)
         .join(Payment, Payment.id == Refund.payment_id)
-        .where(Refund.status == RefundStatus.REQUESTED, Payment.gateway == gateway)
+        .where(
+            Refund.status == RefundStatus.REQUESTED,
+            Payment.gateway == gateway,
+            or_(Refund.locked_until.is_(None), Refund.locked_until <= now),
+        )
         .order_by(Refund.id)
     )
 

@@ -72,6 +72,14 @@ class GatewayBalanceTransaction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GatewayRefunds:
+    """The refunds of a payment, and the reference by which a further refund of it needs the fewest calls."""
+
+    payment_reference: str
+    refunds: tuple[RefundUpdated, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChargeLimits:
     """The amounts that a gateway charges in one currency: multiples of `step_minor`, at least `smallest_minor`."""
 
@@ -94,6 +102,10 @@ class RawEvent:
 
 class GatewayUnavailable(Exception):
     """The gateway did not answer or cannot serve now; the same call may be retried."""
+
+
+class GatewayTimeout(GatewayUnavailable):
+    """No answer arrived: the gateway may still be executing the call."""
 
 
 class GatewayRejected(Exception):
@@ -166,6 +178,9 @@ class PaymentGateway(Protocol):
         self, customer: str, subscription: str, *, return_url: str, lang: str
     ) -> str:
         """Return the URL of a hosted page where the reader changes the payment method; it expires soon."""
+
+    def find_refunds(self, payment_reference: str) -> GatewayRefunds:
+        """Return every refund of a payment, whoever made it, in its present status; may raise GatewayRejected."""
 
     def create_refund(self, params: RefundParams) -> RefundUpdated:
         """Create a refund; return it as the gateway has it, which may be pending or failed already."""

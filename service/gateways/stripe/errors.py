@@ -5,7 +5,7 @@ See https://docs.stripe.com/error-handling and https://docs.stripe.com/error-cod
 
 import stripe
 
-from service.domain.ports import GatewayRejected, GatewayUnavailable
+from service.domain.ports import GatewayRejected, GatewayTimeout, GatewayUnavailable
 
 SERVER_ERROR = 500
 NOT_FOUND = 404
@@ -44,6 +44,8 @@ def to_domain_error(error: stripe.StripeError) -> GatewayUnavailable | GatewayRe
     """Return the domain's error; the message of a rejection holds no personal data."""
     if _is_replayed_server_error(error):
         return ReplayedServerError("Stripe replays an earlier server error.")
+    if isinstance(error, stripe.APIConnectionError):
+        return GatewayTimeout(f"Stripe is not available ({type(error).__name__}).")
     if is_unavailable(error):
         return GatewayUnavailable(f"Stripe is not available ({type(error).__name__}).")
     param = error.param if isinstance(error, stripe.InvalidRequestError) else None

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from service.domain.money import Money
-from service.domain.ports import ChargeLimits, Checkout, CheckoutParams, GatewayBalanceTransaction, RefundParams
+from service.domain.ports import (
+    ChargeLimits,
+    Checkout,
+    CheckoutParams,
+    GatewayBalanceTransaction,
+    GatewayRefunds,
+    RefundParams,
+)
 from service.domain.ports.payment_events import RefundUpdated
 from service.gateways.stripe import balance, checkout, currencies, products, refunds, subscriptions
 from service.gateways.stripe.client import StripeApiClient
@@ -53,6 +60,10 @@ class StripeGateway:
         return subscriptions.create_portal_session(
             self._api, customer, subscription, return_url=return_url, lang=lang
         )
+
+    def find_refunds(self, payment_reference: str) -> GatewayRefunds:
+        """List the refunds of a payment."""
+        return refunds.find_refunds(self._api, payment_reference)
 
     def create_refund(self, params: RefundParams) -> RefundUpdated:
         """Create a refund."""

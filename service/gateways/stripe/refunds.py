@@ -6,13 +6,14 @@ seconds. See https://docs.stripe.com/api/refunds and https://docs.stripe.com/ref
 
 import datetime
 import uuid
+from dataclasses import replace
 from typing import Any, Final
 
 from stripe import RequestOptions
 
 from schemas.enums import RefundStatus
 from service.domain.money import Money
-from service.domain.ports import GatewayRejected, RefundParams
+from service.domain.ports import GatewayRefunds, GatewayRejected, RefundParams
 from service.domain.ports.payment_events import RefundUpdated
 from service.gateways.stripe.client import StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import to_stripe_amount
@@ -35,6 +36,7 @@ STATUSES: Final = {
     "canceled": RefundStatus.CANCELLED,
 }
 ENDED_STATUSES: Final = (RefundStatus.FAILED, RefundStatus.CANCELLED)
+CHARGE_PREFIXES: Final = ("ch_", "py_")
 PAGE_SIZE: Final = 100
 NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 
@@ -83,6 +85,22 @@ def list_refunds(
         params = {**params, "starting_after": page.data[-1].id}
 
 
+def find_refunds(api: StripeApiClient, payment_reference: str) -> GatewayRefunds:
+    """Return every refund of a payment.
+
+    Raises:
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe does not know the payment.
+    """
+    payment = _find_payment(api, payment_reference)
+    refunds = list_refunds(api, payment, options=NO_RETRIES)
+    [reference] = payment.values()
+    return GatewayRefunds(
+        payment_reference=reference,
+        refunds=tuple(to_refund_updated(refund, (payment_reference,)) for refund in refunds),
+    )
+
+
 def create_refund(api: StripeApiClient, params: RefundParams) -> RefundUpdated:
     """Refund money of a payment; return Stripe's refund.
 
@@ -95,12 +113,12 @@ def create_refund(api: StripeApiClient, params: RefundParams) -> RefundUpdated:
     """
     payment = _find_payment(api, params.payment_reference)
     refund = _find_refund(api, payment, params.refund_id) or _create_refund(api, payment, params)
-    return to_refund_updated(refund, (params.payment_reference,))
+    return replace(to_refund_updated(refund, (params.payment_reference,)), refund_id=params.refund_id)
 
 
 def _find_payment(api: StripeApiClient, reference: str) -> dict[str, str]:
     if not is_invoice(reference):
-        return {"payment_intent": reference}
+        return {"charge" if reference.startswith(CHARGE_PREFIXES) else "payment_intent": reference}
     payment = payment_for_invoice(api, reference, options=NO_RETRIES)
     if payment is None:
         raise GatewayRejected("Stripe knows no payment of this invoice.")
