@@ -256,3 +256,49 @@ class ErasureResponse(Schema):
     pledges = fields.Integer(required=True)
     reminders = fields.Integer(required=True)
     message = fields.String(required=True, metadata={"description": "The result in a sentence for staff."})
+
+
+class SupporterSearch(StrictSchema):
+    """The address of a supporter, in a body so that no URL contains it."""
+
+    email = Text(max_length=320, required=True)
+
+
+class SupporterItem(Schema):
+    """A supporter without the address: how many pledges and reminders refer to them, and which."""
+
+    id = fields.UUID(required=True)
+    created_at = Timestamp(required=True)
+    email_changed_at = Timestamp(required=True, allow_none=True)
+    pledges = fields.Integer(required=True)
+    reminders = fields.Integer(required=True)
+    pledge_ids = fields.List(fields.UUID(), required=True)
+    reminder_ids = fields.List(fields.UUID(), required=True)
+
+
+class SupporterList(Schema):
+    """The supporters with an address; an empty list if there are none."""
+
+    items = fields.List(fields.Nested(SupporterItem), required=True)
+
+
+class AddressChangeRequest(StrictSchema):
+    """A supporter's new address. With `merge`, another supporter with this address is merged into this one."""
+
+    email = Text(max_length=320, required=True)
+    merge = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+
+
+class CustomerCounts(Schema):
+    """How many of the payment processor's customers got the new address, have yet to, or were refused."""
+
+    updated = fields.Integer(required=True)
+    pending = fields.Integer(required=True)
+    refused = fields.Integer(required=True)
+
+
+class AddressChangeResponse(SupporterItem):
+    """The supporter after the change, and what became of their customers at the payment processor."""
+
+    merged = fields.Boolean(required=True)
+    customers = fields.Nested(CustomerCounts, required=True)

@@ -14,7 +14,7 @@ from service.api.admin.events import admin_events
 from service.api.admin.export import exports
 from service.api.admin.payments import admin_payments
 from service.api.admin.reports import admin_reports
-from service.api.admin.supporters import erasures
+from service.api.admin.supporters import admin_supporters, erasures
 from service.api.blueprint import ProblemApi
 from service.api.campaigns import campaigns
 from service.api.cors import answer_preflight
@@ -101,7 +101,7 @@ def register_api(app: Flask) -> ProblemApi:
             "components": {"securitySchemes": {"staff": {"type": "http", "scheme": "bearer"}}},
         },
     )
-    admin = (admin_reports, exports, admin_campaigns, admin_events, admin_payments, erasures)
+    admin = (admin_reports, exports, admin_campaigns, admin_events, admin_payments, admin_supporters, erasures)
     for blueprint in (campaigns, pledges, reminders, *admin, mail_webhooks, stripe_webhook):
         api.register_blueprint(blueprint)
     return api

@@ -15,6 +15,7 @@ from service.commands.notifications import notices
 from service.commands.refunds import refunds
 from service.commands.reminders import reminders
 from service.commands.stripe import stripe
+from service.commands.supporters import supporters
 from service.commands.suppressions import suppressions
 from service.commands.tokens import token
 from service.domain.errors import DomainError
@@ -61,7 +62,20 @@ def dev() -> None:
     processes.run_dev()
 
 
-for command in (migrate, token, campaign, export, jobs, keys, notices, refunds, reminders, stripe, suppressions):
+for command in (
+    migrate,
+    token,
+    campaign,
+    export,
+    jobs,
+    keys,
+    notices,
+    refunds,
+    reminders,
+    stripe,
+    supporters,
+    suppressions,
+):
     cli.add_command(command)
 
 

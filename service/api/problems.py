@@ -44,6 +44,8 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.ReminderChoiceNotOffered: 422,
     errors.InvalidAddress: 422,
     errors.AddressNotSupported: 422,
+    errors.SupporterNotFound: 404,
+    errors.EmailInUse: 409,
     errors.UnknownTimezone: 422,
     errors.InvalidCursor: 422,
     errors.InvalidTransition: 409,

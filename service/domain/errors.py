@@ -171,6 +171,18 @@ class InvalidAddress(DomainError):
     code = "invalid_email"
 
 
+class SupporterNotFound(DomainError):
+    """No supporter has this id."""
+
+    code = "supporter_not_found"
+
+
+class EmailInUse(DomainError):
+    """The address belongs to another supporter."""
+
+    code = "email_in_use"
+
+
 class InvalidCursor(DomainError):
     """This service did not issue the cursor."""
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import SuppressionReason
 from service.db.base import new_id
-from service.db.keyring import Keyring
+from service.db.keyring import DecryptionError, Keyring
 from service.db.models.email import DevOutboxEmail
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
@@ -19,6 +19,7 @@ from service.db.types import get_keyring
 from service.db.upsert import insert_or_lock
 from service.domain.email.addresses import address_hashes
 from service.domain.email.suppression import suppress
+from service.domain.errors import SupporterNotFound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,79 @@ def get_or_create_supporter(session: Session, address: str, *, now: datetime.dat
         "created_at": now,
     }
     return insert_or_lock(session, Supporter, row, unique="email_hash")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupporterSummary:
+    """What staff see of a supporter: how many pledges and reminders they have, and which. Never the address."""
+
+    id: uuid.UUID
+    created_at: datetime.datetime
+    email_changed_at: datetime.datetime | None
+    pledges: int
+    reminders: int
+    pledge_ids: list[uuid.UUID]
+    reminder_ids: list[uuid.UUID]
+
+
+def find_supporters(session: Session, address: str) -> list[SupporterSummary]:
+    """Return the supporters with this address: one or none, or two for a moment while keys are rotated."""
+    return [
+        summarise_supporter(session, supporter_id) for supporter_id in session.scalars(_by_email(session, address))
+    ]
+
+
+def summarise_supporter(session: Session, supporter_id: uuid.UUID) -> SupporterSummary:
+    """Return a supporter's pledges and reminders, oldest first.
+
+    Raises:
+        SupporterNotFound: no supporter has this id.
+    """
+    columns = select(Supporter.created_at, Supporter.email_changed_at).where(Supporter.id == supporter_id)
+    row = session.execute(columns).first()
+    if row is None:
+        raise supporter_not_found()
+    pledge_ids, reminder_ids = (
+        list(session.scalars(select(table.id).where(table.supporter_id == supporter_id).order_by(table.id)))
+        for table in (Pledge, Reminder)
+    )
+    return SupporterSummary(
+        id=supporter_id,
+        created_at=row.created_at,
+        email_changed_at=row.email_changed_at,
+        pledges=len(pledge_ids),
+        reminders=len(reminder_ids),
+        pledge_ids=pledge_ids,
+        reminder_ids=reminder_ids,
+    )
+
+
+def find_other_supporter(session: Session, address: str, supporter_id: uuid.UUID) -> uuid.UUID | None:
+    """Return the id of another supporter than this one with this address; None if there is none."""
+    return session.scalar(_by_email(session, address).where(Supporter.id != supporter_id).limit(1))
+
+
+def lock_supporter(session: Session, supporter_id: uuid.UUID) -> None:
+    """Lock a supporter until the transaction ends.
+
+    Raises:
+        SupporterNotFound: no supporter has this id.
+    """
+    query = select(Supporter.id).where(Supporter.id == supporter_id).with_for_update()
+    if session.scalar(query) is None:
+        raise supporter_not_found()
+
+
+def supporter_not_found() -> SupporterNotFound:
+    return SupporterNotFound("No supporter has this id.")
+
+
+def get_address(session: Session, supporter_id: uuid.UUID) -> str | None:
+    """Return a supporter's address; None without a supporter, or if no key decrypts it."""
+    try:
+        return session.scalar(select(Supporter.email).where(Supporter.id == supporter_id))
+    except DecryptionError:
+        return None
 
 
 def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -> ErasedData:

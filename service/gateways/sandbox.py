@@ -58,6 +58,9 @@ class SandboxGateway:
         """Raise GatewayRejected: there is no card."""
         raise GatewayRejected("No card was taken in this test, so there is none to change.")
 
+    def update_customer_email(self, customer: str, email: str, *, update_id: uuid.UUID) -> None:
+        """Do nothing: the sandbox has no customers."""
+
     def find_refunds(self, payment_reference: str) -> GatewayRefunds:
         """Return none: the sandbox keeps no refunds, and nobody else makes any."""
         return GatewayRefunds(payment_reference=payment_reference, refunds=())

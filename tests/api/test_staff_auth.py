@@ -23,6 +23,8 @@ ROUTES = {
     ("PUT", "/v1/admin/campaigns/<slug>"): Scope.MANAGE,
     ("POST", "/v1/admin/reminders/<uuid:reminder_id>/retry"): Scope.MANAGE,
     ("POST", "/v1/admin/erasures"): Scope.MANAGE,
+    ("POST", "/v1/admin/supporters/search"): Scope.MANAGE,
+    ("POST", "/v1/admin/supporters/<uuid:supporter_id>/email"): Scope.MANAGE,
     ("GET", "/v1/admin/events"): Scope.READ,
     ("POST", "/v1/admin/events/<uuid:event_id>/apply"): Scope.MANAGE,
     ("GET", "/v1/admin/pledges/<uuid:pledge_id>/payments"): Scope.READ,

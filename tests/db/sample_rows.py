@@ -124,5 +124,10 @@ def notification() -> dict[str, Any]:
     return row | {"outcome": None, "due_at": NOW, "created_at": NOW, "lease_number": 0, "attempts": 0}
 
 
+def customer_update(**changes: Any) -> dict[str, Any]:
+    row = {"id": new_id(), "supporter_id": SUPPORTER, "gateway": "stripe", "customer_reference": "cus_1"}
+    return row | {"requested_at": NOW} | changes
+
+
 def sign_in(**changes: Any) -> dict[str, Any]:
     return {"id": new_id(), "asked_at": NOW, "link_hash": b"l" * 32, "session_hash": b"s" * 32} | changes

@@ -12,6 +12,7 @@ from service.container import Container
 from service.db.base import Base, new_id
 from service.db.models.admin import StaffToken
 from service.db.models.campaign import Campaign, PledgeOption
+from service.db.models.customer import CustomerUpdate
 from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification, Suppression
 from service.db.models.jobs import JobRun
 from service.db.models.payment import BalanceTransaction, Dispute, GatewayEvent, Payment, Refund
@@ -23,6 +24,7 @@ from service.db.session import constraint_name
 from tests.db.sample_rows import (
     NOW,
     balance_transaction,
+    customer_update,
     delivery,
     dispute,
     gateway_event,
@@ -62,6 +64,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(GatewayEvent).values(gateway_event()))
         session.execute(insert(Notification).values(notification()))
         session.execute(insert(SignIn).values(sign_in()))
+        session.execute(insert(CustomerUpdate).values(customer_update()))
     return campaign_id
 
 
@@ -147,6 +150,7 @@ def test_unique_constraint_refuses_duplicate(any_database: Container, campaign_i
         "uq_disputes_gateway_reference": insert(Dispute).values(dispute()),
         "uq_balance_transactions_gateway_reference": insert(BalanceTransaction).values(balance_transaction()),
         "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
+        "uq_customer_updates_gateway_customer_reference": insert(CustomerUpdate).values(customer_update()),
         "uq_notifications_kind_dedup_key": insert(Notification).values(notification()),
         "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),
         "uq_sign_ins_session_hash": insert(SignIn).values(sign_in(link_hash=None)),

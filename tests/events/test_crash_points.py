@@ -18,6 +18,7 @@ from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import ReconciliationReport, reconcile
 from service.domain.payments.refunds import refund_payment, withdraw_refund
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount
+from service.domain.privacy.address_changes import change_address
 from tests.events.crash_injection import AFTER_COMMIT, crash_at
 from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double import FakeStripe
@@ -189,6 +190,30 @@ def assert_withdrawn_or_made_once(scenario: StripeScenario, pledge: uuid.UUID) -
     assert (refund.status, refund.amount_minor) == (expected, 200)
 
 
+def new_address(pledge: uuid.UUID) -> str:
+    return f"{pledge}@home.example"
+
+
+def change_email(container: Container, pledge: uuid.UUID) -> None:
+    with container.database.read_only() as session:
+        supporter = session.get_one(Pledge, pledge).supporter_id
+    change_address(
+        container.database.transaction,
+        container.gateway,
+        supporter,
+        new_address(pledge),
+        merge=False,
+        clock=container.clock,
+    )
+
+
+def assert_new_address_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    with scenario.container.database.read_only() as session:
+        row = session.get_one(Pledge, pledge)
+        assert row.supporter.email == new_address(pledge)
+        assert scenario.stripe.get(row.customer_reference)["email"] == new_address(pledge)
+
+
 CRASH_SCENARIOS = {
     "create a checkout": CrashScenario(
         forget_product,
@@ -214,6 +239,12 @@ CRASH_SCENARIOS = {
         increase_amount,
         assert_new_amount_on_both_sides,
         "update_subscription_amount",
+    ),
+    "address changed": CrashScenario(
+        lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
+        change_email,
+        assert_new_address_on_both_sides,
+        "update_customer_email",
     ),
     "refund": CrashScenario(
         lambda scenario: paid_pledge(scenario, Frequency.ONCE),

@@ -58,11 +58,13 @@ def create_customer(account: Account, params: dict[str, Any]) -> StripeJson:
 @routes.post("/customers/<id>")
 @accepts(sdk.CustomerUpdateParams)
 def update_customer(account: Account, params: dict[str, Any], customer_id: str) -> StripeJson:
-    """Change the metadata and the default card of a customer."""
+    """Change the email address, the metadata and the default card of a customer; an empty address unsets it."""
     customer = account.find("customer", customer_id)
     before = copy.deepcopy(customer)
     if "metadata" in params:
         customer["metadata"] = _merge_metadata(customer["metadata"], params["metadata"])
+    if "email" in params:
+        customer["email"] = params["email"] or None
     settings = params.get("invoice_settings", {})
     if "default_payment_method" in settings:
         card = _payment_method_id(account, settings["default_payment_method"])

@@ -79,6 +79,14 @@ class CustomerActions(Actions):
             account.emit_event("customer.updated", found, before)
         return card
 
+    def change_email(self, customer: str, email: str | None) -> None:
+        """Change a customer's address in the billing portal or the dashboard."""
+        with self._action() as account:
+            found = account.find("customer", customer)
+            before = copy.deepcopy(found)
+            found["email"] = email
+            account.emit_event("customer.updated", found, before)
+
     def refund(self, charge: str, amount: int | None = None) -> StripeJson:
         """Refund a charge, or an amount of it, in the dashboard; return the refund."""
         with self._action() as account:

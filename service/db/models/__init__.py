@@ -3,6 +3,7 @@
 from service.db.base import Base
 from service.db.models.admin import AuditEntry, StaffToken
 from service.db.models.campaign import Campaign, PledgeOption
+from service.db.models.customer import CustomerUpdate
 from service.db.models.email import (
     DevOutboxEmail,
     EmailCounter,
@@ -34,6 +35,7 @@ __all__ = [
     "BalanceTransaction",
     "Base",
     "Campaign",
+    "CustomerUpdate",
     "DevOutboxEmail",
     "Dispute",
     "EmailCounter",

@@ -16,7 +16,7 @@ class Supporter(UUIDPrimaryKey, Base):
     """A person known by an email address, stored as typed. `email_hash` is the keyed hash by which it is found.
 
     `hash_version` is 2 where the folded address was hashed (see `address_hashes`), and 1 where the release before
-    hashed it as typed.
+    hashed it as typed. `email_changed_at` is when the address last changed, here or at the gateway.
     """
 
     __tablename__ = "supporters"
@@ -34,3 +34,4 @@ class Supporter(UUIDPrimaryKey, Base):
     email_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     hash_version: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     created_at: Mapped[datetime.datetime]
+    email_changed_at: Mapped[datetime.datetime | None]

@@ -138,6 +138,18 @@ def lift_suppression(session: Session, address: str, *, scope: str | None = None
     return len(session.scalars(statement.returning(Suppression.scope)).all())
 
 
+def copy_opt_outs(session: Session, old: str, new: str) -> None:
+    """Copy a person's opt-outs to their new address, and leave out what is true of the old address alone.
+
+    A complaint becomes an unsubscribe: the person wants no more reminders, but the new mailbox reported no spam.
+    """
+    [current, *_] = lookup_hashes(session, new)
+    for row in suppressions_for(session, old):
+        if row.reason in (SuppressionReason.UNSUBSCRIBE, SuppressionReason.COMPLAINT):
+            opt_out = {"scope": row.scope, "reason": SuppressionReason.UNSUBSCRIBE, "at": row.at}
+            upsert_suppression(session, {"email_hash": current} | opt_out)
+
+
 def rehash_to_current_key(session: Session, addresses: Iterable[str]) -> int:
     """Rehash the suppressions of these addresses to the current key and form; return how many changed."""
     current: dict[bytes, bytes] = {}

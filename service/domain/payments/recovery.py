@@ -14,9 +14,11 @@ import structlog
 from sqlalchemy import ColumnElement, Select, or_, select
 
 from schemas.enums import PledgeStatus, RefundStatus
+from service.db.models.customer import CustomerUpdate
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
+from service.domain.payments.customers import complete_customer_update
 from service.domain.payments.refunds import complete_refund
 from service.domain.pledges.checkout import start_checkout
 from service.domain.pledges.pledges import CHECKOUT_TTL, get_pledge
@@ -87,12 +89,16 @@ def _pending_operations(
     def refund(refund_id: uuid.UUID) -> None:
         complete_refund(transaction, gateway, refund_id, clock=clock)
 
+    def update_customer(update_id: uuid.UUID) -> None:
+        complete_customer_update(transaction, gateway, update_id, clock=clock)
+
     with transaction() as session:
         operations = (
             ("checkouts", complete_checkout, _checkouts(gateway.name, now=clock())),
             ("refunds", refund, _refunds(gateway.name, now=clock())),
             ("cancellations", cancel, _recurring(gateway.name, Pledge.cancel_requested_at.is_not(None))),
             ("amounts", change_amount, _recurring(gateway.name, Pledge.pending_amount_minor.is_not(None))),
+            ("customers", update_customer, _customer_updates(gateway.name)),
         )
         return [
             PendingOperation(kind, row_id, complete)
@@ -140,6 +146,14 @@ def _recurring(gateway: str, condition: ColumnElement[bool]) -> Select[uuid.UUID
             condition,
         )
         .order_by(Pledge.id)
+    )
+
+
+def _customer_updates(gateway: str) -> Select[uuid.UUID]:
+    return (
+        select(CustomerUpdate.id)
+        .where(CustomerUpdate.gateway == gateway, CustomerUpdate.completed_at.is_(None))
+        .order_by(CustomerUpdate.id)
     )
 
 

@@ -179,6 +179,9 @@ class PaymentGateway(Protocol):
     ) -> str:
         """Return the URL of a hosted page where the reader changes the payment method; it expires soon."""
 
+    def update_customer_email(self, customer: str, email: str, *, update_id: uuid.UUID) -> None:
+        """Give a customer another email address; `update_id` is also the idempotency key."""
+
     def find_refunds(self, payment_reference: str) -> GatewayRefunds:
         """Return every refund of a payment, whoever made it, in its present status; may raise GatewayRejected."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import LargeBinary, delete, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
+from service.db.models.customer import CustomerUpdate
 from service.db.models.email import Notification
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, ReminderStatusChange
@@ -17,14 +18,21 @@ from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import cancel, confirm
 
 
-def merge_supporters(session: Session, *, kept: uuid.UUID, duplicate: uuid.UUID, now: datetime.datetime) -> None:
+def merge_supporters(
+    session: Session,
+    *,
+    kept: uuid.UUID,
+    duplicate: uuid.UUID,
+    now: datetime.datetime,
+    keeps_address: bool = False,
+) -> None:
     """Move the pledges, notifications, sign-ins and reminders of a duplicate supporter to another, and delete it.
 
     If both have a reminder for the same campaign, the newer one stays. It is cancelled if the reader cancelled the
     older one after asking for the newer one, and confirmed if they had confirmed the older one. The kept supporter
-    gets the earlier `created_at`, and the address as it was typed last.
+    gets the earlier `created_at` and, unless it `keeps_address`, the address as it was typed last.
     """
-    for table in (Pledge, Notification, SignIn):
+    for table in (Pledge, Notification, SignIn, CustomerUpdate):
         session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
     by_campaign = {reminder.campaign_id: reminder for reminder in _lock_reminders(session, kept)}
     for reminder in _lock_reminders(session, duplicate):
@@ -43,10 +51,14 @@ def merge_supporters(session: Session, *, kept: uuid.UUID, duplicate: uuid.UUID,
         # The pair of campaign and supporter is unique, so the delete must come before the update.
         session.flush()
         newer.supporter_id = kept
-    first_seen = session.scalar(select(func.min(Supporter.created_at)).where(Supporter.id.in_((kept, duplicate))))
-    values: dict[str, Any] = {"created_at": first_seen}
+    first_seen, last_changed = session.execute(
+        select(func.min(Supporter.created_at), func.max(Supporter.email_changed_at)).where(
+            Supporter.id.in_((kept, duplicate))
+        )
+    ).one()
+    values: dict[str, Any] = {"created_at": first_seen, "email_changed_at": last_changed}
     # Ids sort by their time of creation, and keep it where an earlier merge has changed `created_at`.
-    if duplicate > kept:
+    if duplicate > kept and not keeps_address:
         # The ciphertext is copied, because one that no key decrypts must not stop the merge.
         ciphertext = type_coerce(Supporter.email, LargeBinary)
         values["email"] = type_coerce(

@@ -15,7 +15,7 @@ from service.domain.ports import (
     RefundParams,
 )
 from service.domain.ports.payment_events import RefundUpdated
-from service.gateways.stripe import balance, checkout, currencies, products, refunds, subscriptions
+from service.gateways.stripe import balance, checkout, currencies, customers, products, refunds, subscriptions
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
 
@@ -60,6 +60,10 @@ class StripeGateway:
         return subscriptions.create_portal_session(
             self._api, customer, subscription, return_url=return_url, lang=lang
         )
+
+    def update_customer_email(self, customer: str, email: str, *, update_id: uuid.UUID) -> None:
+        """Change the email address of a Customer."""
+        customers.update_customer_email(self._api, customer, email, update_id=update_id)
 
     def find_refunds(self, payment_reference: str) -> GatewayRefunds:
         """List the refunds of a payment."""
