@@ -28,7 +28,11 @@ class PledgeRequest(StrictSchema):
     lang = LanguageTag()
     return_url = WebUrl(metadata={"description": "Where the reader returns to after paying."})
     reminder = Text(
-        max_length=200, metadata={"description": "The value of `from` in the link of a reminder email."}
+        max_length=200,
+        metadata={
+            "description": "The value of `from` in a link of ours, such as that of a reminder email. For 30 days, "
+            "the reader also pays as the same customer of the payment processor as before."
+        },
     )
 
 

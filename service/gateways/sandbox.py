@@ -6,7 +6,7 @@ events.
 
 import datetime
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from service.db.keyring import Keyring
 from service.domain.money import Money
@@ -53,7 +53,7 @@ class SandboxGateway:
         """Do nothing: no card is charged again."""
 
     def create_payment_method_session(
-        self, customer: str, subscription: str, *, return_url: str, lang: str
+        self, customer: str, subscriptions: Sequence[str], *, return_url: str, lang: str
     ) -> str:
         """Raise GatewayRejected: there is no card."""
         raise GatewayRejected("No card was taken in this test, so there is none to change.")

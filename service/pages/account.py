@@ -151,6 +151,7 @@ def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> R
                 texts,
                 base_url=f"/me/pledges/{pledge.id}",
                 receipts_url="/me/receipts",
+                supporter_pledges=pledges,
             )
             for pledge in pledges
         ],

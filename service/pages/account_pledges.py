@@ -17,6 +17,8 @@ from service.domain.money import Money, format_money, resolve_locale
 from service.domain.money_input import parse_amount
 from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges import subscriptions
+from service.domain.pledges.attribution import giver_token
+from service.domain.pledges.customers import pledges_with_same_supporter
 from service.domain.pledges.queries import (
     PaymentWithRefunds,
     get_receipt_payment,
@@ -65,6 +67,7 @@ def load_context(pledge_id: uuid.UUID | None, token: str | None) -> PledgeContex
 @account_pledges.get("/p/<token>")
 def show_pledge(token: str) -> Response:
     """Show a pledge to the holder of its link. The page has no email address on it."""
+    container = current_container()
     with read_only() as session:
         context = load_pledge_context(session, None, token)
         payments = payments_for(session, [context.pledge.id])[context.pledge.id]
@@ -74,6 +77,8 @@ def show_pledge(token: str) -> Response:
             context.texts,
             base_url=context.base_url,
             receipts_url=context.receipts_url,
+            supporter_pledges=pledges_with_same_supporter(session, context.pledge),
+            renew_token=giver_token(container.database.keyring, context.pledge, now=container.clock()),
         )
         response = render_page(
             "account_pledge.html",
@@ -179,7 +184,11 @@ def redirect_to_card_update(pledge_id: uuid.UUID | None = None, token: str | Non
         return_url = container.urls.public_url + context.return_url
         return redirect(
             subscriptions.payment_method_url(
-                container.gateway, context.pledge, return_url=return_url, lang=context.texts.lang
+                container.database.read_only,
+                container.gateway,
+                context.pledge,
+                return_url=return_url,
+                lang=context.texts.lang,
             ),
             303,
         )

@@ -1,13 +1,14 @@
 """Build the view of a pledge and its payments for the account pages."""
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.money import Money, format_money
+from service.domain.pledges.customers import shares_customer
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds
 from service.domain.pledges.renewals import ends_before, is_paused_at
@@ -52,9 +53,19 @@ class PledgeCard:
 
 
 def build_pledge_card(
-    pledge: Pledge, payments: Iterable[PaymentWithRefunds], texts: Texts, *, base_url: str, receipts_url: str
+    pledge: Pledge,
+    payments: Iterable[PaymentWithRefunds],
+    texts: Texts,
+    *,
+    base_url: str,
+    receipts_url: str,
+    supporter_pledges: Sequence[Pledge] = (),
+    renew_token: str | None = None,
 ) -> PledgeCard:
-    """Return the card of a pledge. `payments` are in the order in which they are shown."""
+    """Return the card of a pledge. `payments` are in the order in which they are shown.
+
+    `supporter_pledges` are all that its supporter has. `renew_token` tells the support page who gives again.
+    """
     cancelling = is_cancelling(pledge)
     can_change = is_recurring_active(pledge) and not cancelling
     state = "ending" if cancelling else "bounced" if is_bounced(pledge) else pledge.status.value
@@ -68,11 +79,11 @@ def build_pledge_card(
         state_class=state,
         state=texts[f"me_pledge_{state}"],
         when=_when(pledge, texts),
-        notes=list(_notes(pledge, texts)),
+        notes=[*_notes(pledge, texts), *_card_note(pledge, supporter_pledges, texts)],
         can_change=can_change,
         is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
         renew_url=current_container().urls.support_page_url(
-            pledge.campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
+            pledge.campaign, pledge.frequency, pledge.amount_minor, renew_token, currency=pledge.currency
         )
         if has_ended
         else None,
@@ -132,6 +143,13 @@ def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
         yield texts.format("me_fees", fees=format_amount(pledge.fees_minor), total=total)
     if pledge.pending_amount_minor is not None:
         yield texts.format("me_changing", amount=format_amount(pledge.pending_amount_minor))
+
+
+def _card_note(pledge: Pledge, supporter_pledges: Sequence[Pledge], texts: Texts) -> Iterator[str]:
+    """Yield whether a new card is used for the supporter's other running pledges too."""
+    is_shared = shares_customer(pledge, supporter_pledges)
+    if is_shared is not None and is_recurring_active(pledge) and not is_cancelling(pledge):
+        yield texts.me_card_shared if is_shared else texts.me_card_separate
 
 
 def _payment_row(

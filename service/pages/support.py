@@ -1,6 +1,7 @@
 """The support page `/support/<slug>`: the widget's pledge and reminder forms for readers without JavaScript."""
 
 import datetime
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from service.pages.form_errors import FieldError, FormError, describe_error
 from service.pages.formatting import format_input_amount, format_long_date, format_reminder_button
 from service.pages.reminders import ReminderForm, parse_reminder_form, reminder_form_from_request, reminder_options
 from service.pages.rendering import render_page
+from service.pages.session_cookie import current_supporter_id, session_token
 from service.pages.support_form import (
     SupportForm,
     form_from_request,
@@ -32,7 +34,7 @@ from service.pages.support_form import (
     selected_currency,
 )
 from service.pages.translations import Texts, texts_for_campaign
-from service.web import check_rate_limit, current_container, transaction
+from service.web import check_rate_limit, current_container, read_only, transaction
 
 support = Blueprint("support", __name__)
 
@@ -72,6 +74,7 @@ def create_pledge(slug: str) -> BaseResponse:
             idempotency_key=idempotency_key_for(form, payload),
             clock=container.clock,
             urls=container.urls,
+            supporter_id=_signed_in_supporter(),
         )
     except (FormError, DomainError) as error:
         currency = selected_currency(campaign, form.currency)
@@ -198,6 +201,14 @@ def fee_labels(campaign: Campaign, currency: str, texts: Texts) -> Mapping[Frequ
         option.frequency: texts.format("cover_fees_figures", figures=", ".join(map(label, option.presets_minor)))
         for option in options_for_currency(campaign, currency)
     }
+
+
+def _signed_in_supporter() -> uuid.UUID | None:
+    """Return the id of the supporter who is signed in to `/me`, if any."""
+    if session_token() is None:
+        return None
+    with read_only() as session:
+        return current_supporter_id(session)
 
 
 def _reminder_form_with_choice(campaign: Campaign, form: SupportForm, lang: str) -> ReminderForm:

@@ -32,13 +32,22 @@ class StripeScenario:
     stripe: FakeStripe
 
     def create_checkout(
-        self, frequency: Frequency = Frequency.MONTHLY, *, amount: int = 500, key: str = ""
+        self,
+        frequency: Frequency = Frequency.MONTHLY,
+        *,
+        amount: int = 500,
+        currency: str = "USD",
+        key: str = "",
+        reminder: str | None = None,
+        supporter_id: uuid.UUID | None = None,
     ) -> PledgeCheckout:
-        """Create a pledge and its checkout."""
+        """Create a pledge and its checkout, for a signed-in supporter or one who comes by a link."""
         container = self.container
         with container.database.read_only() as session:
             campaign = get_campaign(session, "default")
-        payload = CreatePledge(campaign="default", frequency=frequency, amount=amount, currency="USD")
+        payload = CreatePledge(
+            campaign="default", frequency=frequency, amount=amount, currency=currency, reminder=reminder
+        )
         key = key or str(uuid.uuid4())
         return create_pledge_checkout(
             container.database.transaction,
@@ -48,6 +57,7 @@ class StripeScenario:
             idempotency_key=key,
             clock=container.clock,
             urls=container.urls,
+            supporter_id=supporter_id,
         )
 
     def session_of(self, checkout: PledgeCheckout) -> str:

@@ -14,6 +14,7 @@ from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
+from service.db.models.supporter import Supporter
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import ReconciliationReport, reconcile
 from service.domain.payments.refunds import refund_payment, withdraw_refund
@@ -214,6 +215,48 @@ def assert_new_address_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID
         assert scenario.stripe.get(row.customer_reference)["email"] == new_address(pledge)
 
 
+def paid_supporter(scenario: StripeScenario) -> uuid.UUID:
+    """Return the only supporter, who has a customer."""
+    if not scenario.stripe.account.all("customer"):
+        paid_pledge(scenario, Frequency.ONCE)
+    with scenario.container.database.read_only() as session:
+        return session.scalars(select(Supporter.id)).one()
+
+
+def supporter_with_deleted_customer(scenario: StripeScenario) -> uuid.UUID:
+    supporter = paid_supporter(scenario)
+    for customer in scenario.stripe.account.all("customer"):
+        scenario.stripe.account.delete(customer)
+    return supporter
+
+
+def give_again(container: Container, supporter: uuid.UUID) -> None:
+    StripeScenario(container, NoDirectAccess()).create_checkout(Frequency.MONTHLY, supporter_id=supporter)
+
+
+def assert_paid_as_one_customer(scenario: StripeScenario, supporter: uuid.UUID) -> None:
+    """Pay the checkouts; those of the supporter are for one customer, and none was created twice."""
+    assert len(scenario.stripe.account.all("customer")) <= 1
+    with scenario.container.database.read_only() as session:
+        pending = session.scalars(select(Pledge).where(Pledge.status == PledgeStatus.PENDING)).all()
+    for pledge in pending:
+        assert pledge.checkout_url == scenario.stripe.get(pledge.gateway_reference)["url"]
+        scenario.stripe.pay(pledge.gateway_reference, email=EMAIL)
+    reconcile_later(scenario)
+    [customer] = scenario.stripe.account.all("customer")
+    with scenario.container.database.read_only() as session:
+        monthly = session.scalars(select(Pledge).where(Pledge.frequency == Frequency.MONTHLY)).all()
+    newest = [pledge for pledge in pending if pledge.frequency == Frequency.MONTHLY]
+    assert {pledge.status for pledge in monthly} <= {PledgeStatus.ACTIVE}
+    for pledge in newest:
+        subscription = session_subscription(scenario, pledge)
+        assert subscription["customer"] == customer["id"]
+
+
+def session_subscription(scenario: StripeScenario, pledge: Pledge) -> Any:
+    return scenario.stripe.get(scenario.stripe.get(pledge.gateway_reference)["subscription"])
+
+
 CRASH_SCENARIOS = {
     "create a checkout": CrashScenario(
         forget_product,
@@ -221,6 +264,12 @@ CRASH_SCENARIOS = {
         assert_every_checkout_can_be_paid,
         "create_checkout_session",
         frozenset({"create_product"}),
+    ),
+    "reuse a customer": CrashScenario(
+        paid_supporter, give_again, assert_paid_as_one_customer, "create_checkout_session"
+    ),
+    "replace a deleted customer": CrashScenario(
+        supporter_with_deleted_customer, give_again, assert_paid_as_one_customer, "create_checkout_session"
     ),
     "process events": CrashScenario(
         deliver_payment_and_partial_refund,

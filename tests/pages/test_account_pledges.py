@@ -157,7 +157,7 @@ def test_card_update_redirects_to_the_gateway(
 ) -> None:
     calls = []
 
-    def create_session(_customer: str, _subscription: str, *, return_url: str, lang: str) -> str:
+    def create_session(_customer: str, _subscriptions: list[str], *, return_url: str, lang: str) -> str:
         calls.append((return_url, lang))
         return "https://billing.example/session"
 

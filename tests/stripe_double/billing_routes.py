@@ -73,6 +73,19 @@ def update_customer(account: Account, params: dict[str, Any], customer_id: str) 
     return customer
 
 
+@routes.delete("/customers/<id>")
+@accepts(sdk.CustomerDeleteParams)
+def delete_customer(account: Account, _params: dict[str, Any], customer_id: str) -> StripeJson:
+    """Delete a customer for good, and cancel its subscriptions."""
+    customer = account.find("customer", customer_id)
+    for subscription in account.all("subscription"):
+        if subscription["customer"] == customer_id and subscription["status"] != "canceled":
+            billing.cancel(account, subscription, "cancellation_requested")
+    account.delete(customer)
+    account.emit_event("customer.deleted", customer)
+    return {"id": customer_id, "object": "customer", "deleted": True}
+
+
 @routes.get("/subscriptions")
 @accepts(sdk.SubscriptionListParams)
 def list_subscriptions(account: Account, params: dict[str, Any]) -> StripeJson:

@@ -58,11 +58,14 @@ def validate(account: Account, params: dict[str, Any]) -> None:
     ):
         if name in params and mode != only_mode:
             raise StripeApiError(f"You can not pass `{name}` in `{mode}` mode.", param=name)
-    if "customer" in params and "customer_email" in params:
-        message = "You may only specify one of these parameters: customer, customer_email."
-        raise StripeApiError(message, param="customer")
+    for name in ("customer_email", "customer_creation"):
+        if "customer" in params and name in params:
+            message = f"You may only specify one of these parameters: customer, {name}."
+            raise StripeApiError(message, param="customer")
     if "customer" in params:
-        account.find_param("customer", params["customer"], "customer")
+        customer = account.find_param("customer", params["customer"], "customer")
+        if mode == "subscription":
+            _check_currency(account, customer, params["line_items"])
     if len(params.get("client_reference_id", "")) > 200:
         raise StripeApiError("Invalid string: must be at most 200 characters", param="client_reference_id")
     expires_at = params.get("expires_at", account.now() + DAY)
@@ -74,6 +77,17 @@ def validate(account: Account, params: dict[str, Any]) -> None:
     for line in params["line_items"]:
         if "price_data" in line:
             _check_price(line["price_data"], mode)
+
+
+def _check_currency(account: Account, customer: StripeJson, lines: list[StripeJson]) -> None:
+    """Reject a second currency of a customer's subscriptions."""
+    for line in lines:
+        data = line.get("price_data") or account.find("price", line["price"])
+        if customer["currency"] not in (None, data["currency"].lower()):
+            raise StripeApiError(
+                "You cannot combine currencies on a single customer. This customer has an active subscription, "
+                f"subscription schedule, discount, quote, or invoice item with currency {customer['currency']}."
+            )
 
 
 def _require(value: object, name: str) -> None:
@@ -156,8 +170,14 @@ def complete(account: Account, session: StripeJson, *, email: str | None, bank_d
     pay = _subscribe if session["mode"] == "subscription" else _pay_once
     pay(account, session, email=email, bank_debit=bank_debit)
     session |= {"status": "complete", "url": None, "payment_status": "unpaid" if bank_debit else "paid"}
-    session["customer_details"] = _customer_details(email or session["customer_email"])
+    session["customer_details"] = _customer_details(_email(account, session, email))
     account.emit_event("checkout.session.completed", session)
+
+
+def _email(account: Account, session: StripeJson, typed: str | None) -> str | None:
+    """Return the email of a session. That of an existing customer cannot be edited."""
+    customer = account.objects[session["customer"]] if session["customer"] else {}
+    return customer.get("email") or typed or session["customer_email"]
 
 
 def decline(account: Account, session: StripeJson, *, email: str | None, decline_code: str) -> None:
@@ -165,7 +185,7 @@ def decline(account: Account, session: StripeJson, *, email: str | None, decline
     _require_open(session)
     intent = _get_or_create_intent(account, session)
     card = payment_objects.new_payment_method(
-        account, email=email or session["customer_email"], customer=session["customer"]
+        account, email=_email(account, session, email), customer=session["customer"]
     )
     charges.decline(account, intent, card, decline_code)
 
@@ -213,6 +233,7 @@ def _pay_once(account: Account, session: StripeJson, *, email: str | None, bank_
 
 def _subscribe(account: Account, session: StripeJson, *, email: str | None, bank_debit: bool) -> None:
     customer = _get_or_create_customer(account, session, email)
+    customer["currency"] = session["currency"]
     intent = _get_or_create_intent(account, session)
     intent |= {
         "customer": customer["id"],
@@ -263,7 +284,7 @@ def _charge(
     intent["customer"] = session["customer"]
     payment_method = payment_objects.new_payment_method(
         account,
-        email=email or session["customer_email"],
+        email=_email(account, session, email),
         customer=session["customer"],
         kind="us_bank_account" if bank_debit else "card",
     )

@@ -27,6 +27,7 @@ from service.domain.notifications.context import (
 )
 from service.domain.notifications.queue import NotificationClaim
 from service.domain.notifications.receipts import receipt_number
+from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.links import pledge_token
 from service.domain.pledges.pledges import total_charge
 from service.domain.ports import AlertEmail, NotificationEmail
@@ -161,8 +162,15 @@ def build_notification_email(
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
     base = dataclasses.replace(base, frequency=pledge.frequency)
-    own_page = urls.manage_pledge_url(pledge_token(session_keyring(session), pledge, now=now))
-    support_page = urls.support_page_url(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency)
+    keyring = session_keyring(session)
+    own_page = urls.manage_pledge_url(pledge_token(keyring, pledge, now=now))
+    support_page = urls.support_page_url(
+        campaign,
+        pledge.frequency,
+        pledge.amount_minor,
+        giver_token(keyring, pledge, now=now),
+        currency=pledge.currency,
+    )
     match notification.kind:
         case NotificationKind.RECEIPT:
             return _receipt(context, campaign, pledge, base, own_page)

@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from contextlib import suppress
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,6 +17,8 @@ from service.domain.tokens import InvalidToken, issue_token, verify_token
 TOKEN_PURPOSE = "gift"  # noqa: S105 - the purpose of a token is no secret
 # About the retention of a finished reminder.
 TOKEN_TTL = datetime.timedelta(days=400)
+GIVER_PURPOSE = "giver"
+IDENTITY_TTL = datetime.timedelta(days=30)
 CONVERTED_STATUSES = (PledgeStatus.COMPLETED, PledgeStatus.ACTIVE)
 
 
@@ -40,6 +43,31 @@ def attributed_reminder_id(
         return None
     query = select(Reminder.id).where(Reminder.id == reminder_id, Reminder.campaign_id == campaign_id)
     return session.scalar(query.with_for_update(read=True, key_share=True))
+
+
+def giver_token(keyring: Keyring, pledge: Pledge, *, now: datetime.datetime) -> str:
+    """Return the token by which a support page knows who gave this pledge and gives again. It grants no access."""
+    return issue_token(keyring, purpose=GIVER_PURPOSE, subject=pledge.id, expires_at=now + IDENTITY_TTL)
+
+
+def supporter_for_token(
+    session: Session, keyring: Keyring, token: str | None, *, now: datetime.datetime
+) -> uuid.UUID | None:
+    """Return the supporter whose link leads to a support page; None for an invalid token or an old one.
+
+    We sent the link to this supporter's address, or showed it on a page behind such a link. It may show in an
+    address bar and be passed on from there, so it identifies a supporter for `IDENTITY_TTL` only.
+    """
+    if token is None:
+        return None
+    with suppress(InvalidToken):
+        reminder_id = verify_token(keyring, purpose=TOKEN_PURPOSE, token=token, now=now)
+        is_recent = Reminder.due_at > now - IDENTITY_TTL
+        return session.scalar(select(Reminder.supporter_id).where(Reminder.id == reminder_id, is_recent))
+    with suppress(InvalidToken):
+        pledge_id = verify_token(keyring, purpose=GIVER_PURPOSE, token=token, now=now)
+        return session.scalar(select(Pledge.supporter_id).where(Pledge.id == pledge_id))
+    return None
 
 
 def attribution_token_for(session: Session, keyring: Keyring, pledge: Pledge) -> str | None:

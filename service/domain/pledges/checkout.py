@@ -64,8 +64,11 @@ def create_pledge_checkout(
     idempotency_key: str,
     clock: Clock,
     urls: UrlBuilder,
+    supporter_id: uuid.UUID | None = None,
 ) -> PledgeCheckout:
     """Create a pledge and start its checkout, once per key, even for concurrent requests.
+
+    `supporter_id` is the signed-in supporter, if any.
 
     Raises:
         what `validate_pledge` raises: nothing is stored.
@@ -74,7 +77,13 @@ def create_pledge_checkout(
         PaymentsUnavailable: the gateway is down or refuses; the request may be sent again with the same key.
     """
     pledge, replayed = _create_or_replay(
-        transaction, gateway, campaign, payload, idempotency_key=idempotency_key, clock=clock
+        transaction,
+        gateway,
+        campaign,
+        payload,
+        idempotency_key=idempotency_key,
+        supporter_id=supporter_id,
+        clock=clock,
     )
     if pledge.checkout_url is None:
         try:
@@ -110,6 +119,9 @@ def start_checkout(
         pledge = get_pledge(session, pledge.id, for_update=True)
         pledge.gateway_reference = pledge.gateway_reference or checkout.reference
         pledge.checkout_url = pledge.checkout_url or checkout.url
+        # An event may have reported the customer of the payment already.
+        if pledge.customer_reference == params.customer:
+            pledge.customer_reference = checkout.customer
     return pledge
 
 
@@ -125,6 +137,7 @@ def checkout_params(session: Session, pledge: Pledge, campaign: Campaign, urls: 
         lang=pledge.lang or campaign.lang,
         success_url=urls.checkout_return_url(campaign, pledge.id),
         cancel_url=cancel_url(pledge, campaign, urls),
+        customer=pledge.customer_reference,
     )
 
 
@@ -135,22 +148,30 @@ def _create_or_replay(
     payload: CreatePledge,
     *,
     idempotency_key: str,
+    supporter_id: uuid.UUID | None,
     clock: Clock,
 ) -> tuple[Pledge, bool]:
     """Return the key's pledge, and whether it existed already with its checkout."""
-    try:
+
+    def claim() -> tuple[Pledge, bool]:
         with transaction() as session:
             return _claim_idempotency_key(
-                session, gateway, campaign, payload, idempotency_key=idempotency_key, now=clock()
+                session,
+                gateway,
+                campaign,
+                payload,
+                idempotency_key=idempotency_key,
+                supporter_id=supporter_id,
+                now=clock(),
             )
+
+    try:
+        return claim()
     except IntegrityError as error:
         if constraint_name(error) != "pk_idempotency_keys":
             raise
         # A concurrent request with this key inserted its row first; this time it is found.
-        with transaction() as session:
-            return _claim_idempotency_key(
-                session, gateway, campaign, payload, idempotency_key=idempotency_key, now=clock()
-            )
+        return claim()
 
 
 def _claim_idempotency_key(
@@ -160,6 +181,7 @@ def _claim_idempotency_key(
     payload: CreatePledge,
     *,
     idempotency_key: str,
+    supporter_id: uuid.UUID | None,
     now: datetime.datetime,
 ) -> tuple[Pledge, bool]:
     request = _request_fingerprint(payload)
@@ -167,7 +189,15 @@ def _claim_idempotency_key(
     if stored is None:
         limits = gateway.charge_limits(payload.currency)
         validate_pledge(campaign, payload, limits=limits)
-        pledge = create_pledge(session, campaign, payload, gateway=gateway.name, limits=limits, now=now)
+        pledge = create_pledge(
+            session,
+            campaign,
+            payload,
+            gateway=gateway.name,
+            limits=limits,
+            supporter_id=supporter_id,
+            now=now,
+        )
         store_key(session, idempotency_key, request, pledge.id, now=now)
         return pledge, False
     pledge = get_pledge(session, stored.pledge_id)

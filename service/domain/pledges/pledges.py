@@ -21,7 +21,8 @@ from service.domain.ledger.status import (
     load_pledge_facts,
 )
 from service.domain.money import Money
-from service.domain.pledges.attribution import attributed_reminder_id
+from service.domain.pledges.attribution import attributed_reminder_id, supporter_for_token
+from service.domain.pledges.customers import reusable_customer
 from service.domain.pledges.notifications import enqueue_cancellation, enqueue_payment_bounced
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status, transition_path
 from service.domain.ports import NO_LIMITS, ChargeLimits
@@ -35,7 +36,7 @@ CREATED = "made"
 class CreatePledge:
     """A request for a new pledge. `amount` is in minor units.
 
-    `reminder` is the attribution token of the reminder that led to the pledge. `cover_fees` adds the gateway's
+    `reminder` is the token of the reminder or the pledge whose link led here. `cover_fees` adds the gateway's
     fees, where the campaign offers that.
     """
 
@@ -75,12 +76,21 @@ def create_pledge(
     gateway: str,
     now: datetime.datetime,
     limits: ChargeLimits = NO_LIMITS,
+    supporter_id: uuid.UUID | None = None,
 ) -> Pledge:
-    """Insert a pending pledge; events of the gateway change its status later."""
+    """Insert a pending pledge; events of the gateway change its status later.
+
+    A supporter who is signed in (`supporter_id`) or comes by a link of ours pays as the same customer as before.
+    """
     money = Money(payload.amount, payload.currency)
-    reminder_id = attributed_reminder_id(
-        session, session_keyring(session), payload.reminder, campaign_id=campaign.id, now=now
-    )
+    keyring, token = session_keyring(session), payload.reminder
+    reminder_id = attributed_reminder_id(session, keyring, token, campaign_id=campaign.id, now=now)
+    supporter_id = supporter_id or supporter_for_token(session, keyring, token, now=now)
+    customer = None
+    if supporter_id is not None:
+        customer = reusable_customer(
+            session, supporter_id, gateway=gateway, frequency=payload.frequency, currency=payload.currency
+        )
     pledge = Pledge(
         id=new_id(),
         campaign_id=campaign.id,
@@ -94,6 +104,7 @@ def create_pledge(
         lang=payload.lang,
         return_url=payload.return_url,
         gateway=gateway,
+        customer_reference=customer,
         fees_minor=covered_fees(campaign, money, limits=limits) if payload.cover_fees else 0,
         created_at=now,
     )

@@ -23,6 +23,7 @@ from service.domain.errors import (
     PaymentsUnavailable,
 )
 from service.domain.money import Money
+from service.domain.pledges.customers import has_same_customer, pledges_with_same_supporter
 from service.domain.pledges.notifications import enqueue_cancellation
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status, total_charge, transition_pledge
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status
@@ -188,8 +189,12 @@ def total_charge_for(pledge: Pledge, amount_minor: int, gateway: PaymentGateway)
     return Money(amount_minor + fees, pledge.currency)
 
 
-def payment_method_url(gateway: PaymentGateway, pledge: Pledge, *, return_url: str, lang: str) -> str:
-    """Return the gateway's page for changing the payment method. Call it without an open transaction.
+def payment_method_url(
+    read_only: TransactionFactory, gateway: PaymentGateway, pledge: Pledge, *, return_url: str, lang: str
+) -> str:
+    """Return the gateway's page for changing the payment method of all pledges with this pledge's customer.
+
+    Call it without an open transaction.
 
     Raises:
         InvalidTransition: the pledge is not charged again.
@@ -201,9 +206,15 @@ def payment_method_url(gateway: PaymentGateway, pledge: Pledge, *, return_url: s
     require_same_gateway(pledge, gateway)
     if pledge.customer_reference is None and pledge.gateway != SANDBOX_GATEWAY:
         raise _subscription_unknown()
+    subscriptions = {subscription_reference(pledge)}
+    with read_only() as session:
+        for other in pledges_with_same_supporter(session, pledge):
+            if has_same_customer(pledge, other) and other.subscription_reference is not None:
+                subscriptions.add(other.subscription_reference)
     with translate_gateway_errors():
-        customer, subscription = pledge.customer_reference or "", subscription_reference(pledge)
-        return gateway.create_payment_method_session(customer, subscription, return_url=return_url, lang=lang)
+        return gateway.create_payment_method_session(
+            pledge.customer_reference or "", sorted(subscriptions), return_url=return_url, lang=lang
+        )
 
 
 def handle_subscription_updated(
@@ -236,17 +247,19 @@ def save_gateway_references(
     customer: str | None = None,
     renews_at: datetime.datetime | None = None,
 ) -> None:
-    """Store the gateway's references of a recurring pledge, and the latest known date of its next payment.
+    """Store the customer of a pledge; of a recurring one also the subscription and the latest known renewal.
 
     Raises:
         PaymentMismatch: the pledge has another subscription.
     """
     if pledge.frequency == Frequency.ONCE:
+        pledge.customer_reference = customer or pledge.customer_reference
         return
     if subscription is not None and pledge.subscription_reference not in (None, subscription):
         raise PaymentMismatch("The pledge belongs to another subscription.")
     pledge.subscription_reference = pledge.subscription_reference or subscription
-    pledge.customer_reference = pledge.customer_reference or customer
+    # A checkout may have created another customer than the one that we asked for.
+    pledge.customer_reference = customer or pledge.customer_reference
     if pledge.ended_at is not None:
         pledge.renews_at = None
     elif renews_at is not None and (pledge.renews_at is None or renews_at > pledge.renews_at):

@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,9 +15,10 @@ from service.domain.ports.payment_events import PaymentEvent, RefundUpdated, Sub
 class CheckoutParams:
     """Parameters of a checkout; `pledge_id` is also the idempotency key.
 
-    `money` is the total of each payment, fees included. `campaign_id` identifies the campaign's product (see
-    `save_product`). The gateway sends the reader to `success_url` after payment and to `cancel_url` without one.
-    `installation_id` is stored beside the pledge's id at the gateway.
+    `money` is the total of each payment, fees included. The reader pays as `customer` if it is set, else as a new
+    one. `campaign_id` identifies the campaign's product (see `save_product`). The gateway sends the reader to
+    `success_url` after payment and to `cancel_url` without one. `installation_id` is stored beside the pledge's id
+    at the gateway.
     """
 
     pledge_id: uuid.UUID
@@ -29,14 +30,19 @@ class CheckoutParams:
     lang: str
     success_url: str
     cancel_url: str
+    customer: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """A hosted page where the reader pays; `reference` is the gateway's id of it."""
+    """A hosted page where the reader pays; `reference` is the gateway's id of it.
+
+    `customer` is the one in the parameters, if the gateway accepted it.
+    """
 
     reference: str
     url: str
+    customer: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,9 +181,12 @@ class PaymentGateway(Protocol):
         """Change the amount from the next payment on, without proration of the current period."""
 
     def create_payment_method_session(
-        self, customer: str, subscription: str, *, return_url: str, lang: str
+        self, customer: str, subscriptions: Sequence[str], *, return_url: str, lang: str
     ) -> str:
-        """Return the URL of a hosted page where the reader changes the payment method; it expires soon."""
+        """Return the URL of a hosted page where the reader changes the payment method; it expires soon.
+
+        The new one is used for all these subscriptions, which are the customer's.
+        """
 
     def update_customer_email(self, customer: str, email: str, *, update_id: uuid.UUID) -> None:
         """Give a customer another email address; `update_id` is also the idempotency key."""

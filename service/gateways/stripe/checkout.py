@@ -6,6 +6,7 @@ where the card needs it, for authentication. We ask for nothing else.
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 from stripe.checkout import Session
@@ -34,22 +35,36 @@ _LANGUAGES: Final = frozenset(
 def create_checkout(api: StripeApiClient, params: CheckoutParams) -> Checkout:
     """Create a Checkout Session; the same parameters yield the same session.
 
+    If Stripe does not accept the customer, for example because it was deleted or has subscriptions in another
+    currency, the session creates a new one.
+
     Raises:
         GatewayUnavailable: Stripe did not answer or cannot serve us now.
         GatewayRejected: Stripe cannot charge this amount, or rejected the request.
     """
+    try:
+        return _create_checkout(api, params)
+    except StripeRejected:
+        if params.customer is None:
+            raise
+    return _create_checkout(api, replace(params, customer=None))
+
+
+def _create_checkout(api: StripeApiClient, params: CheckoutParams) -> Checkout:
     request = session_params(params)
     key = _idempotency_key(params, request)
     try:
         session = _create_session(api, request, key)
     except StripeRejected as error:
+        if error.param == "customer":
+            raise
         # Staff may have deleted or archived the product.
         if not (save_product(api, params.campaign_id, params.campaign_name) or error.code == MISSING):
             raise
         session = _create_session_again(api, request, key)
     if session.url is None:
         raise GatewayRejected("The Checkout Session is no longer open.")
-    return Checkout(reference=session.id, url=session.url)
+    return Checkout(reference=session.id, url=session.url, customer=params.customer)
 
 
 def _create_session(api: StripeApiClient, request: dict[str, Any], key: str) -> Session:
@@ -95,7 +110,12 @@ def session_params(params: CheckoutParams) -> dict[str, Any]:
         # The reader pays the amount and currency that the button showed.
         "adaptive_pricing": {"enabled": False},
     }
+    if params.customer is not None:
+        request["customer"] = params.customer
     if params.frequency is Frequency.ONCE:
+        if params.customer is None:
+            # A one-time payment creates no customer otherwise.
+            request["customer_creation"] = "always"
         payment = {"mode": "payment", "submit_type": "donate"}
         return request | payment | {"payment_intent_data": {"metadata": metadata, "description": name}}
     price["recurring"] = {"interval": INTERVALS[params.frequency]}

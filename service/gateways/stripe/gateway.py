@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from service.domain.money import Money
@@ -16,6 +16,7 @@ from service.domain.ports import (
 )
 from service.domain.ports.payment_events import RefundUpdated
 from service.gateways.stripe import balance, checkout, currencies, customers, products, refunds, subscriptions
+from service.gateways.stripe.card_update import create_portal_session
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
 
@@ -54,12 +55,10 @@ class StripeGateway:
         subscriptions.update_subscription_amount(self._api, subscription, money, pledge_id=pledge_id)
 
     def create_payment_method_session(
-        self, customer: str, subscription: str, *, return_url: str, lang: str
+        self, customer: str, subscriptions: Sequence[str], *, return_url: str, lang: str
     ) -> str:
         """Create a session of the Billing Portal."""
-        return subscriptions.create_portal_session(
-            self._api, customer, subscription, return_url=return_url, lang=lang
-        )
+        return create_portal_session(self._api, customer, subscriptions, return_url=return_url, lang=lang)
 
     def update_customer_email(self, customer: str, email: str, *, update_id: uuid.UUID) -> None:
         """Change the email address of a Customer."""

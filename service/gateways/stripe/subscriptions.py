@@ -11,7 +11,6 @@ from stripe import RequestOptions
 
 from service.domain.money import Money
 from service.domain.ports import GatewayRejected
-from service.gateways.stripe.checkout import stripe_locale
 from service.gateways.stripe.client import StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import to_stripe_amount
 from service.gateways.stripe.products import reactivate_product
@@ -91,57 +90,6 @@ def _update_subscription(api: StripeApiClient, subscription: str, params: dict[s
         lambda v1, options: v1.subscriptions.update(subscription, params, options),  # type: ignore[arg-type]
         retries=0,
     )
-
-
-def create_portal_session(
-    api: StripeApiClient, customer: str, subscription: str, *, return_url: str, lang: str
-) -> str:
-    """Create a Billing Portal session for changing the card; return its URL.
-
-    The call has no idempotency key: a session expires after some minutes, so each request needs a new one. The
-    portal changes the customer's card. Checkout sets a card on the subscription, which takes precedence, so that
-    card becomes the customer's first. See https://docs.stripe.com/customer-management/portal-deep-links.
-
-    Raises:
-        GatewayUnavailable: Stripe did not answer or cannot serve us now.
-        GatewayRejected: Stripe rejected the request.
-    """
-    existing = _retrieve_subscription(api, subscription)
-    card = existing.get("default_payment_method") if existing is not None else None
-    if card is not None:
-        _promote_card_to_customer(api, customer, subscription, card)
-    params: dict[str, Any] = {
-        "customer": customer,
-        "return_url": return_url,
-        "locale": stripe_locale(lang),
-        "flow_data": {
-            "type": "payment_method_update",
-            "after_completion": {"type": "redirect", "redirect": {"return_url": return_url}},
-        },
-    }
-    return api.call(
-        "create_portal_session",
-        lambda v1: v1.billing_portal.sessions.create(params),  # type: ignore[arg-type]
-    ).url
-
-
-def _promote_card_to_customer(api: StripeApiClient, customer: str, subscription: str, card: str) -> None:
-    """Move the default card from a subscription to its customer.
-
-    The order of the calls leaves a card to charge at every moment. A rejection is logged and does not keep the
-    reader from the portal.
-    """
-    set_card: dict[str, Any] = {"invoice_settings": {"default_payment_method": card}}
-    clear_card: dict[str, Any] = {"default_payment_method": ""}
-    updated = api.retrieve(
-        "set_customer_payment_method",
-        lambda v1: v1.customers.update(customer, set_card, NO_RETRIES),  # type: ignore[arg-type]
-    )
-    if updated is not None:
-        api.retrieve(
-            "clear_subscription_payment_method",
-            lambda v1: v1.subscriptions.update(subscription, clear_card, NO_RETRIES),  # type: ignore[arg-type]
-        )
 
 
 def _retrieve_subscription(api: StripeApiClient, subscription: str) -> dict[str, Any] | None:

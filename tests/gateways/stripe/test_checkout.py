@@ -57,7 +57,7 @@ def test_checkout_page_collects_no_address_or_phone(gateway: StripeGateway, doub
     assert not {"billing_address_collection", "shipping_address_collection", "phone_number_collection"} & set(
         params
     )
-    assert not {"customer_email", "customer", "customer_creation"} & set(params)
+    assert not {"customer_email", "customer"} & set(params)
     assert params["adaptive_pricing"] == {"enabled": False}
 
 

@@ -99,7 +99,7 @@ def test_rejected_key_is_unavailable_and_logged_as_error_without_the_key(
 def test_missing_permission_does_not_open_circuit_breaker(gateway: StripeGateway, double: FakeStripe) -> None:
     double.faults.respond(403, "POST /v1/billing_portal/sessions")
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayUnavailable):
-        gateway.create_payment_method_session("cus_any", "sub_any", return_url="https://news.example", lang="en")
+        gateway.create_payment_method_session("cus_any", ["sub_any"], return_url="https://news.example", lang="en")
     assert [(line["log_level"], line["operation"]) for line in lines] == [("error", "create_portal_session")]
     assert gateway.create_checkout(checkout_params()).url
 
@@ -134,7 +134,7 @@ def test_rejection_resets_circuit_breaker(gateway: StripeGateway, double: FakeSt
 def test_rejection_message_and_log_contain_no_request_data(gateway: StripeGateway, double: FakeStripe) -> None:
     with structlog.testing.capture_logs() as lines, pytest.raises(GatewayRejected) as raised:
         gateway.create_payment_method_session(
-            "cus_of_ada@news.example", "sub_any", return_url="https://news.example", lang="en"
+            "cus_of_ada@news.example", ["sub_any"], return_url="https://news.example", lang="en"
         )
     assert "ada@" not in f"{lines} {raised.value}"
     assert "resource_missing" in str(raised.value)

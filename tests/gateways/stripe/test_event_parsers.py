@@ -33,9 +33,13 @@ def test_paid_one_time_checkout_yields_completion_and_payment_by_intent(
     # The payment comes first, so that a paid checkout is never `processing`.
     assert parsed_events(events, latest_event(CHECKOUT_COMPLETED)) == [
         PaymentSucceeded(
-            reference=session["payment_intent"], money=Money(1250, "USD"), occurred_at=clock(), pledge_id=PLEDGE_ID
+            reference=session["payment_intent"],
+            money=Money(1250, "USD"),
+            occurred_at=clock(),
+            pledge_id=PLEDGE_ID,
+            customer=session["customer"],
         ),
-        CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL),
+        CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL, customer=session["customer"]),
     ]
 
 

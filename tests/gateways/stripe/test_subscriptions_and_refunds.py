@@ -91,21 +91,23 @@ def test_amount_change_of_ended_subscription_is_rejected(gateway: StripeGateway,
 def test_payment_method_session_opens_billing_portal(gateway: StripeGateway, double: FakeStripe) -> None:
     session = subscribe(gateway, double)
     customer, subscription = session["customer"], session["subscription"]
-    page = gateway.create_payment_method_session(customer, subscription, return_url=f"{PAGE}/me", lang="ru-RU")
+    page = gateway.create_payment_method_session(customer, [subscription], return_url=f"{PAGE}/me", lang="ru-RU")
     assert page.startswith(double.url)
     (opened,) = double.account.all("billing_portal.session")
     assert (opened["flow"]["type"], opened["locale"]) == ("payment_method_update", "ru")
     assert opened["return_url"] == f"{PAGE}/me"
     # A portal session expires after some minutes, so a second call creates another.
     assert (
-        gateway.create_payment_method_session(customer, subscription, return_url=f"{PAGE}/me", lang="ru") != page
+        gateway.create_payment_method_session(customer, [subscription], return_url=f"{PAGE}/me", lang="ru") != page
     )
 
 
 def test_card_from_portal_is_charged_on_renewal(gateway: StripeGateway, double: FakeStripe) -> None:
     session = subscribe(gateway, double)
     first = double.get(session["subscription"])["default_payment_method"]
-    gateway.create_payment_method_session(session["customer"], session["subscription"], return_url=PAGE, lang="en")
+    gateway.create_payment_method_session(
+        session["customer"], [session["subscription"]], return_url=PAGE, lang="en"
+    )
     double.renew(session["subscription"])
     assert double.account.all("charge")[-1]["payment_method"] == first
     card = double.update_card(session["customer"])
@@ -121,14 +123,14 @@ def test_failed_portal_session_leaves_a_chargeable_card(
     double.faults.respond(500, call)
     with pytest.raises(GatewayUnavailable):
         gateway.create_payment_method_session(
-            session["customer"], session["subscription"], return_url=PAGE, lang="en"
+            session["customer"], [session["subscription"]], return_url=PAGE, lang="en"
         )
     assert double.renew(session["subscription"])["amount"]
 
 
 def test_portal_session_of_unknown_customer_is_rejected(gateway: StripeGateway) -> None:
     with pytest.raises(GatewayRejected):
-        gateway.create_payment_method_session("cus_unknown", "sub_unknown", return_url=PAGE, lang="en")
+        gateway.create_payment_method_session("cus_unknown", ["sub_unknown"], return_url=PAGE, lang="en")
 
 
 def test_refund_of_one_time_payment_is_idempotent(gateway: StripeGateway, double: FakeStripe) -> None:

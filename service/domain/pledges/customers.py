@@ -1,0 +1,67 @@
+"""The customers at the payment gateway that supporters pay as: each pledge stores its own.
+
+A supporter pays as the same customer again where we know the address to be theirs, so that a new card is used for
+all their pledges. An address that somebody typed proves nothing.
+"""
+
+import uuid
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.enums import Frequency, PledgeStatus
+from service.db.models.pledge import Pledge
+
+RUNNING_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
+
+
+def reusable_customer(
+    session: Session, supporter_id: uuid.UUID, *, gateway: str, frequency: Frequency, currency: str
+) -> str | None:
+    """Return the customer that a supporter should pay a new pledge as; None if it needs a new one.
+
+    A customer with running pledges comes first, then the latest. At Stripe, all subscriptions of a customer are in
+    one currency (https://docs.stripe.com/billing/customer), so a recurring pledge in another one needs another
+    customer.
+    """
+    pledges = session.scalars(
+        select(Pledge)
+        .where(
+            Pledge.supporter_id == supporter_id, Pledge.gateway == gateway, Pledge.customer_reference.is_not(None)
+        )
+        .order_by(Pledge.status.in_(RUNNING_STATUSES).desc(), Pledge.id.desc())
+    ).all()
+    in_another_currency = {
+        pledge.customer_reference
+        for pledge in pledges
+        if pledge.frequency != Frequency.ONCE and pledge.currency != currency and frequency != Frequency.ONCE
+    }
+    references = (pledge.customer_reference for pledge in pledges)
+    return next((reference for reference in references if reference not in in_another_currency), None)
+
+
+def pledges_with_same_supporter(session: Session, pledge: Pledge) -> list[Pledge]:
+    """Return the running pledges of this pledge's supporter."""
+    if pledge.supporter_id is None:
+        return []
+    query = select(Pledge).where(Pledge.supporter_id == pledge.supporter_id, Pledge.status.in_(RUNNING_STATUSES))
+    return list(session.scalars(query.order_by(Pledge.id)))
+
+
+def has_same_customer(pledge: Pledge, other: Pledge) -> bool:
+    """Return whether both pledges are charged to one card, which is the customer's."""
+    if pledge.customer_reference is None:
+        return False
+    return (pledge.gateway, pledge.customer_reference) == (other.gateway, other.customer_reference)
+
+
+def shares_customer(pledge: Pledge, pledges: Iterable[Pledge]) -> bool | None:
+    """Return whether the other running ones of `pledges` all have this pledge's customer; None without others.
+
+    At Stripe, a card belongs to one customer and cannot be moved to another.
+    """
+    others = [other for other in pledges if other.id != pledge.id and other.status in RUNNING_STATUSES]
+    if not others or pledge.customer_reference is None:
+        return None
+    return all(has_same_customer(pledge, other) for other in others)
