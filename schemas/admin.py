@@ -51,7 +51,7 @@ class PaymentTotal(Schema):
 
 
 class LedgerTotal(Schema):
-    """Ledger totals in one currency, in minor units; `disputed` counts open and lost disputes."""
+    """Ledger totals in one currency, in minor units; `disputed` is what disputes withdrew and did not return."""
 
     currency = fields.String(required=True)
     received = fields.Integer(required=True)
@@ -171,10 +171,21 @@ class RefundPage(Schema):
 
 
 class DisputeItem(Schema):
-    """A dispute of a payment."""
+    """A dispute of a payment, or an inquiry that precedes one."""
 
     status = fields.Enum(DisputeStatus, by_value=True, required=True)
+    status_at = Timestamp(
+        required=True, allow_none=True, metadata={"description": "Since when, by the gateway's time."}
+    )
+    reason = fields.String(
+        required=True, allow_none=True, metadata={"description": "The gateway's word, such as fraudulent."}
+    )
     amount = fields.Integer(required=True, attribute="amount_minor")
+    withheld = fields.Integer(
+        required=True,
+        attribute="withheld_minor",
+        metadata={"description": "What was withdrawn and not returned; an inquiry withdraws nothing."},
+    )
     currency = fields.String(required=True)
     gateway_reference = fields.String(required=True)
     opened_at = Timestamp(required=True)

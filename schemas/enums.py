@@ -53,11 +53,18 @@ class RefundStatus(StrEnum):
 
 
 class DisputeStatus(StrEnum):
-    """The status of a dispute, which the cardholder's bank decides."""
+    """The status of a dispute, which the cardholder's bank decides.
 
+    An `inquiry` withdraws no money; it ends as `closed`, or goes on as a dispute. A `prevented` one was settled
+    before it withdrew any.
+    """
+
+    INQUIRY = "inquiry"
     OPEN = "open"
     WON = "won"
     LOST = "lost"
+    PREVENTED = "prevented"
+    CLOSED = "closed"
 
 
 class EventStatus(StrEnum):

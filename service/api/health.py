@@ -17,6 +17,7 @@ from service.db.migration import is_up_to_date
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import oldest_due_notification_age
+from service.domain.payments.alerts import matters_for_staff
 from service.domain.ports import ServerMisconfigured
 from service.domain.reminders.queue import BACKLOG_ALERT_AFTER, oldest_due_age
 from service.web import current_container, is_local_request, read_only
@@ -48,10 +49,23 @@ def readyz() -> Response:
     ):
         # Without a database, each check would wait for the connection timeout again.
         checks[name] = _run_check(check, on_error=NOT_CHECKED) if checks["database"] == "ok" else NOT_CHECKED
+    # What waits for staff never makes the service unready.
+    attention = _attention() if checks["database"] == "ok" else {}
+    extra = {"checks": checks} | ({"attention": attention} if attention else {})
     failed = [f"{name}: {result}" for name, result in checks.items() if result != "ok"]
     if failed:
-        return problem_response(503, "not_ready", f"Not ready: {', '.join(failed)}.", extra={"checks": checks})
-    return jsonify(status="ok", checks=checks)
+        return problem_response(503, "not_ready", f"Not ready: {', '.join(failed)}.", extra=extra)
+    return jsonify(status="ok", **extra)
+
+
+def _attention() -> dict[str, str]:
+    """Return what waits for staff, by topic."""
+    try:
+        with read_only() as session:
+            return matters_for_staff(session)
+    except SQLAlchemyError:
+        # An older schema lacks a table; the check of the migrations says so.
+        return {}
 
 
 def _run_check(check: Callable[[Session], str], *, on_error: str) -> str:

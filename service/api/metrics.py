@@ -11,6 +11,7 @@ from service.domain.email.counters import read_counters
 from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCounts
 from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import oldest_due_notification_age
+from service.domain.payments.alerts import count_disputes, count_fraud_warnings
 from service.domain.reminders.queue import MAX_COUNTED, count_due, oldest_due_age
 from service.web import current_container, read_only
 
@@ -25,6 +26,7 @@ class MetricsCollector(Collector):
             heartbeat_at, outcomes = last_heartbeat(session), read_counters(session)
             due, oldest_reminder = count_due(session, now=now), oldest_due_age(session, now=now)
             oldest_notification = oldest_due_notification_age(session, now=now)
+            disputes, fraud_warnings = count_disputes(session), count_fraud_warnings(session)
         yield GaugeMetricFamily(
             "mainstay_reminders_due",
             f"Reminders that are due now; the count stops at {MAX_COUNTED}.",
@@ -39,6 +41,12 @@ class MetricsCollector(Collector):
             "mainstay_notices_oldest_due_age_seconds",
             "How long the oldest due receipt or other notification has waited; 0 when none is due.",
             value=oldest_notification.total_seconds() if oldest_notification else 0,
+        )
+        yield _gauge("mainstay_disputes", "Disputes and inquiries by status.", "status", disputes.items())
+        yield GaugeMetricFamily(
+            "mainstay_early_fraud_warnings",
+            "Early fraud warnings of payments that are neither refunded nor disputed yet.",
+            value=fraud_warnings,
         )
         emails = CounterMetricFamily("mainstay_mails", "Emails by outcome.", labels=["outcome"])
         for outcome, count in outcomes.items():

@@ -108,6 +108,11 @@ def dispute() -> dict[str, Any]:
     return row | {"gateway_reference": "du_1", "opened_at": NOW}
 
 
+def fraud_warning() -> dict[str, Any]:
+    row = {"id": new_id(), "payment_id": PAYMENT, "gateway_reference": "issfr_1"}
+    return row | {"kind": "made_with_stolen_card", "warned_at": NOW}
+
+
 def balance_transaction() -> dict[str, Any]:
     row = {"id": new_id(), "payment_id": PAYMENT, "gateway_reference": "txn_1", "currency": "USD"}
     return row | {"gross_minor": 200, "fee_minor": 36, "net_minor": 164, "kind": "charge", "occurred_at": NOW}

@@ -15,7 +15,7 @@ from service.db.models.campaign import Campaign, PledgeOption
 from service.db.models.customer import CustomerUpdate
 from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification, Suppression
 from service.db.models.jobs import JobRun
-from service.db.models.payment import BalanceTransaction, Dispute, GatewayEvent, Payment, Refund
+from service.db.models.payment import BalanceTransaction, Dispute, FraudWarning, GatewayEvent, Payment, Refund
 from service.db.models.pledge import IdempotencyKey, Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
@@ -27,6 +27,7 @@ from tests.db.sample_rows import (
     customer_update,
     delivery,
     dispute,
+    fraud_warning,
     gateway_event,
     idempotency_key,
     job_run,
@@ -60,6 +61,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(JobRun).values(job_run()))
         session.execute(insert(Refund).values(refund()))
         session.execute(insert(Dispute).values(dispute()))
+        session.execute(insert(FraudWarning).values(fraud_warning()))
         session.execute(insert(BalanceTransaction).values(balance_transaction()))
         session.execute(insert(GatewayEvent).values(gateway_event()))
         session.execute(insert(Notification).values(notification()))
@@ -90,6 +92,7 @@ VIOLATIONS = [
     ("ck_refunds_amount_positive", "UPDATE refunds SET amount_minor = 0"),
     ("ck_refunds_status_known", "UPDATE refunds SET status = 'lost'"),
     ("ck_disputes_amount_positive", "UPDATE disputes SET amount_minor = 0"),
+    ("ck_disputes_withheld_not_negative", "UPDATE disputes SET withheld_minor = -1"),
     ("ck_disputes_status_known", "UPDATE disputes SET status = 'settled'"),
     ("ck_gateway_events_status_known", "UPDATE gateway_events SET status = 'lost'"),
     ("ck_notifications_kind_known", "UPDATE notifications SET kind = 'spam'"),
@@ -148,6 +151,7 @@ def test_unique_constraint_refuses_duplicate(any_database: Container, campaign_i
         "uq_refunds_gateway_reference": insert(Refund).values(refund(request_hash=None)),
         "uq_refunds_request_hash": insert(Refund).values(refund(gateway_reference=None)),
         "uq_disputes_gateway_reference": insert(Dispute).values(dispute()),
+        "uq_fraud_warnings_gateway_reference": insert(FraudWarning).values(fraud_warning()),
         "uq_balance_transactions_gateway_reference": insert(BalanceTransaction).values(balance_transaction()),
         "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
         "uq_customer_updates_gateway_customer_reference": insert(CustomerUpdate).values(customer_update()),

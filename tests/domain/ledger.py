@@ -118,10 +118,9 @@ class Ledger:
         with self.container.database.read_only() as session:
             return session.scalars(select(Refund).where(Refund.gateway_reference == reference)).one()
 
-    def get_dispute(self) -> Dispute:
-        """Return the only dispute."""
+    def get_dispute(self, reference: str = "dp_1") -> Dispute:
         with self.container.database.read_only() as session:
-            return session.scalars(select(Dispute)).one()
+            return session.scalars(select(Dispute).where(Dispute.gateway_reference == reference)).one()
 
     def totals(self) -> list[CurrencyTotal]:
         with self.container.database.read_only() as session:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import Frequency, PaymentStatus, PledgeStatus
 from service.domain.ledger.status import PledgeFacts, derive_payment_status, derive_pledge_status
 
 T0 = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
@@ -99,19 +99,23 @@ def test_latest_report_decides_whether_a_pledge_is_past_due(facts: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("refunded_minor", "disputes", "expected"),
+    ("refunded_minor", "withheld_minor", "is_undecided", "expected"),
     [
-        (0, [], PaymentStatus.SUCCEEDED),
-        (1, [], PaymentStatus.PARTIALLY_REFUNDED),
-        (499, [], PaymentStatus.PARTIALLY_REFUNDED),
-        (500, [], PaymentStatus.REFUNDED),
-        (0, [DisputeStatus.OPEN], PaymentStatus.DISPUTED),
-        (0, [DisputeStatus.LOST], PaymentStatus.DISPUTED),
-        (0, [DisputeStatus.WON], PaymentStatus.SUCCEEDED),
-        (200, [DisputeStatus.WON], PaymentStatus.PARTIALLY_REFUNDED),
-        (0, [DisputeStatus.WON, DisputeStatus.OPEN], PaymentStatus.DISPUTED),
-        (500, [DisputeStatus.LOST], PaymentStatus.DISPUTED),
+        (0, 0, False, PaymentStatus.SUCCEEDED),
+        (1, 0, False, PaymentStatus.PARTIALLY_REFUNDED),
+        (499, 0, False, PaymentStatus.PARTIALLY_REFUNDED),
+        (500, 0, False, PaymentStatus.REFUNDED),
+        (0, 500, True, PaymentStatus.DISPUTED),
+        (0, 500, False, PaymentStatus.DISPUTED),
+        (0, 200, True, PaymentStatus.DISPUTED),
+        (0, 200, False, PaymentStatus.PARTIALLY_REFUNDED),
+        (300, 200, False, PaymentStatus.DISPUTED),
+        (200, 200, False, PaymentStatus.PARTIALLY_REFUNDED),
+        (500, 500, False, PaymentStatus.DISPUTED),
+        (0, 600, False, PaymentStatus.DISPUTED),
     ],
 )
-def test_status_of_a_payment(refunded_minor: int, disputes: list[DisputeStatus], expected: PaymentStatus) -> None:
-    assert derive_payment_status(500, refunded_minor, disputes) == expected
+def test_status_of_a_payment(
+    refunded_minor: int, withheld_minor: int, is_undecided: bool, expected: PaymentStatus
+) -> None:
+    assert derive_payment_status(500, refunded_minor, withheld_minor, is_undecided=is_undecided) == expected

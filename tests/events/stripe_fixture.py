@@ -9,7 +9,14 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency
 from service.container import Container
-from service.db.models.payment import Dispute, GatewayEvent, Payment, Refund
+from service.db.models.payment import (
+    BalanceTransaction,
+    Dispute,
+    FraudWarning,
+    GatewayEvent,
+    Payment,
+    Refund,
+)
 from service.db.models.pledge import Pledge
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.ledger.totals import totals_by_currency
@@ -123,7 +130,21 @@ def snapshot(session: Session, pledge_id: uuid.UUID) -> dict[str, Any]:
         },
         "payments": _rows(session, Payment, "gateway_reference", "status", "amount_minor", "paid_at"),
         "refunds": _rows(session, Refund, "gateway_reference", "status", "amount_minor"),
-        "disputes": _rows(session, Dispute, "gateway_reference", "status", "amount_minor", "opened_at"),
+        "disputes": _rows(
+            session,
+            Dispute,
+            "gateway_reference",
+            "status",
+            "status_at",
+            "amount_minor",
+            "withheld_minor",
+            "reason",
+            "opened_at",
+        ),
+        "dispute_movements": _rows(
+            session, BalanceTransaction, "gateway_reference", "kind", "net_minor", "dispute_reference"
+        ),
+        "fraud_warnings": _rows(session, FraudWarning, "gateway_reference", "kind", "warned_at"),
         "totals": totals_by_currency(session),
     }
 

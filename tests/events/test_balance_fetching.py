@@ -45,7 +45,7 @@ class Booking:
     def deliver(self) -> None:
         """Deliver all events of Stripe so far, and process them."""
         self.scenario.deliver_webhooks(*self.stripe.events)
-        self.scenario.run_until_settled()
+        self.scenario.run_until_idle()
 
     def pay_in_a_shop(self, amount: int = 3000) -> StripeJson:
         """Pay another product on the same account; return the charge."""

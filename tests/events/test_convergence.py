@@ -27,6 +27,9 @@ EXAMPLES = 100 if os.environ.get("FAULTS") == "full" else 5
 HYPOTHESIS_OPTIONS = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
+Act = Callable[[StripeScenario], uuid.UUID]
+
+
 def one_year(**options: object) -> Callable[[StripeScenario], uuid.UUID]:
     def act(scenario: StripeScenario) -> uuid.UUID:
         checkout = scenario.create_checkout()
@@ -116,6 +119,28 @@ def second_attempt_with_dispute(scenario: StripeScenario) -> uuid.UUID:
     return checkout.id
 
 
+def disputed(*steps: tuple[str, dict[str, int]], inquiry: bool = False, amount: int | None = None) -> Act:
+    """Return a scenario that disputes a gift of ten dollars, and takes these steps a day apart."""
+
+    def act(scenario: StripeScenario) -> uuid.UUID:
+        checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
+        stripe = scenario.stripe
+        charge = stripe.pay(scenario.session_of(checkout))["id"]
+        stripe.warn_of_fraud(charge)
+        found = stripe.open_inquiry(charge, amount) if inquiry else stripe.open_dispute(charge, amount)
+        for step, options in steps:
+            scenario.container.clock.advance(days=1)
+            if step == "escalate":
+                stripe.escalate_inquiry(found["id"])
+            elif step == "review":
+                stripe.review_dispute(found["id"])
+            else:
+                stripe.close_dispute(found["id"], step, **options)
+        return checkout.id
+
+    return act
+
+
 def an_abandoned_checkout(scenario: StripeScenario) -> uuid.UUID:
     checkout = scenario.create_checkout(Frequency.ONCE)
     scenario.stripe.decline(scenario.session_of(checkout))
@@ -136,6 +161,23 @@ SCENARIOS = {
     "bounced debit is retried": (bank_debit_bounces_and_is_retried, PledgeStatus.ACTIVE, 1, 500),
     "dashboard": (changes_in_the_dashboard, PledgeStatus.ACTIVE, 1, 500),
     "second attempt": (second_attempt_with_dispute, PledgeStatus.COMPLETED, 0, 0),
+    "inquiry": (disputed(("review", {}), ("warning_closed", {}), inquiry=True), PledgeStatus.COMPLETED, 1, 1000),
+    "inquiry escalates": (
+        disputed(("escalate", {}), ("review", {}), ("lost", {}), inquiry=True),
+        PledgeStatus.COMPLETED,
+        0,
+        0,
+    ),
+    "won, then lost": (disputed(("won", {}), ("lost", {})), PledgeStatus.COMPLETED, 0, 0),
+    "lost, then won": (disputed(("lost", {}), ("won", {})), PledgeStatus.COMPLETED, 1, 1000),
+    "another amount at the close": (
+        disputed(("lost", {"amount": 600, "reinstated": 400})),
+        PledgeStatus.COMPLETED,
+        1,
+        400,
+    ),
+    "partial loss": (disputed(("review", {}), ("lost", {}), amount=400), PledgeStatus.COMPLETED, 1, 600),
+    "prevented": (disputed(("prevented", {}), inquiry=True), PledgeStatus.COMPLETED, 1, 1000),
     "abandoned": (an_abandoned_checkout, PledgeStatus.EXPIRED, None, None),
 }
 
@@ -259,7 +301,15 @@ def test_inbox_converges_for_any_order_of_webhooks(scenario: StripeScenario, see
     expected = scenario.snapshot(pledge)
     with scenario.container.database.transaction() as session:
         session.connection().exec_driver_sql("DELETE FROM notifications")
-        for table in ("disputes", "refunds", "payments", "pledge_status_changes", "gateway_events"):
+        for table in (
+            "fraud_warnings",
+            "balance_transactions",
+            "disputes",
+            "refunds",
+            "payments",
+            "pledge_status_changes",
+            "gateway_events",
+        ):
             session.connection().exec_driver_sql(f"DELETE FROM {table}")
         session.connection().exec_driver_sql(
             "UPDATE pledges SET status = 'pending', subscription_reference = NULL, customer_reference = NULL,"

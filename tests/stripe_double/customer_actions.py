@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.stripe_double import charges, checkout, payment_objects, refunds
+from tests.stripe_double import charges, checkout, disputes, payment_objects, refunds
 from tests.stripe_double.account import DAY, Account, StripeJson
 
 CUSTOMER_EMAIL = "ada@news.example"
@@ -109,12 +109,33 @@ class CustomerActions(Actions):
     def open_dispute(self, charge: str, amount: int | None = None, *, reason: str = "fraudulent") -> StripeJson:
         """Dispute a charge, or an amount of it, at the cardholder's bank; return the dispute."""
         with self._action() as account:
-            return refunds.open_dispute(account, account.find("charge", charge), amount, reason)
+            return disputes.open_dispute(account, account.find("charge", charge), amount, reason)
 
-    def close_dispute(self, dispute: str, outcome: str) -> None:
-        """Close a dispute as `won` (by the newsroom) or `lost`."""
+    def open_inquiry(self, charge: str, amount: int | None = None, *, reason: str = "general") -> StripeJson:
+        """Let the cardholder's bank ask about a charge; return the dispute, which is an inquiry so far."""
         with self._action() as account:
-            refunds.close_dispute(account, account.find("dispute", dispute), outcome)
+            return disputes.open_inquiry(account, account.find("charge", charge), amount, reason)
+
+    def escalate_inquiry(self, dispute: str) -> None:
+        with self._action() as account:
+            disputes.escalate(account, account.find("dispute", dispute))
+
+    def review_dispute(self, dispute: str) -> None:
+        with self._action() as account:
+            disputes.review(account, account.find("dispute", dispute))
+
+    def close_dispute(
+        self, dispute: str, outcome: str, *, amount: int | None = None, reinstated: int | None = None
+    ) -> None:
+        """Close a dispute as `won` (by the newsroom), `lost` and so on; see `disputes.close_dispute`."""
+        with self._action() as account:
+            found = account.find("dispute", dispute)
+            disputes.close_dispute(account, found, outcome, amount=amount, reinstated=reinstated)
+
+    def warn_of_fraud(self, charge: str, *, fraud_type: str = "made_with_stolen_card") -> StripeJson:
+        """Send an early fraud warning about a charge; return it."""
+        with self._action() as account:
+            return disputes.warn_of_fraud(account, account.find("charge", charge), fraud_type)
 
     def settle_balances(self) -> None:
         """Create the balance transactions of charges that were paid with `settings.async_capture`."""

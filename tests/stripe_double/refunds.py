@@ -1,8 +1,8 @@
-"""Refunds, and disputes by the cardholder's bank."""
+"""Refunds, and how they fail."""
 
 import copy
 
-from tests.stripe_double import payment_objects
+from tests.stripe_double import disputes, payment_objects
 from tests.stripe_double.account import Account, StripeJson
 from tests.stripe_double.errors import StripeApiError
 
@@ -22,7 +22,7 @@ def refund(
     charge_id, remaining = charge["id"], charge["amount"] - charge["amount_refunded"]
     if charge["status"] != "succeeded":
         raise StripeApiError(f"Charge {charge_id} has not been paid.", executed=True)
-    if charge["disputed"] and _has_open_or_lost_dispute(account, charge):
+    if charge["disputed"] and not disputes.is_refundable(account, charge, amount or remaining):
         raise StripeApiError(f"Charge {charge_id} has been charged back.", code="charge_disputed", executed=True)
     if remaining == 0:
         message = f"Charge {charge_id} has already been refunded."
@@ -89,45 +89,3 @@ def fail_refund(account: Account, failed: StripeJson, *, status: str = "failed")
 def _emit_updated(account: Account, refund: StripeJson, before: StripeJson) -> None:
     account.emit_event("refund.updated", refund, before)
     account.emit_event("charge.refund.updated", refund, before)
-
-
-def open_dispute(account: Account, charge: StripeJson, amount: int | None, reason: str) -> StripeJson:
-    """Open a dispute; its amount and a fee leave the balance at once."""
-    dispute = payment_objects.new_dispute(account, charge, charge["amount"] if amount is None else amount, reason)
-    before = copy.deepcopy(charge)
-    charge["disputed"] = True
-    account.emit_event("charge.updated", charge, before)
-    account.emit_event("charge.dispute.created", dispute)
-    before = copy.deepcopy(dispute)
-    _adjust_balance(account, dispute, -1, "Dispute fee")
-    account.emit_event("charge.dispute.funds_withdrawn", dispute, before)
-    return dispute
-
-
-def close_dispute(account: Account, dispute: StripeJson, outcome: str) -> None:
-    """Close a dispute: `won` returns the amount and the fee, `lost` returns neither."""
-    before = copy.deepcopy(dispute)
-    dispute |= {"status": outcome, "is_charge_refundable": False}
-    account.emit_event("charge.dispute.closed", dispute, before)
-    if outcome == "won":
-        before = copy.deepcopy(dispute)
-        _adjust_balance(account, dispute, 1, "Dispute fee refund")
-        account.emit_event("charge.dispute.funds_reinstated", dispute, before)
-
-
-def _adjust_balance(account: Account, dispute: StripeJson, sign: int, fee_description: str) -> None:
-    dispute["balance_transactions"].append(
-        payment_objects.new_balance_transaction(
-            account,
-            dispute,
-            amount=sign * dispute["amount"],
-            fee=-sign * account.settings.dispute_fee,
-            kind="adjustment",
-            fee_description=fee_description,
-        )
-    )
-
-
-def _has_open_or_lost_dispute(account: Account, charge: StripeJson) -> bool:
-    disputes = [dispute for dispute in account.all("dispute") if dispute["charge"] == charge["id"]]
-    return any(dispute["status"] != "won" for dispute in disputes)

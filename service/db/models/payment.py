@@ -77,11 +77,17 @@ class Refund(UUIDPrimaryKey, Base):
 
 
 class Dispute(UUIDPrimaryKey, Base):
-    """A payment contested by the card's holder: the bank withdraws the money until it decides."""
+    """A payment contested by the card's holder, whose bank decides.
+
+    `status_at` is the gateway's time of the report that the status comes from. `withheld_minor` is what the bank
+    withdrew and did not return, in the payment's currency: the sum of the dispute's balance transactions as far as
+    they are known, else what the status says of `amount_minor`. `reason` is the gateway's word for it.
+    """
 
     __tablename__ = "disputes"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("withheld_minor >= 0", name="withheld_not_negative"),
         enum_check("status", DisputeStatus, name="status_known"),
         UniqueConstraint("gateway_reference"),
         Index("ix_disputes_payment_id", "payment_id"),
@@ -93,6 +99,24 @@ class Dispute(UUIDPrimaryKey, Base):
     currency: Mapped[str] = mapped_column(String(3))
     gateway_reference: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime.datetime]
+    withheld_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    reason: Mapped[str | None] = mapped_column(Text)
+    status_at: Mapped[datetime.datetime | None]
+
+
+class FraudWarning(UUIDPrimaryKey, Base):
+    """A warning of the card's issuer that a payment may be fraudulent, which often precedes a dispute.
+
+    `kind` is the gateway's word for the suspected fraud.
+    """
+
+    __tablename__ = "fraud_warnings"
+    __table_args__ = (UniqueConstraint("gateway_reference"), Index("ix_fraud_warnings_payment_id", "payment_id"))
+
+    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"))
+    gateway_reference: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(64))
+    warned_at: Mapped[datetime.datetime]
 
 
 class BalanceTransaction(UUIDPrimaryKey, Base):

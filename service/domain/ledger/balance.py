@@ -5,7 +5,7 @@ The sum of their net amounts equals what the gateway's own balance shows for the
 
 import datetime
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from service.db.base import new_id
 from service.db.models.payment import BalanceCursor, BalanceTransaction, Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.db.upsert import dialect_insert
+from service.domain.ledger.disputes import recompute_disputes
 from service.domain.ports import GatewayBalanceTransaction
 
 # The gateway may list a transaction with a delay, and its clock differs from ours.
@@ -49,8 +50,13 @@ def book_balance_transactions(
     The payments are found with one query for each kind of reference, whatever the number of transactions.
     """
     owners = _find_payments(session, gateway, transactions)
+    disputed = {owners[item.reference] for item in transactions if item.dispute and item.reference in owners}
+    # The events of a dispute book its transactions too, after they locked the pledge.
+    _lock_pledges(session, disputed)
+    booked = insert_balance_transactions(session, transactions, owners)
+    recompute_disputes(session, disputed)
     return BookingResult(
-        booked=insert_balance_transactions(session, transactions, owners),
+        booked=booked,
         unassigned=[transaction for transaction in transactions if transaction.reference not in owners],
     )
 
@@ -182,6 +188,15 @@ def _find_payments(
                     by_reference[item.charge] = owners[item.reference]
                 break
     return owners
+
+
+def _lock_pledges(session: Session, payment_ids: Collection[uuid.UUID]) -> None:
+    if payment_ids:
+        pledges = select(Payment.pledge_id).where(Payment.id.in_(payment_ids))
+        # In the order of their ids, so that two workers wait for each other and never deadlock.
+        session.execute(
+            select(Pledge.id).where(Pledge.id.in_(pledges)).order_by(Pledge.id).with_for_update()
+        ).all()
 
 
 def _owners_by(

@@ -1,4 +1,4 @@
-"""Writing the ledger: payments and disputes as the gateway reports them.
+"""Writing the ledger: payments as the gateway reports them, and the status that all reports add up to.
 
 Recording the same report twice changes nothing, and a report that contradicts the ledger is refused.
 """
@@ -16,10 +16,6 @@ from service.db.models.pledge import Pledge
 from service.domain.errors import PaymentMismatch
 from service.domain.ledger.status import derive_payment_status
 from service.domain.money import Money
-from service.domain.ports.payment_events import DisputeUpdated
-
-# A later status replaces an earlier one, and never the other way round, in whatever order the events arrive.
-DISPUTE_STATUS_PRECEDENCE = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
 
 
 def record_payment(
@@ -76,34 +72,6 @@ def find_payment(session: Session, gateway: str, references: Sequence[str]) -> P
     )
 
 
-def record_dispute(session: Session, payment: Payment, event: DisputeUpdated) -> None:
-    """Record that a payment is disputed, or how the bank decided.
-
-    Raises:
-        PaymentMismatch: the dispute was recorded for another payment.
-    """
-    dispute = session.scalar(select(Dispute).where(Dispute.gateway_reference == event.dispute))
-    if dispute is None:
-        require_currency(payment, event.money)
-        session.add(
-            Dispute(
-                id=new_id(),
-                payment_id=payment.id,
-                status=event.status,
-                amount_minor=event.money.amount_minor,
-                currency=event.money.currency,
-                gateway_reference=event.dispute,
-                opened_at=event.occurred_at,
-            )
-        )
-    else:
-        if dispute.payment_id != payment.id:
-            raise PaymentMismatch("This dispute was recorded for another payment.")
-        dispute.status = max(dispute.status, event.status, key=DISPUTE_STATUS_PRECEDENCE.index)
-        dispute.opened_at = min(dispute.opened_at, event.occurred_at)
-    recompute_payment_status(session, payment)
-
-
 def require_currency(payment: Payment, money: Money) -> None:
     """Check that what went back is in the payment's currency.
 
@@ -117,6 +85,13 @@ def require_currency(payment: Payment, money: Money) -> None:
 def recompute_payment_status(session: Session, payment: Payment) -> None:
     """Set the payment's status to the one that its refunds and disputes add up to."""
     refunds = session.scalars(select(Refund).where(Refund.payment_id == payment.id)).all()
-    disputes = session.scalars(select(Dispute.status).where(Dispute.payment_id == payment.id)).all()
+    disputes = session.execute(
+        select(Dispute.status, Dispute.withheld_minor).where(Dispute.payment_id == payment.id)
+    ).all()
     refunded_minor = sum(refund.amount_minor for refund in refunds if refund.status == RefundStatus.SUCCEEDED)
-    payment.status = derive_payment_status(payment.amount_minor, refunded_minor, disputes)
+    payment.status = derive_payment_status(
+        payment.amount_minor,
+        refunded_minor,
+        sum(withheld for _, withheld in disputes),
+        is_undecided=any(status == DisputeStatus.OPEN and withheld for status, withheld in disputes),
+    )

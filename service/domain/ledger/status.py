@@ -5,13 +5,12 @@ its events late, twice or out of order.
 """
 
 import datetime
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import DisputeStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 
@@ -168,14 +167,16 @@ def load_pledge_facts(
 
 
 def derive_payment_status(
-    amount_minor: int, refunded_minor: int, disputes: Iterable[DisputeStatus]
+    amount_minor: int, refunded_minor: int, withheld_minor: int, *, is_undecided: bool
 ) -> PaymentStatus:
     """Return the status that the refunds and disputes of a successful payment add up to.
 
-    An open dispute withholds the money just as a lost one does: both are `disputed`.
+    `withheld_minor` is what disputes withdrew, and `is_undecided` whether a bank may still decide on some of it. A
+    payment that lost only a part to a dispute stays refundable for the rest, as after a partial refund.
     """
-    if any(dispute != DisputeStatus.WON for dispute in disputes):
+    is_gone = refunded_minor + withheld_minor >= amount_minor
+    if withheld_minor and (is_undecided or is_gone):
         return PaymentStatus.DISPUTED
-    if refunded_minor >= amount_minor:
+    if is_gone:
         return PaymentStatus.REFUNDED
-    return PaymentStatus.PARTIALLY_REFUNDED if refunded_minor else PaymentStatus.SUCCEEDED
+    return PaymentStatus.PARTIALLY_REFUNDED if refunded_minor or withheld_minor else PaymentStatus.SUCCEEDED

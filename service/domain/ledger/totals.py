@@ -12,13 +12,11 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from schemas.enums import DisputeStatus, PaymentStatus, RefundStatus
+from schemas.enums import PaymentStatus, RefundStatus
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
 
-# The newsroom has these payments, in full or in part. The others were refunded, are disputed, or failed.
+# Of these payments nothing is withheld by an undecided dispute, and the newsroom has all or a part.
 RETAINED_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
-# An open dispute withholds the money just as a lost one does.
-WITHHELD_DISPUTES = (DisputeStatus.OPEN, DisputeStatus.LOST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,27 +71,27 @@ def list_payments(session: Session, pledge_id: uuid.UUID) -> list[dict[str, Any]
 
 def totals_by_currency(session: Session) -> list[CurrencyTotal]:
     """Return the sums of all payments, refunds and disputes, by currency."""
-    refunded = _by_currency(session, Refund, Refund.status == RefundStatus.SUCCEEDED)
-    disputed = _by_currency(session, Dispute, Dispute.status.in_(WITHHELD_DISPUTES))
-    received = session.execute(
+    totals = totals_by_payment_query().subquery()
+    rows = session.execute(
         select(
-            Payment.currency,
-            func.count().filter(Payment.status.in_(RETAINED_STATUSES)),
-            func.sum(Payment.amount_minor),
+            totals.c.currency,
+            func.count().filter(totals.c.net_minor > 0),
+            func.sum(totals.c.amount_minor),
+            func.sum(totals.c.refunded_minor),
+            func.sum(totals.c.disputed_minor),
         )
-        .where(Payment.status != PaymentStatus.FAILED)
-        .group_by(Payment.currency)
-        .order_by(Payment.currency)
+        .group_by(totals.c.currency)
+        .order_by(totals.c.currency)
     )
     return [
         CurrencyTotal(
             currency=currency,
             payments=payments,
-            received=int(amount),
-            refunded=refunded.get(currency, 0),
-            disputed=disputed.get(currency, 0),
+            received=int(received),
+            refunded=int(refunded),
+            disputed=int(disputed),
         )
-        for currency, payments, amount in received
+        for currency, payments, received, refunded, disputed in rows
     ]
 
 
@@ -124,23 +122,40 @@ def totals_by_pledge_query(pledge_ids: Sequence[Any] | None = None) -> Select[An
     A pledge without a successful payment has no row. The columns are `pledge_id`, `payments`, `paid_minor` and
     `last_payment_at`.
     """
-    refunds = _by_payment(Refund, Refund.status == RefundStatus.SUCCEEDED, pledge_ids)
-    disputes = _by_payment(Dispute, Dispute.status.in_(WITHHELD_DISPUTES), pledge_ids)
-    is_successful, is_retained = Payment.status != PaymentStatus.FAILED, Payment.status.in_(RETAINED_STATUSES)
-    net_minor = (
-        Payment.amount_minor - func.coalesce(refunds.c.amount_minor, 0) - func.coalesce(disputes.c.amount_minor, 0)
-    )
+    totals = totals_by_payment_query(pledge_ids).subquery()
+    is_retained = totals.c.net_minor > 0
+    query = select(
+        totals.c.pledge_id,
+        func.count().filter(is_retained).label("payments"),
+        func.sum(totals.c.net_minor).label("paid_minor"),
+        func.max(totals.c.paid_at).filter(is_retained).label("last_payment_at"),
+    ).group_by(totals.c.pledge_id)
+    return cast("Select[Any]", query)
+
+
+def totals_by_payment_query(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
+    """Return the query of each successful payment, what was refunded and withheld of it, and what is left.
+
+    The columns are `pledge_id`, `currency`, `paid_at`, `amount_minor`, `refunded_minor`, `disputed_minor` and
+    `net_minor`.
+    """
+    refunds = _by_payment(Refund, Refund.amount_minor, Refund.status == RefundStatus.SUCCEEDED, pledge_ids)
+    disputes = _by_payment(Dispute, Dispute.withheld_minor, Dispute.withheld_minor > 0, pledge_ids)
+    refunded_minor = func.coalesce(refunds.c.amount_minor, 0)
+    disputed_minor = func.coalesce(disputes.c.amount_minor, 0)
     query = (
         select(
             Payment.pledge_id,
-            func.count().filter(is_retained).label("payments"),
-            func.sum(net_minor).label("paid_minor"),
-            func.max(Payment.paid_at).filter(is_retained).label("last_payment_at"),
+            Payment.currency,
+            Payment.paid_at,
+            Payment.amount_minor,
+            refunded_minor.label("refunded_minor"),
+            disputed_minor.label("disputed_minor"),
+            (Payment.amount_minor - refunded_minor - disputed_minor).label("net_minor"),
         )
         .outerjoin(refunds, refunds.c.payment_id == Payment.id)
         .outerjoin(disputes, disputes.c.payment_id == Payment.id)
-        .where(is_successful)
-        .group_by(Payment.pledge_id)
+        .where(Payment.status != PaymentStatus.FAILED)
     )
     if pledge_ids is not None:
         query = query.where(Payment.pledge_id.in_(pledge_ids))
@@ -157,22 +172,16 @@ def _rows_by_payment(
 
 
 def _by_payment(
-    table: type[Refund] | type[Dispute], condition: ColumnElement[bool], pledge_ids: Sequence[Any] | None
+    table: type[Refund] | type[Dispute],
+    amount: InstrumentedAttribute[int],
+    condition: ColumnElement[bool],
+    pledge_ids: Sequence[Any] | None,
 ) -> Any:
     query = (
-        select(table.payment_id, func.sum(table.amount_minor).label("amount_minor"))
+        select(table.payment_id, func.sum(amount).label("amount_minor"))
         .where(condition)
         .group_by(table.payment_id)
     )
     if pledge_ids is not None:
         query = query.join(Payment, Payment.id == table.payment_id).where(Payment.pledge_id.in_(pledge_ids))
     return query.subquery()
-
-
-def _by_currency(
-    session: Session, table: type[Refund] | type[Dispute], condition: ColumnElement[bool]
-) -> dict[str, int]:
-    rows = session.execute(
-        select(table.currency, func.sum(table.amount_minor)).where(condition).group_by(table.currency)
-    )
-    return {currency: int(amount) for currency, amount in rows}

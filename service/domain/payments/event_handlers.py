@@ -16,9 +16,12 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch, PledgeNotFound
-from service.domain.ledger.records import find_payment, record_dispute, record_payment
+from service.domain.ledger.balance import insert_balance_transactions
+from service.domain.ledger.disputes import record_dispute, record_fraud_warning
+from service.domain.ledger.records import find_payment, record_payment
 from service.domain.ledger.refunds import record_refund, record_refunded_total
 from service.domain.money import Money
+from service.domain.payments.alerts import alert_dispute, alert_fraud_warning
 from service.domain.pledges.notifications import (
     enqueue_known_failure,
     enqueue_payment_failed,
@@ -32,6 +35,7 @@ from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
     DisputeUpdated,
+    FraudWarned,
     PaymentBounced,
     PaymentEvent,
     PaymentFailed,
@@ -66,7 +70,7 @@ def handle_event(session: Session, gateway: str, event: PaymentEvent, *, now: da
         DependencyMissing: the event refers to something that a later event may bring.
         PledgeNotFound, PaymentMismatch, InvalidTransition: it contradicts what is recorded; an operator must look.
     """
-    if isinstance(event, (RefundUpdated, RefundedTotalUpdated, DisputeUpdated)):
+    if isinstance(event, (RefundUpdated, RefundedTotalUpdated, DisputeUpdated, FraudWarned)):
         return _handle_refund_or_dispute(session, gateway, event, now=now)
     pledge = _lock_pledge(session, gateway, event)
     if isinstance(event, PaymentSucceeded):
@@ -182,15 +186,27 @@ def handle_refund(
     sync_pledge_status(session, pledge, now=now)
 
 
-def handle_dispute(session: Session, payment: Payment, event: DisputeUpdated) -> None:
-    """Record a dispute of a payment whose pledge is locked.
+def handle_dispute(session: Session, payment: Payment, event: DisputeUpdated, *, now: datetime.datetime) -> None:
+    """Record a dispute of a payment whose pledge is locked, and tell staff if it waits for their response.
 
     The pledge keeps its status: a dispute of one payment does not end a reader's support.
 
     Raises:
         PaymentMismatch: the dispute does not fit the payment.
     """
-    record_dispute(session, payment, event)
+    owners = {item.reference: payment.id for item in event.balance_transactions}
+    insert_balance_transactions(session, event.balance_transactions, owners)
+    dispute = record_dispute(session, payment, event)
+    if (dispute.status, dispute.status_at) == (event.status, event.occurred_at):
+        alert_dispute(session, payment, dispute, now=now)
+
+
+def handle_fraud_warning(
+    session: Session, payment: Payment, event: FraudWarned, *, now: datetime.datetime
+) -> None:
+    """Record an early fraud warning, and tell staff."""
+    if record_fraud_warning(session, payment, event):
+        alert_fraud_warning(session, payment, event, now=now)
 
 
 def link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
@@ -227,7 +243,7 @@ def _earliest(known: datetime.datetime | None, reported: datetime.datetime) -> d
 def _handle_refund_or_dispute(
     session: Session,
     gateway: str,
-    event: RefundUpdated | RefundedTotalUpdated | DisputeUpdated,
+    event: RefundUpdated | RefundedTotalUpdated | DisputeUpdated | FraudWarned,
     *,
     now: datetime.datetime,
 ) -> uuid.UUID:
@@ -238,7 +254,9 @@ def _handle_refund_or_dispute(
     # Another transaction may have changed the payment before the pledge was locked.
     session.refresh(payment)
     if isinstance(event, DisputeUpdated):
-        handle_dispute(session, payment, event)
+        handle_dispute(session, payment, event, now=now)
+    elif isinstance(event, FraudWarned):
+        handle_fraud_warning(session, payment, event, now=now)
     else:
         handle_refund(session, pledge, payment, event, now=now)
     return pledge.id

@@ -7,7 +7,7 @@ from functools import cached_property
 from sqlalchemy import literal, select, union_all
 from sqlalchemy.orm import Session
 
-from service.db.models.payment import Dispute, Payment, Refund
+from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.pledges.installation import get_or_create_installation_id
 from service.domain.ports import KnownOwner, TransactionFactory
@@ -43,7 +43,7 @@ class RecordedPledges:
 
 
 def find_pledge_by_references(session: Session, gateway: str, references: Collection[str]) -> uuid.UUID | None:
-    """Return the pledge whose subscription, checkout, payment, refund or dispute has one of these references."""
+    """Return the pledge one of whose subscription, checkout, payments, charges, refunds or disputes is named."""
     if not references:
         return None
     pledges = select(Pledge.id, literal(1).label("rank")).where(Pledge.gateway == gateway)
@@ -55,6 +55,9 @@ def find_pledge_by_references(session: Session, gateway: str, references: Collec
         *(
             payments.join(table, table.payment_id == Payment.id).where(table.gateway_reference.in_(references))
             for table in (Refund, Dispute)
+        ),
+        payments.join(BalanceTransaction, BalanceTransaction.payment_id == Payment.id).where(
+            BalanceTransaction.charge_reference.in_(references)
         ),
     )
     row = session.execute(found.order_by("rank").limit(1)).first()

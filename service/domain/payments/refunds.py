@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import PaymentStatus, RefundStatus
 from service.db.base import new_id
 from service.db.keyring import sha256
-from service.db.models.payment import Payment, Refund
+from service.db.models.payment import Dispute, Payment, Refund
 from service.domain.errors import (
     IdempotencyKeyReused,
     InvalidTransition,
@@ -365,7 +365,8 @@ def _amount_left(session: Session, payment: Payment) -> int:
             Refund.payment_id == payment.id, Refund.status.in_(RESERVED_STATUSES)
         )
     )
-    return payment.amount_minor - int(reserved or 0)
+    withheld = session.scalar(select(func.sum(Dispute.withheld_minor)).where(Dispute.payment_id == payment.id))
+    return payment.amount_minor - int(reserved or 0) - int(withheld or 0)
 
 
 def _format(amount_minor: int, payment: Payment) -> str:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
+from service.domain.ports.balance import GatewayBalanceTransaction
 from service.domain.ports.email import (
     AlertEmail,
     BounceReport,
@@ -31,7 +32,6 @@ from service.domain.ports.payments import (
     Checkout,
     CheckoutParams,
     EventSource,
-    GatewayBalanceTransaction,
     GatewayRefunds,
     GatewayRejected,
     GatewayTimeout,

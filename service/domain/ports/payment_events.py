@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from schemas.enums import DisputeStatus, RefundStatus
 from service.domain.money import Money
+from service.domain.ports.balance import GatewayBalanceTransaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +141,28 @@ class RefundedTotalUpdated:
 
 @dataclass(frozen=True, kw_only=True)
 class DisputeUpdated:
-    """A cardholder disputes a payment, or the bank has decided the dispute; `references` as in `RefundUpdated`."""
+    """The state of a dispute of a payment at `occurred_at`; `references` as in `RefundUpdated`.
+
+    `reason` is the gateway's word for the cardholder's reason. `balance_transactions` are those that the gateway
+    names with the dispute; there may be more.
+    """
 
     references: tuple[str, ...]
     dispute: str
     status: DisputeStatus
     money: Money
+    occurred_at: datetime.datetime
+    reason: str | None = None
+    balance_transactions: tuple[GatewayBalanceTransaction, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FraudWarned:
+    """The card's issuer suspects fraud in a payment, before any dispute; `references` as in `RefundUpdated`."""
+
+    references: tuple[str, ...]
+    warning: str
+    kind: str
     occurred_at: datetime.datetime
 
 
@@ -160,4 +177,5 @@ PaymentEvent = (
     | RefundUpdated
     | RefundedTotalUpdated
     | DisputeUpdated
+    | FraudWarned
 )

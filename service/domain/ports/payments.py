@@ -8,6 +8,7 @@ from typing import Protocol
 
 from schemas.enums import Frequency
 from service.domain.money import Money
+from service.domain.ports.balance import GatewayBalanceTransaction
 from service.domain.ports.payment_events import PaymentEvent, RefundUpdated, SubscriptionUpdated
 
 
@@ -52,29 +53,6 @@ class RefundParams:
     refund_id: uuid.UUID
     payment_reference: str
     money: Money
-
-
-@dataclass(frozen=True, kw_only=True)
-class GatewayBalanceTransaction:
-    """A movement of the balance at the gateway, in minor units of its currency; an outflow is negative.
-
-    `kind` is the gateway's word for it, and `occurred_at` the gateway's time. The others are the gateway's ids of
-    what it belongs to: a charge, or a refund or dispute of it. `customer` is known of a charge only.
-    """
-
-    reference: str
-    kind: str
-    occurred_at: datetime.datetime
-    gross_minor: int
-    fee_minor: int
-    net_minor: int
-    currency: str
-    intent: str | None = None
-    invoice: str | None = None
-    charge: str | None = None
-    refund: str | None = None
-    dispute: str | None = None
-    customer: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,12 @@ from typing import Any, Final
 
 from schemas.enums import DisputeStatus
 from service.domain.money import Money
-from service.domain.ports import GatewayRejected, InvalidEvent
+from service.domain.ports import GatewayBalanceTransaction, GatewayRejected, InvalidEvent
 from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
     DisputeUpdated,
+    FraudWarned,
     PaymentBounced,
     PaymentEvent,
     PaymentFailed,
@@ -28,6 +29,7 @@ from service.domain.ports.payment_events import (
     RenewalUpcoming,
     SubscriptionUpdated,
 )
+from service.gateways.stripe.balance import to_balance_transaction
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.event_fields import (
     ParsedEvent,
@@ -50,9 +52,14 @@ SUBSCRIPTION_MODE: Final = "subscription"
 PAST_DUE_STATUSES: Final = frozenset({"past_due", "unpaid"})
 PAUSED_STATUS: Final = "paused"
 STARTED_STATUSES: Final = PAST_DUE_STATUSES | {"active", "trialing", PAUSED_STATUS}
-# An inquiry precedes a dispute and moves no money; a prevented dispute was paid back as a refund.
-IGNORED_DISPUTE_PREFIXES: Final = ("warning_", "prevented")
-DISPUTE_OUTCOMES: Final = {"won": DisputeStatus.WON, "lost": DisputeStatus.LOST}
+INQUIRY_PREFIX: Final = "warning_"
+# Every other status is an inquiry or an open dispute.
+DISPUTE_OUTCOMES: Final = {
+    "won": DisputeStatus.WON,
+    "lost": DisputeStatus.LOST,
+    "prevented": DisputeStatus.PREVENTED,
+    "warning_closed": DisputeStatus.CLOSED,
+}
 
 EventParser = Callable[[StripeApiClient, ParsedEvent], list[PaymentEvent]]
 
@@ -402,29 +409,66 @@ def _refunds_of_charge(api: StripeApiClient, charge: StripeJson) -> list[StripeJ
         return []
 
 
-# Dispute
+# Dispute, see https://docs.stripe.com/disputes/how-disputes-work
 
 
 def parse_dispute(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
-    """Return a dispute that was opened or decided."""
+    """Return the state of a dispute or inquiry, with the balance transactions that it names."""
     dispute = event.object
-    status = str(dispute.get("status"))
-    if status.startswith(IGNORED_DISPUTE_PREFIXES):
-        return []
-    intent = object_id(dispute.get("payment_intent"))
-    references = payment_references(
-        api,
-        charge_id=object_id(dispute.get("charge")),
-        charge={"payment_intent": intent} if intent else None,
-    )
+    references = _dispute_references(api, dispute)
     if not references:
         return []
+    reason = dispute.get("reason")
     return [
         DisputeUpdated(
             references=references,
             dispute=require_id(dispute),
-            status=DISPUTE_OUTCOMES.get(status, DisputeStatus.OPEN),
+            status=_dispute_status(str(dispute.get("status"))),
             money=money_field(dispute, "amount"),
+            occurred_at=event.occurred_at,
+            reason=reason if isinstance(reason, str) else None,
+            balance_transactions=_dispute_balance_transactions(dispute),
+        )
+    ]
+
+
+def _dispute_status(status: str) -> DisputeStatus:
+    is_inquiry = status.startswith(INQUIRY_PREFIX)
+    return DISPUTE_OUTCOMES.get(status, DisputeStatus.INQUIRY if is_inquiry else DisputeStatus.OPEN)
+
+
+def _dispute_balance_transactions(dispute: StripeJson) -> tuple[GatewayBalanceTransaction, ...]:
+    listed = dispute.get("balance_transactions")
+    if not isinstance(listed, list):
+        return ()
+    try:
+        found = [to_balance_transaction({**item, "source": dispute}) for item in listed if isinstance(item, dict)]
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+        raise InvalidEvent("A balance transaction of the dispute is malformed.") from error
+    return tuple(transaction for transaction in found if transaction is not None)
+
+
+def _dispute_references(api: StripeApiClient, obj: StripeJson) -> tuple[str, ...]:
+    """Return the references of the payment that a dispute or a fraud warning is about."""
+    intent = object_id(obj.get("payment_intent"))
+    return payment_references(
+        api, charge_id=object_id(obj.get("charge")), charge={"payment_intent": intent} if intent else None
+    )
+
+
+# Early fraud warning, see https://docs.stripe.com/disputes/measuring
+
+
+def parse_fraud_warning(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
+    """Return the warning of the card's issuer that a payment may be fraudulent."""
+    references = _dispute_references(api, event.object)
+    if not references:
+        return []
+    return [
+        FraudWarned(
+            references=references,
+            warning=require_id(event.object),
+            kind=str(event.object.get("fraud_type") or "unknown")[:64],
             occurred_at=event.occurred_at,
         )
     ]
@@ -449,6 +493,10 @@ EVENT_PARSERS: Final[Mapping[str, EventParser]] = MappingProxyType(
         "refund.updated": parse_refund,
         "refund.failed": parse_refund,
         "charge.dispute.created": parse_dispute,
+        "charge.dispute.updated": parse_dispute,
+        "charge.dispute.funds_withdrawn": parse_dispute,
+        "charge.dispute.funds_reinstated": parse_dispute,
         "charge.dispute.closed": parse_dispute,
+        "radar.early_fraud_warning.created": parse_fraud_warning,
     }
 )

@@ -20,6 +20,8 @@ from service.settings import StripeSettings
 
 PAGE_SIZE: Final = 100
 NOTHING_KNOWN: Final = NothingKnown()
+# Stripe lists the events of at most this many types in one call.
+MAX_TYPES: Final = 20
 
 
 class StripeEvents:
@@ -65,10 +67,15 @@ class StripeEvents:
         return dataclasses.replace(update, is_current=True)
 
     def list_events_since(self, since: datetime.datetime) -> Iterator[RawEvent]:
-        """Yield the events that have a parser, newest first; Stripe keeps events for 30 days."""
+        """Yield the events that have a parser; Stripe keeps events for 30 days."""
+        kinds = sorted(EVENT_PARSERS)
+        for start in range(0, len(kinds), MAX_TYPES):
+            yield from self._list_events(since, kinds[start : start + MAX_TYPES])
+
+    def _list_events(self, since: datetime.datetime, kinds: list[str]) -> Iterator[RawEvent]:
         params: EventListParams = {
             "created": {"gte": int(since.timestamp())},
-            "types": sorted(EVENT_PARSERS),
+            "types": kinds,
             "limit": PAGE_SIZE,
         }
         while True:

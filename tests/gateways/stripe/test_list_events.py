@@ -30,7 +30,11 @@ EXPECTED_EVENTS = {
     "refund.updated",
     "refund.failed",
     "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
     "charge.dispute.closed",
+    "radar.early_fraud_warning.created",
     "payment_intent.payment_failed",
 }
 

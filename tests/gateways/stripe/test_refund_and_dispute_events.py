@@ -6,8 +6,8 @@ import pytest
 
 from schemas.enums import DisputeStatus, RefundStatus
 from service.domain.money import Money
-from service.domain.ports import GatewayUnavailable
-from service.domain.ports.payment_events import DisputeUpdated, RefundUpdated
+from service.domain.ports import GatewayUnavailable, InvalidEvent
+from service.domain.ports.payment_events import DisputeUpdated, FraudWarned, RefundUpdated
 from service.gateways.stripe import StripeEvents, StripeGateway
 from tests.clock import FakeClock
 from tests.gateways.stripe.factories import REFUND_ID, parsed_events, pay_once, refund_params, subscribe
@@ -181,15 +181,77 @@ def test_dispute_references_its_payment_and_is_decided(
 
 
 @pytest.mark.parametrize(
-    "status", ["warning_needs_response", "warning_under_review", "warning_closed", "prevented"]
+    ("status", "expected"),
+    [
+        ("warning_needs_response", DisputeStatus.INQUIRY),
+        ("warning_under_review", DisputeStatus.INQUIRY),
+        ("warning_of_tomorrow", DisputeStatus.INQUIRY),
+        ("warning_closed", DisputeStatus.CLOSED),
+        ("prevented", DisputeStatus.PREVENTED),
+    ],
 )
-def test_inquiry_yields_nothing(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent, status: str
+def test_inquiry_and_prevented_dispute_have_statuses_of_their_own(
+    gateway: StripeGateway,
+    double: FakeStripe,
+    events: StripeEvents,
+    latest_event: LatestEvent,
+    status: str,
+    expected: DisputeStatus,
 ) -> None:
-    double.open_dispute(double.charge_of(pay_once(gateway, double)["id"])["id"])
+    inquiry = double.open_inquiry(double.charge_of(pay_once(gateway, double)["id"])["id"])
     event = latest_event("charge.dispute.created")
     event["data"]["object"]["status"] = status
-    assert parsed_events(events, event) == []
+    (parsed,) = parsed_events(events, event)
+    assert isinstance(parsed, DisputeUpdated)
+    assert (parsed.dispute, parsed.status, parsed.reason) == (inquiry["id"], expected, "general")
+    assert parsed.balance_transactions == ()
+
+
+def test_dispute_names_its_balance_transactions(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
+) -> None:
+    charge = double.charge_of(pay_once(gateway, double)["id"])
+    dispute = double.open_dispute(charge["id"], 400)
+    double.close_dispute(dispute["id"], "won")
+    (parsed,) = parsed_events(events, latest_event("charge.dispute.funds_reinstated"))
+    assert isinstance(parsed, DisputeUpdated)
+    assert [(item.gross_minor, item.net_minor) for item in parsed.balance_transactions] == [
+        (-400, -1900),
+        (400, 1900),
+    ]
+    assert {(item.dispute, item.charge) for item in parsed.balance_transactions} == {(dispute["id"], charge["id"])}
+
+
+def test_malformed_balance_transaction_of_a_dispute_is_reported(
+    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
+) -> None:
+    double.open_dispute(double.charge_of(pay_once(gateway, double)["id"])["id"])
+    event = latest_event("charge.dispute.funds_withdrawn")
+    event["data"]["object"]["balance_transactions"] = [{"id": "txn_1"}]
+    with pytest.raises(InvalidEvent):
+        parsed_events(events, event)
+
+
+@pytest.mark.parametrize("recurring", [True, False])
+@pytest.mark.parametrize("names_intent", [True, False])
+def test_early_fraud_warning_references_its_payment(
+    gateway: StripeGateway,
+    double: FakeStripe,
+    events: StripeEvents,
+    latest_event: LatestEvent,
+    *,
+    recurring: bool,
+    names_intent: bool,
+) -> None:
+    session = subscribe(gateway, double) if recurring else pay_once(gateway, double)
+    warning = double.warn_of_fraud(double.charge_of(session["id"])["id"])
+    event = latest_event("radar.early_fraud_warning.created")
+    if not names_intent:
+        del event["data"]["object"]["payment_intent"]
+    (parsed,) = parsed_events(events, event)
+    assert isinstance(parsed, FraudWarned)
+    assert (parsed.warning, parsed.kind) == (warning["id"], "made_with_stolen_card")
+    assert (session["invoice"] or session["payment_intent"]) in parsed.references
 
 
 def test_lookup_during_outage_raises_unavailable(
