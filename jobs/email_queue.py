@@ -298,6 +298,7 @@ class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
                 urls=container.urls,
                 now=now,
                 month_seconds=container.settings.month_seconds,
+                gateway=container.gateway,
             )
             send_at = self.reserve_send_slots(session, len(prepared.emails), now=now)
         if prepared.finished["failed"]:

@@ -6,7 +6,7 @@ from babel.numbers import get_currency_precision
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
 from schemas.base import StrictSchema, unknown_field_message
-from schemas.enums import Frequency
+from schemas.enums import Frequency, WaitingPolicy
 from schemas.fields import (
     MAX_AMOUNT,
     BoundedInteger,
@@ -323,6 +323,19 @@ def _text_error(name: str, text: str) -> str | None:
 def split_paragraphs(text: str) -> list[str]:
     """Return the paragraphs of a text, which blank lines separate, each as one line."""
     return [" ".join(part.split()) for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
+
+
+class CampaignUpdateQuery(StrictSchema):
+    """What becomes of waiting reminders when a campaign is replaced."""
+
+    waiting = fields.Enum(
+        WaitingPolicy,
+        by_value=True,
+        metadata={
+            "description": "Needed if reminders wait that the campaign would not offer any more: `keep` still "
+            "sends each once, `cancel` sends none. Without it the request is a 409 `reminders_waiting`."
+        },
+    )
 
 
 class CampaignResponse(Schema):

@@ -144,3 +144,13 @@ class Scope(StrEnum):
     READ = "read"
     EXPORT = "export"
     MANAGE = "manage"
+
+
+class WaitingPolicy(StrEnum):
+    """What becomes of waiting reminders that the campaign does not offer any more.
+
+    With `keep` each is still sent once, on its date, and does not repeat. With `cancel` none is sent.
+    """
+
+    KEEP = "keep"
+    CANCEL = "cancel"

@@ -15,7 +15,10 @@ import pytest
 import yaml
 from click.testing import Result
 
+from service.bootstrap import build_container
 from tests.cli import KEYS, assert_cli_error, run_cli
+from tests.conftest import settings_for
+from tests.db.factories import create_reminder
 from tests.processes import ROOT
 
 Run = Callable[..., Result]
@@ -107,6 +110,24 @@ def test_shown_campaign_can_be_applied_unchanged(run: Run, tmp_path: Path) -> No
     assert "Эта газета" in shown
     assert run("campaign", "apply", str(campaign_file)).exit_code == 0
     assert run("campaign", "show", "default").stdout == shown
+
+
+def test_applying_a_campaign_without_reminders_asks_what_becomes_of_those_that_wait(
+    run: Run, file: Path, tmp_path: Path
+) -> None:
+    container = build_container(settings_for(f"sqlite:///{file}"))
+    create_reminder(container, "reader@example.org")
+    container.database.engine.dispose()
+    campaign_file = tmp_path / "campaign.yaml"
+    definition = yaml.safe_load(run("campaign", "show").stdout)
+    definition["reminder"]["enabled"] = False
+    campaign_file.write_text(yaml.safe_dump(definition), encoding="utf-8")
+    refused = run("campaign", "apply", str(campaign_file))
+    assert_cli_error(refused, "1 reminder waits", "--waiting keep", "--waiting cancel")
+    assert yaml.safe_load(run("campaign", "show").stdout)["reminder"]["enabled"] is True
+    assert run("campaign", "apply", str(campaign_file), "--waiting", "keep").exit_code == 0
+    applied = run("campaign", "apply", str(campaign_file), "--waiting", "cancel")
+    assert (applied.exit_code, "Reminders cancelled: 1." in applied.stderr) == (0, True)
 
 
 def test_minimal_campaign_file_gets_defaults(run: Run, tmp_path: Path) -> None:

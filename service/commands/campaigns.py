@@ -8,10 +8,13 @@ import yaml
 from marshmallow import ValidationError
 
 from schemas.campaign import CampaignFile
+from schemas.enums import WaitingPolicy
 from schemas.errors import flatten_errors
 from service.commands.context import get_container, write_audit_log
 from service.domain.campaigns import definitions
 from service.domain.campaigns.cache import wait_for_ttl
+from service.domain.errors import RemindersWaiting
+from service.domain.reminders.waiting import cancel_all_waiting_reminders, require_waiting_policy
 
 
 class BlockTextDumper(yaml.SafeDumper):
@@ -41,15 +44,36 @@ def show_campaign(slug: str) -> None:
 
 @campaign.command("apply")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def apply_campaign(file: Path) -> None:
+@click.option(
+    "--waiting",
+    type=click.Choice([policy.value for policy in WaitingPolicy]),
+    help="What becomes of reminders that wait, if FILE does not offer them any more: keep sends each once more, "
+    "cancel sends none.",
+)
+def apply_campaign(file: Path, waiting: str | None) -> None:
     """Create or replace a campaign with the contents of FILE."""
     definition = definitions.parse_definition(load_campaign_file(file))
     container = get_container()
     definitions.validate_campaign_amounts(definition, container.gateway)
+    policy = None if waiting is None else WaitingPolicy(waiting)
     with container.database.transaction() as session:
+        try:
+            require_waiting_policy(session, definition, policy)
+        except RemindersWaiting as error:
+            reminders = "1 reminder waits" if error.count == 1 else f"{error.count} reminders wait"
+            raise click.ClickException(
+                f"{file} was not applied: {reminders} that it does not offer any more. Say what becomes of them: "
+                "--waiting keep (each is still sent once) or --waiting cancel (none is sent)."
+            ) from error
         definitions.upsert_campaign(session, definition, now=container.clock())
-        write_audit_log(session, container, "apply_campaign", {"campaign": definition.slug})
+        details = {"campaign": definition.slug} | ({"waiting": waiting} if waiting else {})
+        write_audit_log(session, container, "apply_campaign", details)
     wait_for_ttl()
+    if policy == WaitingPolicy.CANCEL:
+        cancelled = cancel_all_waiting_reminders(
+            container.database.transaction, definition.slug, now=container.clock()
+        )
+        click.echo(f"Reminders cancelled: {cancelled}.", err=True)
     click.echo(f"Applied the campaign {definition.slug!r}.", err=True)
 
 

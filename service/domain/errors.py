@@ -159,6 +159,16 @@ class RemindersNotOffered(DomainError):
     code = "reminders_not_offered"
 
 
+class RemindersWaiting(DomainError):
+    """Reminders wait that the campaign would not offer any more, and staff did not say what becomes of them."""
+
+    code = "reminders_waiting"
+
+    def __init__(self, detail: str, *, field: str | None = None, count: int = 0) -> None:
+        super().__init__(detail, field=field)
+        self.count = count
+
+
 class ReminderChoiceNotOffered(DomainError):
     """The campaign does not offer a reminder after this many months."""
 

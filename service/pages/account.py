@@ -16,7 +16,7 @@ from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import AddressNotSupported, InvalidAddress, SignInLinkExpired, TooManyRequests
 from service.domain.pledges.queries import payments_for, pledges_for_supporter
 from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
-from service.domain.reminders.schedule import validate_interval
+from service.domain.reminders.schedule import offered_interval, validate_interval
 from service.domain.reminders.self_service import reminder_token
 from service.domain.sign_in import end_session, is_link_valid, redeem_link, request_sign_in
 from service.pages.account_view import build_pledge_card
@@ -187,10 +187,11 @@ def _date(lang: str) -> str | None:
 
 def _reminder_row(reminder: Reminder, texts: Texts) -> tuple[str, str]:
     """Return the sentence that describes a reminder, and the path of its page."""
-    name = "me_reminder_on" if reminder.every_months is None else "me_reminder_every"
+    every_months = offered_interval(reminder.campaign, reminder.every_months)
+    name = "me_reminder_on" if every_months is None else "me_reminder_every"
     if reminder.awaits_confirmation or reminder.status == ReminderStatus.UNCONFIRMED:
         name = "me_reminder_unconfirmed"
-    interval = "" if reminder.every_months is None else format_interval(reminder.every_months, texts)
+    interval = "" if every_months is None else format_interval(every_months, texts)
     sentence = texts.format(
         name, date=format_long_date(reminder.due_on, texts.lang), campaign=reminder.campaign.name, often=interval
     )

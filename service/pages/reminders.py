@@ -18,11 +18,14 @@ from schemas.reminder import ReminderRequest, SnoozeRequest
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.amounts import campaign_currencies, options_for_currency, validate_amount
+from service.domain.campaigns.preferences import OfferedPreference
 from service.domain.errors import DomainError, InvalidTransition, ReminderChoiceNotOffered
 from service.domain.money import Money, resolve_locale
+from service.domain.offer_changes import describe_changes
 from service.domain.pledges.attribution import attribution_token
 from service.domain.reminders.emails import ALREADY_PLEDGED
-from service.domain.reminders.reminders import CreateReminder, preselected_amount
+from service.domain.reminders.reminders import CreateReminder, reminder_preference
+from service.domain.reminders.schedule import offered_interval
 from service.domain.reminders.self_service import (
     can_cancel,
     can_confirm,
@@ -76,7 +79,9 @@ def show_reminder(token: str) -> Response:
         reminder = get_reminder_by_token(session, token, now=container.clock())
         campaign = reminder.campaign
         texts = texts_for_campaign(campaign, reminder.lang)
-        amount = preselected_amount(reminder)
+        preference = reminder_preference(reminder, campaign, container.gateway)
+        amount = preference.money
+        every_months = offered_interval(campaign, reminder.every_months)
         response = render_page(
             "reminder.html",
             texts,
@@ -85,15 +90,17 @@ def show_reminder(token: str) -> Response:
             is_just_confirmed="confirmed" in request.args and reminder.status == ReminderStatus.SCHEDULED,
             due_on=format_long_date(reminder.due_on, texts.lang),
             sent_on=_sent_on(reminder, texts.lang),
-            interval=None if reminder.every_months is None else format_interval(reminder.every_months, texts),
+            interval=None if every_months is None else format_interval(every_months, texts),
+            has_ended=reminder.every_months is not None and every_months is None and can_cancel(reminder),
             support_url=container.urls.support_page_url(
                 campaign,
-                reminder.frequency,
+                preference.frequency,
                 amount.amount_minor if amount else None,
                 attribution_token(container.database.keyring, reminder),
                 currency=amount.currency if amount else None,
             ),
-            pledge_summary=_pledge_summary(reminder, texts),
+            pledge_summary=_pledge_summary(preference, texts),
+            offer_changes=describe_changes(preference.changes, texts, texts.lang),
             interval_options=[
                 (months, format_reminder_button(months, texts)) for months in campaign.reminder_choices
             ],
@@ -235,12 +242,11 @@ def _sent_on(reminder: Reminder, lang: str) -> str | None:
     return format_long_date(reminder.sent_at.astimezone(ZoneInfo(reminder.timezone)).date(), lang)
 
 
-def _pledge_summary(reminder: Reminder, texts: Texts) -> str | None:
-    """Return the preselected amount and frequency; None unless both are known."""
-    amount = preselected_amount(reminder)
-    if reminder.frequency is None or amount is None:
+def _pledge_summary(preference: OfferedPreference, texts: Texts) -> str | None:
+    """Return the preselected amount and frequency; None unless both are known and still offered."""
+    if preference.frequency is None or preference.money is None:
         return None
-    return format_pledge(texts, reminder.frequency, amount)
+    return format_pledge(texts, preference.frequency, preference.money)
 
 
 def _preselected_choice(campaign: Campaign, form: ReminderForm) -> dict[str, Any]:

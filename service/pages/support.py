@@ -17,6 +17,7 @@ from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import campaign_currencies, covered_fees, fee_rate, options_for_currency
 from service.domain.errors import DomainError
 from service.domain.money import Money, format_money, resolve_locale
+from service.domain.offer_changes import describe_changes
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.reminders.reminders import create_or_update_reminder
 from service.pages.form_errors import FieldError, FormError, describe_error
@@ -31,6 +32,7 @@ from service.pages.support_form import (
     initial_form,
     parse_form,
     parse_form_amount,
+    requested_preference,
     selected_currency,
 )
 from service.pages.translations import Texts, texts_for_campaign
@@ -54,7 +56,10 @@ def show_support_page(slug: str) -> Response:
     campaign = current_container().campaign_cache.get(slug)
     texts = texts_for_campaign(campaign)
     form = initial_form(campaign, request.args, texts.lang)
-    return render_support_page(campaign, texts, form, reminder_form_from_request(request.args))
+    changes = describe_changes(requested_preference(campaign, request.args).changes, texts, texts.lang)
+    return render_support_page(
+        campaign, texts, form, reminder_form_from_request(request.args), offer_changes=changes
+    )
 
 
 @support.post("/support/<slug>")
@@ -133,8 +138,13 @@ def render_support_page(
     form: SupportForm,
     reminder: ReminderForm,
     field_error: FieldError | None = None,
+    *,
+    offer_changes: Sequence[str] = (),
 ) -> Response:
-    """Return the support page with both forms and the error beside its field."""
+    """Return the support page with both forms and the error beside its field.
+
+    `offer_changes` say what is not offered any more of the choice in the link that led here.
+    """
     overrides, locale = campaign.texts.get(texts.lang, {}), resolve_locale(texts.lang)
     currency = selected_currency(campaign, form.currency)
     return render_page(
@@ -149,6 +159,7 @@ def render_support_page(
         form=form,
         reminder=reminder,
         field_error=field_error,
+        offer_changes=offer_changes,
         form_targets=current_container().gateway.hosted_origins,
         # The reminder form is open for a reader who cannot pay now.
         reminder_is_open="remind" in request.args

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from marshmallow import ValidationError
 
+from schemas.enums import Frequency
 from schemas.pledge import PledgeRequest
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import campaign_currencies, options_for_currency
-from service.domain.money import Money
+from service.domain.campaigns.preferences import OfferedPreference, offered_preference
 from service.domain.money_input import parse_amount
 from service.domain.pledges.pledges import CreatePledge
 from service.pages.form_errors import FormError
@@ -19,6 +20,7 @@ from service.pages.formatting import format_input_amount
 VARIANT = "support-page"
 MAX_KEY_LENGTH = 200
 MAX_DIGITS = 12
+CURRENCY_PATTERN = re.compile(r"[A-Z]{3}")
 TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
@@ -40,31 +42,36 @@ class SupportForm:
     key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
 
+def requested_preference(campaign: Campaign, query: Mapping[str, str]) -> OfferedPreference:
+    """Return what the campaign offers today of the choice in a query string, in which nonsense is ignored."""
+    frequency = next((known for known in Frequency if known.value == query.get("frequency")), None)
+    currency = query.get("currency", "")
+    if not CURRENCY_PATTERN.fullmatch(currency):
+        currency = campaign.currency
+    amount = parse_int(query.get("amount", ""))
+    return offered_preference(campaign, frequency, amount, currency)
+
+
 def initial_form(campaign: Campaign, query: Mapping[str, str], lang: str) -> SupportForm:
     """Return the form with the choice in the query string preselected, as far as the campaign offers it."""
-    requested_currency = query.get("currency", campaign.currency)
-    currency = selected_currency(campaign, requested_currency)
-    options = {str(option.frequency): option for option in options_for_currency(campaign, currency)}
-    presets = {frequency: str(option.default_minor) for frequency, option in options.items()}
+    preference = requested_preference(campaign, query)
+    currency = preference.currency or campaign.currency
+    options = {option.frequency: option for option in options_for_currency(campaign, currency)}
+    presets = {str(frequency): str(option.default_minor) for frequency, option in options.items()}
     # The currency may not be offered at the campaign's default frequency.
-    frequencies = (query.get("frequency", ""), str(campaign.default_frequency), *options)
+    wanted = (preference.frequency, campaign.default_frequency, *options)
     form = SupportForm(
-        frequency=next(frequency for frequency in frequencies if frequency in options),
+        frequency=str(next(frequency for frequency in wanted if frequency in options)),
         presets=presets,
         currency=currency,
         reminder_token=_token(query),
     )
-    amount, option = parse_int(query.get("amount", "")), options[form.frequency]
-    # An amount in a currency that the campaign does not accept has no meaning in another one.
-    if (
-        amount is None
-        or requested_currency != currency
-        or not option.minimum_minor <= amount <= option.maximum_minor
-    ):
+    if preference.money is None:
         return form
-    if amount in option.presets_minor:
+    amount = preference.money.amount_minor
+    if amount in options[Frequency(form.frequency)].presets_minor:
         return replace(form, presets=presets | {form.frequency: str(amount)})
-    return replace(form, other_amount=format_input_amount(Money(amount, currency), lang))
+    return replace(form, other_amount=format_input_amount(preference.money, lang))
 
 
 def form_from_request(campaign: Campaign, values: Mapping[str, str]) -> SupportForm:

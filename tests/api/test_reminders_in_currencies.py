@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.domain.ports import ChargeLimits
-from service.domain.reminders.reminders import preselected_amount
+from service.domain.reminders.reminders import reminder_preference
 from tests.api.client import (
     assert_problem,
     count,
@@ -79,4 +79,9 @@ def test_amount_in_removed_currency_is_not_preselected(client: FlaskClient, cont
     post_reminder(client, frequency="once", amount=1500, currency="KWD")
     update_campaign(container, other_currencies=[EUROS])
     with container.database.read_only() as session:
-        assert preselected_amount(session.get_one(Reminder, only_reminder(container).id)) is None
+        reminder = session.get_one(Reminder, only_reminder(container).id)
+        preference = reminder_preference(reminder, reminder.campaign)
+        assert preference.money is None
+        assert [(change.change, change.currency) for change in preference.changes] == [
+            ("currency", reminder.currency)
+        ]

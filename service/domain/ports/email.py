@@ -7,6 +7,7 @@ from typing import Protocol
 
 from schemas.enums import Frequency, NotificationKind, SuppressionReason
 from service.domain.money import Money
+from service.domain.offer_changes import OfferChange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,9 @@ class ReminderEmail:
     """The content of a reminder email. `to` and the tokens in the URLs must not reach a log.
 
     `requested_on` is a date in the reader's time zone. `give_url`, `manage_url` and `cancel_url` are absolute.
-    With `every_months` the reminder repeats. With `is_confirmation_request` the email asks whether the reader
+    With `every_months` the reminder repeats; one that did and `is_last` does not any more. `offer_changes` are
+    what the campaign does not offer any more of the reader's choice. A campaign that offers no reminders has none
+    that `can_be_moved`. With `is_confirmation_request` the email asks whether the reader
     wants the reminder, and its only button links to `manage_url`.
     """
 
@@ -33,6 +36,9 @@ class ReminderEmail:
     cancel_url: str = field(repr=False)
     every_months: int | None = None
     is_confirmation_request: bool = False
+    offer_changes: tuple[OfferChange, ...] = ()
+    can_be_moved: bool = True
+    is_last: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

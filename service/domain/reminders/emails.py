@@ -22,10 +22,10 @@ from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, de
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.pledges.attribution import attribution_token
-from service.domain.ports import ReminderEmail
+from service.domain.ports import PaymentGateway, ReminderEmail
 from service.domain.reminders.queue import ReminderClaim
-from service.domain.reminders.reminders import preselected_amount
-from service.domain.reminders.schedule import conversion_window_start
+from service.domain.reminders.reminders import reminder_preference
+from service.domain.reminders.schedule import conversion_window_start, offered_interval
 from service.domain.reminders.self_service import reminder_token
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import schedule_next_occurrence, transition_reminder
@@ -43,11 +43,13 @@ def build_reminder_emails(
     urls: UrlBuilder,
     now: datetime.datetime,
     month_seconds: int | None = None,
+    gateway: PaymentGateway | None = None,
 ) -> PreparedEmails[ReminderClaim, ReminderEmail]:
     """Return the emails for these claims, without those whose lease was lost meanwhile.
 
     A reminder is skipped if its supporter has paid since the request, or is suppressed. One whose row cannot be
-    read or rendered fails with a reason, and does not affect the others.
+    read or rendered fails with a reason, and does not affect the others. The emails offer what the campaign offers
+    today, and what the `gateway`, if given, can charge.
     """
     prepared: PreparedEmails[ReminderClaim, ReminderEmail] = PreparedEmails([], Counter())
     claims_by_id = {claim.reminder_id: claim for claim in claims}
@@ -76,7 +78,7 @@ def build_reminder_emails(
                 _finish_without_sending(session, prepared, reminder, ReminderEvent.SKIP, ALREADY_PLEDGED, now=now)
                 schedule_next_occurrence(session, reminder, now=now, month_seconds=month_seconds)
             else:
-                email = _build_email(session, reminder, campaign, to, urls)
+                email = _build_email(session, reminder, campaign, to, urls, gateway)
                 prepared.emails.append((claims_by_id[reminder.id], email))
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
             _finish_without_sending(
@@ -168,10 +170,17 @@ def _already_pledged(reminder: Reminder, paid_at: datetime.datetime | None, mont
 
 
 def _build_email(
-    session: Session, reminder: Reminder, campaign: Campaign, address: str, urls: UrlBuilder
+    session: Session,
+    reminder: Reminder,
+    campaign: Campaign,
+    address: str,
+    urls: UrlBuilder,
+    gateway: PaymentGateway | None,
 ) -> ReminderEmail:
     texts = text_overrides(campaign, reminder.lang)
-    amount = preselected_amount(reminder)
+    preference = reminder_preference(reminder, campaign, gateway)
+    amount = preference.money
+    every_months = offered_interval(campaign, reminder.every_months)
     keyring = session_keyring(session)
     token = reminder_token(keyring, reminder)
     return ReminderEmail(
@@ -183,18 +192,21 @@ def _build_email(
         texts=texts,
         requested_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
         requested_from=_displayable_page_url(campaign, reminder.page_url, urls),
-        frequency=reminder.frequency,
+        frequency=preference.frequency,
         money=amount,
         give_url=urls.support_page_url(
             campaign,
-            reminder.frequency,
+            preference.frequency,
             amount.amount_minor if amount else None,
             reminder_token=attribution_token(keyring, reminder),
             currency=amount.currency if amount else None,
         ),
         manage_url=urls.manage_reminder_url(token),
         cancel_url=urls.unsubscribe_url(token),
-        every_months=reminder.every_months,
+        every_months=every_months,
+        offer_changes=preference.changes,
+        can_be_moved=campaign.reminder_enabled,
+        is_last=reminder.every_months is not None and every_months is None,
         is_confirmation_request=reminder.awaits_confirmation,
     )
 

@@ -17,7 +17,8 @@ from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
-from service.domain.campaigns.amounts import campaign_currencies, find_option, validate_amount
+from service.domain.campaigns.amounts import find_option, validate_amount
+from service.domain.campaigns.preferences import OfferedPreference, offered_preference
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import RemindersNotOffered
@@ -220,8 +221,11 @@ def reminder_result(reminder: Reminder) -> ReminderResult:
     )
 
 
-def preselected_amount(reminder: Reminder) -> Money | None:
-    """Return the amount that the reader chose, if any, and if the campaign still accepts its currency."""
-    if reminder.amount_minor is None or reminder.currency not in campaign_currencies(reminder.campaign):
-        return None
-    return Money(reminder.amount_minor, reminder.currency)
+def reminder_preference(
+    reminder: Reminder, campaign: Campaign, gateway: PaymentGateway | None = None
+) -> OfferedPreference:
+    """Return what the campaign offers today of what the reader chose, and what it does not."""
+    limits = NO_LIMITS if gateway is None else gateway.charge_limits(reminder.currency)
+    return offered_preference(
+        campaign, reminder.frequency, reminder.amount_minor, reminder.currency, limits=limits
+    )

@@ -41,6 +41,15 @@ def first_due(
     return due if month_seconds is None else _at(now + datetime.timedelta(seconds=months * month_seconds), zone)
 
 
+def offered_interval(campaign: Campaign, every_months: int | None) -> int | None:
+    """Return the interval at which a reminder goes on repeating; None if it does not repeat, or not any more.
+
+    A repeating reminder ends with its next email if its campaign offers no reminders, or not this interval.
+    """
+    is_offered = campaign.reminder_enabled and every_months in campaign.reminder_repeats
+    return every_months if is_offered else None
+
+
 def due_on_confirmation(reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None) -> DueDate:
     """Return when a reminder that is confirmed now is due: on the date that its reader was given.
 

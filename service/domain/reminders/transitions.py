@@ -12,7 +12,7 @@ from service.db.base import new_id
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.calendar import DueDate
-from service.domain.reminders.schedule import due_on_confirmation, next_due
+from service.domain.reminders.schedule import due_on_confirmation, next_due, offered_interval
 from service.domain.reminders.status import ReminderEvent, next_status
 
 # A limit, because anyone can sign up the address of someone else.
@@ -26,6 +26,7 @@ def bulk_transition(
     *,
     from_status: ReminderStatus,
     now: datetime.datetime,
+    reason: str | None = None,
 ) -> ReminderStatus:
     """Add the same status change to the history of many reminders, given as (id, occurrence).
 
@@ -35,7 +36,13 @@ def bulk_transition(
         InvalidTransition: the event is not allowed in `from_status`.
     """
     to_status = next_status(from_status, event)
-    shared = {"event": event.value, "from_status": from_status, "to_status": to_status, "reason": None, "at": now}
+    shared = {
+        "event": event.value,
+        "from_status": from_status,
+        "to_status": to_status,
+        "reason": reason,
+        "at": now,
+    }
     rows = [
         {"id": new_id(), "reminder_id": reminder_id, "occurrence": occurrence} | shared
         for reminder_id, occurrence in reminders
@@ -128,14 +135,15 @@ def confirm(
 def schedule_next_occurrence(
     session: Session, reminder: Reminder, *, now: datetime.datetime, month_seconds: int | None = None
 ) -> None:
-    """Schedule the next occurrence of a repeating reminder; any other stays as it is.
+    """Schedule the next occurrence of a reminder that goes on repeating; any other stays as it is.
 
     Raises:
         InvalidTransition: its last occurrence has not ended.
     """
-    if reminder.every_months is None:
+    every_months = offered_interval(reminder.campaign, reminder.every_months)
+    if every_months is None:
         return
-    due = next_due(reminder, reminder.every_months, now=now, month_seconds=month_seconds)
+    due = next_due(reminder, every_months, now=now, month_seconds=month_seconds)
     reminder.occurrence += 1
     transition_reminder(session, reminder, ReminderEvent.REPEAT, now=now)
     reminder.due_on, reminder.due_at, reminder.attempts = due.local_date, due.instant, 0

@@ -9,6 +9,7 @@ from babel.units import format_unit
 from schemas.enums import Frequency, NotificationKind
 from schemas.translations import negotiate_language, texts_for
 from service.domain.money import format_money, resolve_locale
+from service.domain.offer_changes import describe_changes
 from service.domain.ports import NotificationEmail, ReminderEmail
 
 EmailContent = dict[str, str | list[tuple[str, str]]]
@@ -35,12 +36,17 @@ def reminder_content(email: ReminderEmail, lang: str) -> dict[str, str]:
         "every": "" if email.every_months is None else _format_interval(email.every_months, texts, lang),
     }
     parts = _confirmation_parts(email) if email.is_confirmation_request else _reminder_parts(email)
-    return {part: texts[f"mail_{name}"].format_map(values) for part, name in parts.items()}
+    content = {part: texts[f"mail_{name}"].format_map(values) for part, name in parts.items()}
+    if email.offer_changes and not email.is_confirmation_request:
+        page_texts = texts_for("pages", lang, {email.lang: email.texts, lang: email.texts})
+        content["asked"] = " ".join((content["asked"], *describe_changes(email.offer_changes, page_texts, lang)))
+    return content
 
 
 def _reminder_parts(email: ReminderEmail) -> dict[str, str]:
     """Return the name of the text for each part. They depend on what is known of the request."""
-    every = "_every" if email.every_months else ""
+    every = "_every" if email.every_months else "_last" if email.is_last else ""
+    manage = ("_every" if email.every_months else "") if email.can_be_moved else "_off"
     has_amount = email.money is not None and email.frequency is not None
     return {
         "subject": "subject",
@@ -49,8 +55,8 @@ def _reminder_parts(email: ReminderEmail) -> dict[str, str]:
         "asked": "asked_on_page" if email.requested_from else "asked",
         "message": f"message{every}",
         "button": f"give_{email.frequency}" if has_amount else "give_any",
-        "after": f"manage{every}",
-        "link": f"manage_link{every}",
+        "after": f"manage{manage}",
+        "link": f"manage_link{manage}",
         "thanks": "thanks",
         "signature": "signature",
         "why": f"why{every}",
