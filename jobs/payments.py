@@ -13,6 +13,7 @@ from service.domain.payments import balance_listing
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import is_due, reconcile
 from service.domain.payments.recovery import complete_pending_operations
+from service.domain.pledges.open_invoices import retry_open_invoices
 from service.domain.ports import GatewayUnavailable
 
 log = structlog.get_logger()
@@ -28,6 +29,11 @@ def process_gateway_events(container: Container, stop: threading.Event) -> Mappi
         clock=container.clock,
         should_continue=lambda: not stop.is_set(),
     )
+    # A new card is tried at once, and the reconciliation repeats what finds the gateway unavailable.
+    if retried := retry_open_invoices(
+        container.database.transaction, container.gateway, should_continue=lambda: not stop.is_set()
+    ):
+        counts["invoices_retried"] = retried
     if counts:
         log.info("gateway_events_applied", **counts)
     return counts

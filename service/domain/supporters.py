@@ -165,7 +165,11 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     # The payloads of the gateway's events hold personal data of their pledges.
     pledge_ids = select(Pledge.id).where(Pledge.supporter_id.in_(supporter_ids))
     session.execute(update(GatewayEvent).where(GatewayEvent.pledge_id.in_(pledge_ids)).values(payload=None))
-    session.execute(update(Pledge).where(Pledge.supporter_id.in_(supporter_ids)).values(supporter_id=None))
+    session.execute(
+        update(Pledge)
+        .where(Pledge.supporter_id.in_(supporter_ids))
+        .values(supporter_id=None, open_invoice_url=None)
+    )
     # Deleting the supporter would set this to NULL too, but after locking the supporter. A payment locks the
     # pledge first, so the two transactions would deadlock.
     reminder_ids = select(Reminder.id).where(Reminder.supporter_id.in_(supporter_ids))

@@ -65,6 +65,10 @@ class SandboxGateway:
         """Return none: the sandbox keeps no refunds, and nobody else makes any."""
         return GatewayRefunds(payment_reference=payment_reference, refunds=())
 
+    def pay_invoice(self, invoice: str, *, key: str) -> None:
+        """Raise GatewayRejected: the sandbox has no invoices."""
+        raise GatewayRejected("The sandbox has no invoices.")
+
     def create_refund(self, params: RefundParams) -> RefundUpdated:
         """Return a refund that succeeded; no money moves."""
         return RefundUpdated(

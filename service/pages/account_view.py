@@ -9,6 +9,7 @@ from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.money import Money, format_money
 from service.domain.pledges.customers import shares_customer
+from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds
 from service.domain.pledges.renewals import ends_before, is_paused_at
@@ -34,7 +35,8 @@ class PaymentRow:
 class PledgeCard:
     """One pledge, as text. Its actions are under the path `base_url`; the first payments are shown at once.
 
-    `renew_url` leads to the support page with the same choice; it is None while the pledge has not ended.
+    `invoice_url` is the gateway's page where an open invoice is paid or confirmed. `renew_url` leads to the
+    support page with the same choice; it is None while the pledge has not ended.
     """
 
     base_url: str
@@ -47,6 +49,8 @@ class PledgeCard:
     notes: list[str]
     can_change: bool
     is_past_due: bool
+    invoice_url: str | None
+    invoice_label: str
     renew_url: str | None
     payments: list[PaymentRow]
     older_payments: list[PaymentRow]
@@ -82,6 +86,8 @@ def build_pledge_card(
         notes=[*_notes(pledge, texts), *_card_note(pledge, supporter_pledges, texts)],
         can_change=can_change,
         is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
+        invoice_url=open_invoice_url(pledge),
+        invoice_label=texts.me_confirm_payment if needs_confirmation(pledge) else texts.me_pay_now,
         renew_url=current_container().urls.support_page_url(
             pledge.campaign, pledge.frequency, pledge.amount_minor, renew_token, currency=pledge.currency
         )
@@ -129,7 +135,7 @@ def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
 
     total = format_money(total_charge(pledge), texts.lang)
     if pledge.status == PledgeStatus.PAST_DUE:
-        yield texts.me_past_due
+        yield texts.me_confirm if needs_confirmation(pledge) else texts.me_past_due
     if pledge.cancel_at is not None:
         yield texts.format("me_ends_on", date=format_campaign_date(pledge.cancel_at, pledge, texts))
     if pledge.is_paused and pledge.resumes_at is not None:

@@ -126,6 +126,11 @@ def snapshot(session: Session, pledge_id: uuid.UUID) -> dict[str, Any]:
                 "cancel_at",
                 "is_paused",
                 "resumes_at",
+                "settled_outside_at",
+                "action_required_at",
+                "open_invoice_reference",
+                "open_invoice_url",
+                "invoice_retry_requested_at",
             )
         },
         "payments": _rows(session, Payment, "gateway_reference", "status", "amount_minor", "paid_at"),

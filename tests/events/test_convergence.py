@@ -109,6 +109,27 @@ def changes_in_the_dashboard(scenario: StripeScenario) -> uuid.UUID:
     return checkout.id
 
 
+def renewal_is_confirmed(scenario: StripeScenario) -> uuid.UUID:
+    checkout = scenario.create_checkout()
+    scenario.stripe.pay(scenario.session_of(checkout))
+    subscription = scenario.stripe.get(scenario.session_of(checkout))["subscription"]
+    scenario.stripe.require_action(subscription)
+    scenario.stripe.advance(hours=1)
+    scenario.stripe.confirm_payment(subscription)
+    scenario.stripe.require_action(subscription, is_failure=False)
+    return checkout.id
+
+
+def invoice_is_paid_outside(scenario: StripeScenario) -> uuid.UUID:
+    checkout = scenario.create_checkout()
+    scenario.stripe.pay(scenario.session_of(checkout))
+    subscription = scenario.stripe.get(scenario.session_of(checkout))["subscription"]
+    scenario.stripe.fail_renewal(subscription)
+    scenario.stripe.advance(hours=1)
+    scenario.stripe.mark_paid_outside(subscription)
+    return checkout.id
+
+
 def second_attempt_with_dispute(scenario: StripeScenario) -> uuid.UUID:
     checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
     session = scenario.session_of(checkout)
@@ -159,6 +180,8 @@ SCENARIOS = {
     "debit bounces": (bank_debit_bounces(Frequency.ONCE), PledgeStatus.EXPIRED, None, None),
     "recurring debit bounces": (bank_debit_bounces(Frequency.MONTHLY), PledgeStatus.PAST_DUE, None, None),
     "bounced debit is retried": (bank_debit_bounces_and_is_retried, PledgeStatus.ACTIVE, 1, 500),
+    "confirmed": (renewal_is_confirmed, PledgeStatus.PAST_DUE, 2, 1000),
+    "paid outside": (invoice_is_paid_outside, PledgeStatus.ACTIVE, 1, 500),
     "dashboard": (changes_in_the_dashboard, PledgeStatus.ACTIVE, 1, 500),
     "second attempt": (second_attempt_with_dispute, PledgeStatus.COMPLETED, 0, 0),
     "inquiry": (disputed(("review", {}), ("warning_closed", {}), inquiry=True), PledgeStatus.COMPLETED, 1, 1000),

@@ -29,6 +29,7 @@ RECEIPT: dict[str, Any] = {
     "fees": Money(52, "USD"),
     "links_to_pledge": True,
 }
+INVOICE_URL = "https://invoice.stripe.test/i/1"
 VARIANTS: list[dict[str, Any]] = [
     *({"kind": NotificationKind.RECEIPT, "frequency": frequency, **RECEIPT} for frequency in Frequency),
     {"kind": NotificationKind.RECEIPT, "frequency": Frequency.ONCE, "receipt_number": "2026-0000-0000-0000"},
@@ -37,6 +38,9 @@ VARIANTS: list[dict[str, Any]] = [
         {"kind": NotificationKind.PAYMENT_FAILED, "frequency": frequency, "event_date": None}
         for frequency in Frequency
     ),
+    {"kind": NotificationKind.PAYMENT_FAILED, "invoice_url": INVOICE_URL},
+    # Its button is the only link.
+    {"kind": NotificationKind.PAYMENT_FAILED, "invoice_url": INVOICE_URL, "needs_confirmation": True},
     {"kind": NotificationKind.RENEWAL, "frequency": Frequency.ANNUAL},
     *(
         {"kind": NotificationKind.CANCELLED, "frequency": frequency, "is_unpaid": unpaid, "money": None}

@@ -72,7 +72,30 @@ def mark_paid(account: Account, invoice: StripeJson) -> None:
     account.emit_event("invoice_payment.paid", payment)
 
 
-def mark_unpaid(account: Account, subscription: StripeJson, invoice: StripeJson, *, will_retry: bool) -> None:
+def mark_paid_outside(account: Account, invoice: StripeJson) -> None:
+    """Mark an invoice as paid outside Stripe: nothing is charged, and its intent is canceled."""
+    before, payment = copy.deepcopy(invoice), payment_of(account, invoice)
+    invoice |= {
+        "status": "paid",
+        "amount_paid": invoice["amount_due"],
+        "amount_paid_off_stripe": invoice["amount_due"],
+        "amount_remaining": 0,
+        "attempted": True,
+        "auto_advance": False,
+        "next_payment_attempt": None,
+    }
+    invoice["status_transitions"]["paid_at"] = account.now()
+    payment["status"] = "canceled"
+    payment["status_transitions"]["canceled_at"] = account.now()
+    account.objects[payment["payment"]["payment_intent"]]["status"] = "canceled"
+    account.emit_event("invoice.updated", invoice, before)
+    account.emit_event("invoice.paid", invoice)
+    account.emit_event("invoice.payment_succeeded", invoice)
+
+
+def mark_unpaid(
+    account: Account, subscription: StripeJson, invoice: StripeJson, *, will_retry: bool, is_failure: bool = True
+) -> None:
     """Record a failed payment attempt; the subscription is past due."""
     before = copy.deepcopy(invoice)
     next_attempt = account.now() + account.settings.retry_interval_days * DAY
@@ -82,7 +105,8 @@ def mark_unpaid(account: Account, subscription: StripeJson, invoice: StripeJson,
         "next_payment_attempt": next_attempt if will_retry else None,
     }
     account.emit_event("invoice.updated", invoice, before)
-    account.emit_event("invoice.payment_failed", invoice)
+    if is_failure:
+        account.emit_event("invoice.payment_failed", invoice)
     if subscription["status"] != "past_due":
         update(account, subscription, status="past_due")
 

@@ -168,6 +168,7 @@ def new_invoice(account: Account, subscription: StripeJson, reason: str, *, star
         "amount_due": amount_due,
         "amount_overpaid": 0,
         "amount_paid": 0,
+        "amount_paid_off_stripe": 0,
         "amount_remaining": amount_due,
         "amount_shipping": 0,
         "application": None,

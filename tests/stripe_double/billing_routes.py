@@ -7,7 +7,7 @@ from flask import Blueprint
 from stripe import params as sdk
 from stripe.params import billing_portal as portal_sdk
 
-from tests.stripe_double import billing, billing_objects
+from tests.stripe_double import billing, billing_objects, charges
 from tests.stripe_double.account import Account, StripeJson
 from tests.stripe_double.checkout import find_active_product
 from tests.stripe_double.errors import StripeApiError, not_found
@@ -137,6 +137,35 @@ def cancel_subscription(account: Account, params: dict[str, Any], subscription_i
     subscription["cancellation_details"] |= params.get("cancellation_details", {})
     billing.cancel(account, subscription, "cancellation_requested")
     return subscription
+
+
+@routes.post("/invoices/<id>/pay")
+@accepts(sdk.InvoicePayParams)
+def pay_invoice(account: Account, params: dict[str, Any], invoice_id: str) -> StripeJson:
+    """Charge an open invoice with the default card of its subscription, else of its customer."""
+    invoice = account.find("invoice", invoice_id)
+    if invoice["status"] != "open":
+        message = "Invoice is already paid" if invoice["status"] == "paid" else "This invoice is not open."
+        raise StripeApiError(message, executed=True)
+    if params.get("paid_out_of_band"):
+        billing.mark_paid_outside(account, invoice)
+        return invoice
+    subscription = account.objects[invoice["parent"]["subscription_details"]["subscription"]]
+    customer = account.find("customer", invoice["customer"])
+    default = customer["invoice_settings"]["default_payment_method"]
+    card = account.objects[params.get("payment_method") or subscription["default_payment_method"] or default]
+    intent = billing.intent_of(account, invoice)
+    decline_code = card.get("#decline_code")
+    if decline_code:
+        charges.decline(account, intent, card, decline_code)
+        billing.mark_unpaid(account, subscription, invoice, will_retry=True)
+        raise StripeApiError(
+            charges.DECLINES[decline_code], status=402, kind="card_error", code="card_declined", executed=True
+        )
+    charges.charge(account, intent, card)
+    billing.mark_paid(account, invoice)
+    billing.update(account, subscription, status="active")
+    return invoice
 
 
 @routes.post("/products")

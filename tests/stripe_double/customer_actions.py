@@ -68,12 +68,16 @@ class CustomerActions(Actions):
             found = account.find("checkout.session", session)
             checkout.complete_async_payment(account, found, paid=paid)
 
-    def update_card(self, customer: str) -> StripeJson:
-        """Save a card in the billing portal as the customer's default; return the payment method."""
+    def update_card(self, customer: str, *, decline_code: str | None = None) -> StripeJson:
+        """Save a card in the billing portal as the customer's default; return the payment method.
+
+        With `decline_code` each charge of the card is declined.
+        """
         with self._action() as account:
             found = account.find("customer", customer)
             before = copy.deepcopy(found)
             card = payment_objects.new_payment_method(account, email=found["email"], customer=customer)
+            card["#decline_code"] = decline_code
             account.emit_event("payment_method.attached", card)
             found["invoice_settings"]["default_payment_method"] = card["id"]
             account.emit_event("customer.updated", found, before)

@@ -4,7 +4,7 @@ import copy
 import datetime
 
 from tests.stripe_double import billing, billing_objects, charges, checkout
-from tests.stripe_double.account import DAY, StripeJson
+from tests.stripe_double.account import DAY, Account, StripeJson
 from tests.stripe_double.customer_actions import Actions
 from tests.stripe_double.errors import StripeApiError
 
@@ -44,6 +44,46 @@ class BillingClock(Actions):
         """Emit the upcoming invoice, move to the renewal, and decline the card; return the failed charge."""
         with self._action():
             return self._decline(*self._start_period(subscription), decline_code)
+
+    def require_action(self, subscription: str, *, is_failure: bool = True) -> StripeJson:
+        """Move to the renewal, for which the bank wants a confirmation (SCA); return the open invoice.
+
+        Stripe reports it as a failed attempt as well, unless the account's settings say otherwise.
+        """
+        with self._action() as account:
+            found, invoice, intent = self._start_period(subscription)
+            intent |= {"status": "requires_action", "next_action": {"type": "use_stripe_sdk"}}
+            account.emit_event("payment_intent.requires_action", intent)
+            billing.mark_unpaid(account, found, invoice, will_retry=False, is_failure=is_failure)
+            account.emit_event("invoice.payment_action_required", invoice)
+        return invoice
+
+    def confirm_payment(self, subscription: str) -> StripeJson:
+        """Confirm the open invoice on its hosted page, and pay it; return the charge."""
+        with self._action() as account:
+            return self._pay_open_invoice(account, self._find_current(subscription))
+
+    def _pay_open_invoice(self, account: Account, found: StripeJson) -> StripeJson:
+        invoice = account.objects[found["latest_invoice"]]
+        charge = charges.charge(account, billing.intent_of(account, invoice), self._card_of(found))
+        billing.mark_paid(account, invoice)
+        billing.update(account, found, status="active")
+        return charge
+
+    def mark_paid_outside(self, subscription: str, *, invoice: str | None = None) -> StripeJson:
+        """Mark the latest invoice as paid outside Stripe in the dashboard; return it."""
+        with self._action() as account:
+            found = self._find_current(subscription)
+            paid = account.objects[invoice or found["latest_invoice"]]
+            billing.mark_paid_outside(account, paid)
+            if found["status"] != "active":
+                billing.update(account, found, status="active")
+        return paid
+
+    def start_renewal(self, subscription: str) -> StripeJson:
+        """Move to the renewal; return its open invoice, which is not charged yet."""
+        with self._action():
+            return self._start_period(subscription)[1]
 
     def fail_retry(self, subscription: str, *, decline_code: str = "insufficient_funds") -> StripeJson:
         """Move to the next retry, and decline the card; return the failed charge."""

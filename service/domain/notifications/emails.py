@@ -29,6 +29,7 @@ from service.domain.notifications.queue import NotificationClaim
 from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.links import pledge_token
+from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import total_charge
 from service.domain.ports import AlertEmail, NotificationEmail
 from service.domain.sign_in import create_magic_link_token
@@ -177,6 +178,7 @@ def build_notification_email(
         case NotificationKind.PAYMENT_FAILED:
             if pledge.frequency == Frequency.ONCE:
                 return dataclasses.replace(base, money=total_charge(pledge), page_url=support_page)
+            invoice_url = open_invoice_url(pledge)
             # The date of the next attempt is left out once it has passed.
             is_ahead = notification.event_date is not None and notification.event_date >= context.today(now)
             return dataclasses.replace(
@@ -184,7 +186,9 @@ def build_notification_email(
                 money=total_charge(pledge),
                 event_date=notification.event_date if is_ahead else None,
                 dunning_number=_dunning_number(notification.dedup_key),
-                page_url=own_page,
+                page_url=invoice_url if invoice_url and needs_confirmation(pledge) else own_page,
+                invoice_url=invoice_url,
+                needs_confirmation=invoice_url is not None and needs_confirmation(pledge),
             )
         case NotificationKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)

@@ -23,11 +23,13 @@ from service.domain.ledger.refunds import record_refund, record_refunded_total
 from service.domain.money import Money
 from service.domain.payments.alerts import alert_dispute, alert_fraud_warning
 from service.domain.pledges.notifications import (
+    enqueue_action_required,
     enqueue_known_failure,
     enqueue_payment_failed,
     enqueue_receipts,
     enqueue_renewal,
 )
+from service.domain.pledges.open_invoices import close_invoice, record_open_invoice, request_invoice_retries
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.status import PledgeEvent
 from service.domain.pledges.subscriptions import handle_subscription_updated, save_gateway_references
@@ -36,9 +38,12 @@ from service.domain.ports.payment_events import (
     CheckoutExpired,
     DisputeUpdated,
     FraudWarned,
+    InvoiceSettled,
+    PaymentActionRequired,
     PaymentBounced,
     PaymentEvent,
     PaymentFailed,
+    PaymentMethodChanged,
     PaymentSucceeded,
     RefundedTotalUpdated,
     RefundUpdated,
@@ -72,6 +77,11 @@ def handle_event(session: Session, gateway: str, event: PaymentEvent, *, now: da
     """
     if isinstance(event, (RefundUpdated, RefundedTotalUpdated, DisputeUpdated, FraudWarned)):
         return _handle_refund_or_dispute(session, gateway, event, now=now)
+    if isinstance(event, PaymentMethodChanged):
+        pledge_ids = request_invoice_retries(session, gateway, event.customer, at=event.occurred_at)
+        if not pledge_ids:
+            raise DependencyMissing("Its customer is not that of any pledge.")
+        return pledge_ids[0]
     pledge = _lock_pledge(session, gateway, event)
     if isinstance(event, PaymentSucceeded):
         handle_payment_succeeded(session, pledge, event, now=now)
@@ -79,6 +89,10 @@ def handle_event(session: Session, gateway: str, event: PaymentEvent, *, now: da
         handle_payment_failed(session, pledge, event, now=now)
     elif isinstance(event, SubscriptionUpdated):
         handle_subscription_updated(session, pledge, event, now=now)
+    elif isinstance(event, PaymentActionRequired):
+        _handle_action_required(session, pledge, event, now=now)
+    elif isinstance(event, InvoiceSettled):
+        _handle_invoice_settled(session, pledge, event, now=now)
     elif isinstance(event, RenewalUpcoming):
         enqueue_renewal(session, pledge, event, now=now)
     elif isinstance(event, CheckoutExpired):
@@ -139,6 +153,7 @@ def handle_payment_succeeded(
     if pledge.frequency == Frequency.ONCE:
         _validate_one_time_payment(session, pledge, event)
     payment = record_payment(session, pledge, reference=event.reference, money=event.money, at=event.occurred_at)
+    close_invoice(pledge, event.reference)
     save_gateway_references(
         pledge, subscription=event.subscription, customer=event.customer, renews_at=event.renews_at
     )
@@ -159,6 +174,8 @@ def handle_payment_failed(
         session, pledge, reference=event.reference, money=event.money, at=event.occurred_at, failed=True
     )
     save_gateway_references(pledge, subscription=event.subscription)
+    if event.subscription is not None:
+        record_open_invoice(session, pledge, invoice=event.invoice, url=event.invoice_url, at=event.occurred_at)
     if payment is not None:
         is_pending = pledge.status == PledgeStatus.PENDING
         pledge_event = PledgeEvent.DECLINE if is_pending else PledgeEvent.PAYMENT_FAILED
@@ -236,6 +253,30 @@ def _handle_checkout_completed(
     enqueue_known_failure(session, pledge, now=now)
 
 
+def _handle_action_required(
+    session: Session, pledge: Pledge, event: PaymentActionRequired, *, now: datetime.datetime
+) -> None:
+    save_gateway_references(pledge, subscription=event.subscription)
+    record_open_invoice(session, pledge, invoice=event.invoice, url=event.invoice_url, at=event.occurred_at)
+    if pledge.action_required_at is None or pledge.action_required_at < event.occurred_at:
+        pledge.action_required_at = event.occurred_at
+    sync_pledge_status(session, pledge, now=now)
+    enqueue_action_required(session, pledge, event, now=now)
+
+
+def _handle_invoice_settled(
+    session: Session, pledge: Pledge, event: InvoiceSettled, *, now: datetime.datetime
+) -> None:
+    """Count the pledge as paid up. No money moved at the gateway, so the ledger has no payment and no receipt."""
+    save_gateway_references(
+        pledge, subscription=event.subscription, customer=event.customer, renews_at=event.renews_at
+    )
+    if pledge.settled_outside_at is None or pledge.settled_outside_at < event.occurred_at:
+        pledge.settled_outside_at = event.occurred_at
+    close_invoice(pledge, event.invoice)
+    sync_pledge_status(session, pledge, now=now)
+
+
 def _earliest(known: datetime.datetime | None, reported: datetime.datetime) -> datetime.datetime:
     return reported if known is None else min(known, reported)
 
@@ -270,6 +311,8 @@ def _lock_pledge(
     | PaymentBounced
     | PaymentSucceeded
     | PaymentFailed
+    | PaymentActionRequired
+    | InvoiceSettled
     | SubscriptionUpdated
     | RenewalUpcoming,
 ) -> Pledge:

@@ -21,6 +21,7 @@ from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.payments.customers import complete_customer_update
 from service.domain.payments.refunds import complete_refund
 from service.domain.pledges.checkout import start_checkout
+from service.domain.pledges.open_invoices import retry_open_invoice
 from service.domain.pledges.pledges import CHECKOUT_TTL, get_pledge
 from service.domain.pledges.subscriptions import cancel_pledge, complete_amount_change
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
@@ -83,6 +84,9 @@ def _pending_operations(
     def cancel(pledge_id: uuid.UUID) -> None:
         cancel_pledge(transaction, gateway, pledge_id, clock=clock)
 
+    def retry_invoice(pledge_id: uuid.UUID) -> None:
+        retry_open_invoice(transaction, gateway, pledge_id)
+
     def change_amount(pledge_id: uuid.UUID) -> None:
         complete_amount_change(transaction, gateway, pledge_id)
 
@@ -97,6 +101,11 @@ def _pending_operations(
             ("checkouts", complete_checkout, _checkouts(gateway.name, now=clock())),
             ("refunds", refund, _refunds(gateway.name, now=clock())),
             ("cancellations", cancel, _recurring(gateway.name, Pledge.cancel_requested_at.is_not(None))),
+            (
+                "invoice_retries",
+                retry_invoice,
+                _recurring(gateway.name, Pledge.invoice_retry_requested_at.is_not(None)),
+            ),
             ("amounts", change_amount, _recurring(gateway.name, Pledge.pending_amount_minor.is_not(None))),
             ("customers", update_customer, _customer_updates(gateway.name)),
         )

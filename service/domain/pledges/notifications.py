@@ -16,7 +16,7 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.email.outbox import enqueue_notification
 from service.domain.pledges.renewals import ends_before, is_paused_at
-from service.domain.ports.payment_events import PaymentFailed, RenewalUpcoming
+from service.domain.ports.payment_events import PaymentActionRequired, PaymentFailed, RenewalUpcoming
 
 MAX_DUNNING_EMAILS = 3
 
@@ -41,6 +41,15 @@ def enqueue_payment_failed(
         _enqueue(
             session, pledge, NotificationKind.PAYMENT_FAILED, dedup_key, event_at=failed.next_attempt_at, now=now
         )
+
+
+def enqueue_action_required(
+    session: Session, pledge: Pledge, required: PaymentActionRequired, *, now: datetime.datetime
+) -> None:
+    """Enqueue the email that asks the reader to confirm a payment; for one attempt there is one email."""
+    if pledge.status == PledgeStatus.PAST_DUE and required.attempt <= MAX_DUNNING_EMAILS:
+        dedup_key = f"{required.invoice}#{required.attempt}"
+        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, dedup_key, now=now)
 
 
 def enqueue_payment_bounced(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:

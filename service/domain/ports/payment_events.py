@@ -70,6 +70,42 @@ class PaymentFailed:
     next_attempt_at: datetime.datetime | None = None
     pledge_id: uuid.UUID | None = None
     subscription: str | None = None
+    invoice_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentActionRequired:
+    """The reader's bank wants the payment of an invoice confirmed, on the gateway's page at `invoice_url`.
+
+    The page is personal. `attempt` is as in `PaymentFailed`, which may report the same attempt.
+    """
+
+    invoice: str
+    occurred_at: datetime.datetime
+    subscription: str
+    attempt: int = 1
+    pledge_id: uuid.UUID | None = None
+    invoice_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceSettled:
+    """An invoice is settled without a payment at the gateway: staff marked it as paid, or it was of zero."""
+
+    invoice: str
+    occurred_at: datetime.datetime
+    subscription: str
+    pledge_id: uuid.UUID | None = None
+    customer: str | None = None
+    renews_at: datetime.datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentMethodChanged:
+    """A customer saved a new default payment method at the gateway."""
+
+    customer: str
+    occurred_at: datetime.datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +208,9 @@ PaymentEvent = (
     | PaymentBounced
     | PaymentSucceeded
     | PaymentFailed
+    | PaymentActionRequired
+    | InvoiceSettled
+    | PaymentMethodChanged
     | SubscriptionUpdated
     | RenewalUpcoming
     | RefundUpdated

@@ -172,6 +172,13 @@ class PaymentGateway(Protocol):
     def find_refunds(self, payment_reference: str) -> GatewayRefunds:
         """Return every refund of a payment, whoever made it, in its present status; may raise GatewayRejected."""
 
+    def pay_invoice(self, invoice: str, *, key: str) -> None:
+        """Charge an open invoice now with the customer's present payment method; `key` makes it idempotent.
+
+        Raises:
+            GatewayRejected: the payment is declined, or the invoice is not open any more.
+        """
+
     def create_refund(self, params: RefundParams) -> RefundUpdated:
         """Create a refund; return it as the gateway has it, which may be pending or failed already."""
 

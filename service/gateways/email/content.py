@@ -150,11 +150,19 @@ def _payment_failed_parts(email: NotificationEmail) -> dict[str, str]:
     if email.frequency == Frequency.ONCE:
         # There is no second attempt, and no card on file.
         return {part: f"missed_once_{part}" for part in ("asked", "message", "button", "after", "why")}
-    return {
-        "asked": f"missed_asked_{email.frequency}",
-        "message": "missed_message" if email.event_date is None else "missed_message_next",
-        "why": f"missed_why_{min(max(email.dunning_number, 1), MAX_DUNNING_EMAILS)}",
-    }
+    why = {"why": f"missed_why_{min(max(email.dunning_number, 1), MAX_DUNNING_EMAILS)}"}
+    if email.needs_confirmation:
+        parts = ("subject", "preview", "asked", "message", "button", "after")
+        return why | {part: f"missed_confirm_{part}" for part in parts}
+    parts_of_invoice = {"after": "missed_after_invoice", "link": "missed_link"} if email.invoice_url else {}
+    return (
+        why
+        | parts_of_invoice
+        | {
+            "asked": f"missed_asked_{email.frequency}",
+            "message": "missed_message" if email.event_date is None else "missed_message_next",
+        }
+    )
 
 
 def _cancelled_parts(email: NotificationEmail) -> dict[str, str]:

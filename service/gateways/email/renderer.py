@@ -44,7 +44,7 @@ class EmailRenderer:
         content: Mapping[str, object]
         if isinstance(email, NotificationEmail):
             content, unsubscribe_url = notification_content(email, lang), None
-            button_url, link_url = email.page_url, email.account_url
+            button_url, link_url = email.page_url, email.invoice_url or email.account_url
         else:
             content, unsubscribe_url = reminder_content(email, lang), email.cancel_url
             button_url = email.manage_url if email.is_confirmation_request else email.give_url

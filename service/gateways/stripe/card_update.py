@@ -3,12 +3,15 @@
 The library retries none of the calls, so that together they end soon: a reader waits for them.
 """
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from stripe import RequestOptions
+
 from service.gateways.stripe.checkout import stripe_locale
 from service.gateways.stripe.client import StripeApiClient
-from service.gateways.stripe.subscriptions import NO_RETRIES
+from service.gateways.stripe.subscriptions import NO_RETRIES, PROMOTION_KEY_PREFIX
 
 
 def create_portal_session(
@@ -61,9 +64,11 @@ def _share_latest_card(api: StripeApiClient, customer: str, subscriptions: Seque
     newest = max(with_card, key=lambda subscription: subscription["created"])
     set_card: dict[str, Any] = {"invoice_settings": {"default_payment_method": newest["default_payment_method"]}}
     clear_card: dict[str, Any] = {"default_payment_method": ""}
+    # The event of this change repeats the key, which tells it from a card that the reader saved.
+    options: RequestOptions = {**NO_RETRIES, "idempotency_key": f"{PROMOTION_KEY_PREFIX}{uuid.uuid4()}"}
     updated = api.retrieve(
         "set_customer_payment_method",
-        lambda v1: v1.customers.update(customer, set_card, NO_RETRIES),  # type: ignore[arg-type]
+        lambda v1: v1.customers.update(customer, set_card, options),  # type: ignore[arg-type]
     )
     if updated is None:
         return

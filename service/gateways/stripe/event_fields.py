@@ -23,7 +23,8 @@ OLD_PLEDGE_METADATA_KEY: Final = "pledge_id"
 class ParsedEvent:
     """A Stripe event: `object` is a snapshot from the time of the event, `previous_attributes` what it changed.
 
-    `pledge_id` is None if only the ids in the object tell which pledge it is about.
+    `pledge_id` is None if only the ids in the object tell which pledge it is about. `idempotency_key` is that of
+    the API request that caused it, if any.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class ParsedEvent:
     object: StripeJson = field(repr=False)
     previous_attributes: StripeJson = field(repr=False)
     pledge_id: uuid.UUID | None = None
+    idempotency_key: str | None = None
 
 
 def get_path(obj: Any, *path: str) -> Any:

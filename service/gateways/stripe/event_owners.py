@@ -23,7 +23,7 @@ from service.gateways.stripe.event_fields import (
 )
 from service.gateways.stripe.payments import invoice_for_payment_intent, invoice_subscription
 
-INVOICE, SUBSCRIPTION = "invoice.", "customer.subscription."
+INVOICE, CUSTOMER, SUBSCRIPTION = "invoice.", "customer.", "customer.subscription."
 # Objects whose metadata Checkout copies from the session, so that one without a pledge's id is never ours.
 CHECKOUT_PREFIXES: Final = ("checkout.", "payment_intent.")
 PAYMENT_PREFIXES: Final = ("charge.", "refund.", "radar.")
@@ -70,6 +70,9 @@ class EventOwners:
             OwnerUnknown: only with `may_wait`: the event names nothing that is known here yet.
             GatewayUnavailable: try again later.
         """
+        if kind.startswith(CUSTOMER) and not kind.startswith(SUBSCRIPTION):
+            is_customer = known.find_owner(set(), pledge_id=None, customer=require_id(obj)).is_customer
+            return EventOwner(None) if is_customer else None
         metadata = _metadata(obj)
         owner, is_decided = self._by_names(metadata, _references(obj), object_id(obj.get("customer")), known)
         if is_decided:

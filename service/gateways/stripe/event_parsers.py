@@ -21,9 +21,12 @@ from service.domain.ports.payment_events import (
     CheckoutExpired,
     DisputeUpdated,
     FraudWarned,
+    InvoiceSettled,
+    PaymentActionRequired,
     PaymentBounced,
     PaymentEvent,
     PaymentFailed,
+    PaymentMethodChanged,
     PaymentSucceeded,
     RefundedTotalUpdated,
     RenewalUpcoming,
@@ -46,7 +49,7 @@ from service.gateways.stripe.event_fields import (
 from service.gateways.stripe.event_owners import EventOwner
 from service.gateways.stripe.payments import invoice_subscription, payment_references
 from service.gateways.stripe.refunds import list_refunds, to_refund_updated
-from service.gateways.stripe.subscriptions import ENDED_STATUSES
+from service.gateways.stripe.subscriptions import ENDED_STATUSES, PROMOTION_KEY_PREFIX
 
 SUBSCRIPTION_MODE: Final = "subscription"
 PAST_DUE_STATUSES: Final = frozenset({"past_due", "unpaid"})
@@ -97,6 +100,7 @@ def parse_event(
             object=obj,
             previous_attributes=previous_attributes if isinstance(previous_attributes, dict) else {},
             pledge_id=owner.pledge_id,
+            idempotency_key=get_path(event, "request", "idempotency_key"),
         ),
     )
 
@@ -200,14 +204,23 @@ def parse_payment_intent_failed(_api: StripeApiClient, event: ParsedEvent) -> li
 
 
 def parse_invoice_paid(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
-    """Return the payment; an invoice of zero moved no money."""
+    """Return the payment, or that the invoice is settled without one: marked as paid by staff, or of zero."""
     subscription = invoice_subscription(event.object)
     if subscription is None:
         return []
-    money = money_field(event.object, "amount_paid")
-    if money.amount_minor == 0:
-        return []
+    money = _paid_at_stripe(event.object)
     paid_at = parse_timestamp(get_path(event.object, "status_transitions", "paid_at"))
+    if money.amount_minor == 0:
+        return [
+            InvoiceSettled(
+                invoice=require_id(event.object),
+                occurred_at=paid_at or event.occurred_at,
+                subscription=subscription,
+                pledge_id=event.pledge_id,
+                customer=object_id(event.object.get("customer")),
+                renews_at=_period_boundary(event.object, "end", max),
+            )
+        ]
     return [
         PaymentSucceeded(
             reference=require_id(event.object),
@@ -221,6 +234,17 @@ def parse_invoice_paid(_api: StripeApiClient, event: ParsedEvent) -> list[Paymen
     ]
 
 
+def _paid_at_stripe(invoice: StripeJson) -> Money:
+    """Return what was paid through Stripe; money that staff received otherwise never reached the account there."""
+    paid = money_field(invoice, "amount_paid")
+    outside = invoice.get("amount_paid_off_stripe")
+    if type(outside) is int and outside > 0:
+        received = to_money(outside, invoice.get("currency"))
+        return Money(max(paid.amount_minor - received.amount_minor, 0), paid.currency)
+    # Older API versions say only that the invoice was marked as paid.
+    return Money(0, paid.currency) if invoice.get("paid_out_of_band") is True else paid
+
+
 def parse_invoice_payment_failed(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the failed attempt, its number and the time of the next one."""
     subscription = invoice_subscription(event.object)
@@ -229,8 +253,7 @@ def parse_invoice_payment_failed(_api: StripeApiClient, event: ParsedEvent) -> l
     money = money_field(event.object, "amount_due")
     if money.amount_minor == 0:
         return []
-    attempt_count = event.object.get("attempt_count")
-    attempt = max(attempt_count, 1) if type(attempt_count) is int else 1
+    attempt = _attempt(event.object)
     invoice_id = require_id(event.object)
     return [
         PaymentFailed(
@@ -242,8 +265,36 @@ def parse_invoice_payment_failed(_api: StripeApiClient, event: ParsedEvent) -> l
             next_attempt_at=parse_timestamp(event.object.get("next_payment_attempt")),
             pledge_id=event.pledge_id,
             subscription=subscription,
+            invoice_url=_hosted_url(event.object),
         )
     ]
+
+
+def parse_invoice_action_required(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
+    """Return that the bank wants the payment confirmed; for a first payment, the reader is at the checkout."""
+    subscription = invoice_subscription(event.object)
+    if subscription is None or event.object.get("billing_reason") == "subscription_create":
+        return []
+    return [
+        PaymentActionRequired(
+            invoice=require_id(event.object),
+            occurred_at=event.occurred_at,
+            subscription=subscription,
+            attempt=_attempt(event.object),
+            pledge_id=event.pledge_id,
+            invoice_url=_hosted_url(event.object),
+        )
+    ]
+
+
+def _attempt(invoice: StripeJson) -> int:
+    count = invoice.get("attempt_count")
+    return max(count, 1) if type(count) is int else 1
+
+
+def _hosted_url(invoice: StripeJson) -> str | None:
+    url = invoice.get("hosted_invoice_url")
+    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
 
 
 def parse_invoice_upcoming(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
@@ -357,6 +408,19 @@ def _period_end(subscription: StripeJson) -> datetime.datetime | None:
     timestamps = [end for end in ends if type(end) is int]
     # Older API versions keep the period in the subscription itself.
     return parse_timestamp(min(timestamps) if timestamps else subscription.get("current_period_end"))
+
+
+# Customer
+
+
+def parse_customer_updated(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
+    """Return that the customer saved another default card; one that we set ourselves is no news."""
+    before = get_path(event.previous_attributes, "invoice_settings")
+    card = object_id(get_path(event.object, "invoice_settings", "default_payment_method"))
+    is_changed = isinstance(before, dict) and "default_payment_method" in before
+    if card is None or not is_changed or (event.idempotency_key or "").startswith(PROMOTION_KEY_PREFIX):
+        return []
+    return [PaymentMethodChanged(customer=require_id(event.object), occurred_at=event.occurred_at)]
 
 
 # Charge and its refunds
@@ -484,7 +548,9 @@ EVENT_PARSERS: Final[Mapping[str, EventParser]] = MappingProxyType(
         "payment_intent.payment_failed": parse_payment_intent_failed,
         "invoice.paid": parse_invoice_paid,
         "invoice.payment_failed": parse_invoice_payment_failed,
+        "invoice.payment_action_required": parse_invoice_action_required,
         "invoice.upcoming": parse_invoice_upcoming,
+        "customer.updated": parse_customer_updated,
         "customer.subscription.updated": parse_subscription_updated,
         "customer.subscription.deleted": parse_subscription_deleted,
         "charge.refunded": parse_charge_refunded,

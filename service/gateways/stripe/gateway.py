@@ -68,6 +68,10 @@ class StripeGateway:
         """List the refunds of a payment."""
         return refunds.find_refunds(self._api, payment_reference)
 
+    def pay_invoice(self, invoice: str, *, key: str) -> None:
+        """Pay the invoice with the default payment method."""
+        subscriptions.pay_invoice(self._api, invoice, key=key)
+
     def create_refund(self, params: RefundParams) -> RefundUpdated:
         """Create a refund."""
         return refunds.create_refund(self._api, params)

@@ -16,6 +16,7 @@ from service.gateways.stripe.currencies import to_stripe_amount
 from service.gateways.stripe.products import reactivate_product
 
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
+PROMOTION_KEY_PREFIX: Final = "promote/"
 NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 
 
@@ -90,6 +91,16 @@ def _update_subscription(api: StripeApiClient, subscription: str, params: dict[s
         lambda v1, options: v1.subscriptions.update(subscription, params, options),  # type: ignore[arg-type]
         retries=0,
     )
+
+
+def pay_invoice(api: StripeApiClient, invoice: str, *, key: str) -> None:
+    """Charge an open invoice now with the default payment method of its subscription, else of its customer.
+
+    Raises:
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: the payment was declined, needs a confirmation, or the invoice is not open any more.
+    """
+    call_idempotent(api, "pay_invoice", f"pay/{key}", lambda v1, options: v1.invoices.pay(invoice, {}, options))
 
 
 def _retrieve_subscription(api: StripeApiClient, subscription: str) -> dict[str, Any] | None:

@@ -1,0 +1,134 @@
+"""The open invoice of a past due pledge: the link to pay or confirm it, and charging it again after a new card.
+
+A retry is recorded before the gateway is called, and its outcome afterwards. After a crash in between, the same
+call completes it. No transaction is open during a call to the gateway.
+"""
+
+import datetime
+import uuid
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.enums import PaymentStatus, PledgeStatus
+from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
+from service.domain.errors import GatewayMismatch, PaymentRequestRejected, PaymentsUnavailable
+from service.domain.pledges.pledges import get_pledge
+from service.domain.pledges.subscriptions import require_same_gateway, translate_gateway_errors
+from service.domain.ports import PaymentGateway, TransactionFactory
+
+BATCH_SIZE = 50
+
+log = structlog.get_logger()
+
+
+def open_invoice_url(pledge: Pledge) -> str | None:
+    """Return the gateway's page where the reader pays or confirms the open invoice; None if nothing is owed."""
+    return pledge.open_invoice_url or None if pledge.status == PledgeStatus.PAST_DUE else None
+
+
+def needs_confirmation(pledge: Pledge) -> bool:
+    """Whether the bank wants the payment of the open invoice confirmed."""
+    action_at, invoice_at = pledge.action_required_at, pledge.open_invoice_at
+    return action_at is not None and invoice_at is not None and action_at >= invoice_at
+
+
+def record_open_invoice(
+    session: Session, pledge: Pledge, *, invoice: str, url: str | None, at: datetime.datetime
+) -> None:
+    """Record the invoice that could not be charged, unless a newer one is known or it has been paid since."""
+    if pledge.open_invoice_at is not None and at < pledge.open_invoice_at:
+        return
+    paid = select(Payment.id).where(
+        Payment.pledge_id == pledge.id,
+        Payment.gateway_reference == invoice,
+        Payment.status != PaymentStatus.FAILED,
+    )
+    is_settled = pledge.settled_outside_at is not None and at <= pledge.settled_outside_at
+    if is_settled or session.scalar(paid.limit(1)) is not None:
+        return
+    if pledge.open_invoice_reference != invoice or url is not None:
+        pledge.open_invoice_url = url
+    pledge.open_invoice_reference, pledge.open_invoice_at = invoice, at
+
+
+def close_invoice(pledge: Pledge, invoice: str) -> None:
+    """Forget the link to an invoice that is settled."""
+    if pledge.open_invoice_reference == invoice:
+        pledge.open_invoice_reference = pledge.open_invoice_url = None
+        pledge.invoice_retry_requested_at = None
+
+
+def request_invoice_retries(
+    session: Session, gateway: str, customer: str, *, at: datetime.datetime
+) -> list[uuid.UUID]:
+    """Request that the open invoices of a customer with a new card are charged again; return their pledges' ids.
+
+    An attempt that failed after the card was saved was made with that card, and is not repeated.
+    """
+    pledges = session.scalars(
+        select(Pledge)
+        .where(Pledge.gateway == gateway, Pledge.customer_reference == customer)
+        .order_by(Pledge.id)
+        .with_for_update()
+    ).all()
+    for pledge in pledges:
+        is_owed = pledge.status == PledgeStatus.PAST_DUE and pledge.open_invoice_reference is not None
+        if is_owed and pledge.open_invoice_at is not None and pledge.open_invoice_at < at:
+            pledge.invoice_retry_requested_at = at
+    return [pledge.id for pledge in pledges]
+
+
+def retry_open_invoices(
+    transaction: TransactionFactory, gateway: PaymentGateway, *, should_continue: Callable[[], bool] = lambda: True
+) -> int:
+    """Charge every open invoice for which that was requested; return how many calls the gateway answered."""
+    with transaction() as session:
+        pledge_ids = session.scalars(
+            select(Pledge.id)
+            .where(Pledge.invoice_retry_requested_at.is_not(None), Pledge.gateway == gateway.name)
+            .order_by(Pledge.invoice_retry_requested_at)
+            .limit(BATCH_SIZE)
+        ).all()
+    answered = 0
+    for pledge_id in pledge_ids:
+        if not should_continue():
+            break
+        try:
+            retry_open_invoice(transaction, gateway, pledge_id)
+        except (PaymentsUnavailable, GatewayMismatch):
+            continue
+        answered += 1
+    return answered
+
+
+def retry_open_invoice(transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID) -> None:
+    """Charge the open invoice of a pledge with the customer's present card, if that was requested.
+
+    The gateway's events report the outcome, so a card that is declined again is told to the reader as always.
+
+    Raises:
+        PledgeNotFound: no pledge has this id.
+        GatewayMismatch: the pledge was made with another gateway.
+        PaymentsUnavailable: the request stays recorded.
+    """
+    with transaction() as session:
+        pledge = get_pledge(session, pledge_id)
+        invoice, requested_at = pledge.open_invoice_reference, pledge.invoice_retry_requested_at
+    if requested_at is None:
+        return
+    if invoice is not None:
+        require_same_gateway(pledge, gateway)
+        try:
+            with translate_gateway_errors():
+                gateway.pay_invoice(invoice, key=f"{invoice}/{int(requested_at.timestamp())}")
+        except PaymentRequestRejected as error:
+            log.info("invoice_retry_refused", pledge=str(pledge_id), reason=error.detail)
+    with transaction() as session:
+        pledge = get_pledge(session, pledge_id, for_update=True)
+        # A card that was saved during the call is tried as well.
+        if pledge.invoice_retry_requested_at == requested_at:
+            pledge.invoice_retry_requested_at = None
