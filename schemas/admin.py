@@ -112,11 +112,20 @@ class EventItem(Schema):
     )
     status = fields.Enum(EventStatus, by_value=True, required=True)
     reason = fields.String(required=True, allow_none=True)
+    advice = fields.String(
+        required=True, allow_none=True, metadata={"description": "What to do about a parked event."}
+    )
     pledge = fields.UUID(required=True, allow_none=True, attribute="pledge_id")
     attempts = fields.Integer(required=True)
     occurred_at = Timestamp(required=True)
     received_at = Timestamp(required=True)
     applied_at = Timestamp(required=True, allow_none=True)
+
+
+class AttachRequest(StrictSchema):
+    """The pledge that an event belongs to."""
+
+    pledge_id = fields.UUID(required=True)
 
 
 class EventPage(Schema):

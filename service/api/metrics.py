@@ -12,6 +12,7 @@ from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCo
 from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import oldest_due_notification_age
 from service.domain.payments.alerts import count_disputes, count_fraud_warnings
+from service.domain.payments.parked import count_parked, is_about_money
 from service.domain.reminders.queue import MAX_COUNTED, count_due, oldest_due_age
 from service.web import current_container, read_only
 
@@ -27,6 +28,7 @@ class MetricsCollector(Collector):
             due, oldest_reminder = count_due(session, now=now), oldest_due_age(session, now=now)
             oldest_notification = oldest_due_notification_age(session, now=now)
             disputes, fraud_warnings = count_disputes(session), count_fraud_warnings(session)
+            parked = count_parked(session)
         yield GaugeMetricFamily(
             "mainstay_reminders_due",
             f"Reminders that are due now; the count stops at {MAX_COUNTED}.",
@@ -47,6 +49,14 @@ class MetricsCollector(Collector):
             "mainstay_early_fraud_warnings",
             "Early fraud warnings of payments that are neither refunded nor disputed yet.",
             value=fraud_warnings,
+        )
+        yield _gauge(
+            "mainstay_gateway_events_parked", "Events that need a person, by kind.", "kind", parked.items()
+        )
+        yield GaugeMetricFamily(
+            "mainstay_gateway_events_parked_money",
+            "Events that need a person and report money, such as a payment that fits no pledge.",
+            value=sum(count for kind, count in parked.items() if is_about_money(kind)),
         )
         emails = CounterMetricFamily("mainstay_mails", "Emails by outcome.", labels=["outcome"])
         for outcome, count in outcomes.items():

@@ -12,8 +12,10 @@ import structlog
 from schemas.enums import EventStatus
 from service.commands.context import get_container, write_audit_log
 from service.container import Container
-from service.domain.payments import event_processing, reconciliation
+from service.domain.payments import attachment, event_processing, reconciliation
 from service.domain.payments.inbox import EventFilter, list_events
+from service.domain.payments.parked import advice
+from service.domain.pledges.installation import replace_installation_id
 from service.domain.ports import EventSource, GatewayRejected, GatewayUnavailable
 from service.settings import Settings, SettingsError, StripeSettings
 
@@ -114,7 +116,7 @@ def _is_private_host(host: str) -> bool:
 def show_events(status: str | None, limit: int) -> None:
     """List stored Stripe events, newest first: time received, Stripe's id, type, status, and our id.
 
-    Parked events need your attention: fix the cause, then run mainstay stripe apply with our id.
+    Parked events need your attention: under each is what to do about it.
     """
     filters = EventFilter(status=None if status is None else EventStatus(status))
     with get_container().database.read_only() as session:
@@ -123,6 +125,9 @@ def show_events(status: str | None, limit: int) -> None:
         received_at = f"{event.received_at:%Y-%m-%dT%H:%M:%SZ}"
         reason = f"  {event.reason}" if event.reason else ""
         click.echo(f"{received_at}  {event.reference}  {event.kind}  {event.status}  {event.id}{reason}")
+        what_to_do = advice(event)
+        if what_to_do is not None:
+            click.echo(f"    {what_to_do}")
     if not events:
         click.echo("There is no such event.", err=True)
 
@@ -139,6 +144,44 @@ def retry_event(event: uuid.UUID) -> None:
     if retried.status not in (EventStatus.APPLIED, EventStatus.IGNORED):
         raise click.ClickException(f"It is {retried.status}: {retried.reason}")
     click.echo(f"{retried.reference} is {retried.status}.")
+
+
+@stripe.command("attach")
+@click.argument("event", type=click.UUID)
+@click.option("--pledge", "pledge", type=click.UUID, required=True, help="The pledge that the event belongs to.")
+def attach_event(event: uuid.UUID, pledge: uuid.UUID) -> None:
+    """Attach the parked event with the id EVENT to a pledge, and apply it.
+
+    Use it for a subscription that staff made at Stripe, once the pledge's own is cancelled, and for a second
+    payment of a one-time pledge. It cannot be undone: the payment counts, and its receipt is sent.
+    """
+    container = get_container()
+    source = require_event_source(container)
+    with container.database.transaction() as session:
+        write_audit_log(session, container, "attach_event", {"event": str(event), "pledge": str(pledge)})
+    attached = attachment.attach_event(
+        container.database.transaction, source, event, pledge, clock=container.clock
+    )
+    click.echo(f"{attached.reference} is {attached.status} to {pledge}.")
+
+
+@stripe.command("new-installation-id")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def create_installation_id(yes: bool) -> None:
+    """Give this database, a copy of another, an id of its own at Stripe.
+
+    A copy has the same id as its original, and would apply the original's events. Never run this on the original:
+    it would ignore the events of every pledge made before.
+    """
+    container = get_container()
+    if not yes:
+        click.confirm(
+            "Is this database a copy? From now on, the events of its pledges so far are ignored.", abort=True
+        )
+    with container.database.transaction() as session:
+        installation_id = replace_installation_id(session)
+        write_audit_log(session, container, "new_installation_id", {"installation": str(installation_id)})
+    click.echo(f"This installation is now {installation_id}.")
 
 
 @stripe.command("reconcile")

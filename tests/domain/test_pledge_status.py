@@ -14,7 +14,6 @@ ON_THE_WAY = {PledgeStatus.PROCESSING}
 ONE_TIME = {PledgeStatus.COMPLETED, PledgeStatus.REFUNDED}
 IS_CHARGED = {PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE}
 RECURRING = IS_CHARGED | {PledgeStatus.CANCELLED}
-FINAL = {PledgeStatus.CANCELLED}
 # Every event but a decline leads to one status, whatever the status before.
 OUTCOME = {
     PledgeEvent.COMPLETE: PledgeStatus.COMPLETED,
@@ -25,6 +24,7 @@ OUTCOME = {
     PledgeEvent.RENEW: PledgeStatus.ACTIVE,
     PledgeEvent.PAYMENT_FAILED: PledgeStatus.PAST_DUE,
     PledgeEvent.CANCEL: PledgeStatus.CANCELLED,
+    PledgeEvent.RESUME: PledgeStatus.ACTIVE,
     PledgeEvent.REFUND: PledgeStatus.REFUNDED,
     PledgeEvent.REFUND_FAILED: PledgeStatus.COMPLETED,
 }
@@ -38,13 +38,8 @@ def follow(start: PledgeStatus, path: list[PledgeEvent]) -> list[PledgeStatus]:
     return statuses
 
 
-@pytest.mark.parametrize("status", sorted(FINAL))
-def test_no_event_leaves_a_final_status(status: PledgeStatus) -> None:
-    assert PLEDGE.events_from(status) == set()
-
-
-def test_only_a_cancelled_pledge_is_final() -> None:
-    assert {status for status in PledgeStatus if not PLEDGE.events_from(status)} == FINAL
+def test_only_another_subscription_resumes_a_cancelled_pledge() -> None:
+    assert PLEDGE.events_from(PledgeStatus.CANCELLED) == {PledgeEvent.RESUME}
 
 
 def test_every_status_is_reachable_from_pending() -> None:

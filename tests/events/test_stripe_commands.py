@@ -1,5 +1,6 @@
 """`mainstay stripe events|apply|reconcile`: list, retry and reconcile events."""
 
+import json
 import uuid
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from schemas.enums import EventStatus, Frequency, PledgeStatus
 from service.container import Container, utc_now
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment
+from service.domain.pledges.installation import get_or_create_installation_id
 from tests.api.client import count
 from tests.cli import assert_cli_error, run_cli
 from tests.clock import FakeClock
@@ -83,9 +85,10 @@ def test_events_lists_latest_first_without_personal_data(
     assert result.stdout == (
         f"{occurred_at}  {refunded['id']}  charge.refunded  parked  {id_of(container, refunded)}"
         "  An operator must look.\n"
+        f"    Fix the cause, then run: mainstay stripe apply {id_of(container, refunded)}\n"
         f"{occurred_at}  {paid['id']}  checkout.session.completed  applied  {id_of(container, paid)}\n"
     )
-    assert run("events", "--limit", "1").stdout == result.stdout.splitlines(keepends=True)[0]
+    assert run("events", "--limit", "1").stdout == "".join(result.stdout.splitlines(keepends=True)[:2])
 
 
 def test_events_filters_by_status(
@@ -93,7 +96,7 @@ def test_events_filters_by_status(
 ) -> None:
     scenario.deliver_webhooks(*sent_events)
     park(container, sent_events[1])
-    (line,) = run("events", "--status", "parked").stdout.splitlines()
+    line, _ = run("events", "--status", "parked").stdout.splitlines()
     assert sent_events[1]["id"] in line
     result = run("events", "--status", "waiting")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "There is no such event.\n")
@@ -184,3 +187,36 @@ def test_help_describes_each_command(command: tuple[str, ...], expected: tuple[s
     assert result.exit_code == 0
     output = " ".join(result.stdout.split())
     assert [phrase for phrase in expected if phrase not in output] == []
+
+
+def test_attach_counts_a_second_payment_and_is_audited(
+    run: Run, scenario: StripeScenario, stripe: FakeStripe, container: Container
+) -> None:
+    checkout = scenario.create_checkout(Frequency.ONCE)
+    stripe.pay(scenario.session_of(checkout), email="ada@news.example")
+    first = next(event for event in stripe.events if event["type"] == "checkout.session.completed")
+    intent = first["data"]["object"]["payment_intent"]
+    second = json.loads(json.dumps(first).replace(intent, "pi_second").replace(first["id"], "evt_second"))
+    scenario.deliver_webhooks(first, second)
+    scenario.run_until_idle()
+    event_id = str(id_of(container, second))
+    advice = "    Refund it at Stripe, or count it as a second payment of the pledge: mainstay stripe attach"
+    assert f"{advice} {event_id}" in run("events", "--status", "parked").stdout
+    for _ in range(2):
+        attached = run("attach", event_id, "--pledge", str(checkout.id))
+        assert attached.stdout == f"evt_second is applied to {checkout.id}.\n"
+    assert count(container, Payment) == 2
+    assert audited_actions(container) == ["attach_event"] * 2
+    assert_cli_error(run("attach", event_id, "--pledge", str(uuid.uuid4())), "applied already")
+
+
+def test_copy_of_a_database_gets_an_id_of_its_own(run: Run, container: Container) -> None:
+    with container.database.transaction() as session:
+        before = get_or_create_installation_id(session)
+    assert run("new-installation-id").exit_code == 1
+    created = run("new-installation-id", "--yes")
+    with container.database.transaction() as session:
+        after = get_or_create_installation_id(session)
+    assert after != before
+    assert created.stdout == f"This installation is now {after}.\n"
+    assert audited_actions(container) == ["new_installation_id"]

@@ -25,7 +25,7 @@ from service.db.models.payment import (
     ReconciliationCursor,
     Refund,
 )
-from service.db.models.pledge import IdempotencyKey, Installation, Pledge, PledgeStatusChange
+from service.db.models.pledge import FormerSubscription, IdempotencyKey, Installation, Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
@@ -41,6 +41,7 @@ __all__ = [
     "Dispute",
     "EmailCounter",
     "EmailDelivery",
+    "FormerSubscription",
     "FraudWarning",
     "GatewayEvent",
     "Heartbeat",

@@ -176,6 +176,12 @@ class GatewayEvent(UUIDPrimaryKey, Base):
             postgresql_where=text("status IN ('received', 'waiting')"),
             sqlite_where=text("status IN ('received', 'waiting')"),
         ),
+        Index(
+            "ix_gateway_events_parked",
+            "kind",
+            postgresql_where=text("status = 'parked'"),
+            sqlite_where=text("status = 'parked'"),
+        ),
         Index("ix_gateway_events_received_at", "received_at"),
         Index("ix_gateway_events_pledge_id", "pledge_id"),
     )

@@ -154,6 +154,18 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime.datetime]
 
 
+class FormerSubscription(Base):
+    """A subscription that another one replaced; late events about it still belong to the pledge."""
+
+    __tablename__ = "former_subscriptions"
+    __table_args__ = (Index("ix_former_subscriptions_pledge_id", "pledge_id"),)
+
+    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
+    reference: Mapped[str] = mapped_column(Text, primary_key=True)
+    pledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
+    replaced_at: Mapped[datetime.datetime]
+
+
 class Installation(Base):
     """The one row that identifies this deployment; the gateway stores its `id` beside the id of each pledge.
 

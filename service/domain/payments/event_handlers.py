@@ -4,6 +4,7 @@ Every handler locks the pledge first, so that events about one pledge are applie
 an event again changes nothing.
 """
 
+import dataclasses
 import datetime
 import uuid
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus
 from service.db.models.payment import Payment
-from service.db.models.pledge import Pledge
+from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch, PledgeNotFound
 from service.domain.ledger.balance import insert_balance_transactions
@@ -55,6 +56,11 @@ from service.domain.supporters import get_or_create_supporter
 # These name their pledge, because a checkout has no subscription before it is completed.
 CHECKOUT_EVENTS = (CheckoutCompleted, CheckoutExpired, PaymentBounced)
 
+UNKNOWN_SUBSCRIPTION = "Its subscription is not that of any pledge."
+UNKNOWN_PAYMENT = "Its payment is not in the books."
+PAID_LESS = "The payment is less than was pledged."
+PAID_ALREADY = "This one-time pledge was paid already, by another payment."
+
 
 class DependencyMissing(Exception):
     """The event refers to a payment or subscription that is not recorded yet; the message says which."""
@@ -68,8 +74,12 @@ class SandboxCharge:
     money: Money
 
 
-def handle_event(session: Session, gateway: str, event: PaymentEvent, *, now: datetime.datetime) -> uuid.UUID:
+def handle_event(
+    session: Session, gateway: str, event: PaymentEvent, *, now: datetime.datetime, attached: bool = False
+) -> uuid.UUID:
     """Apply one event; return the id of its pledge. Idempotent.
+
+    An event that staff `attached` to its pledge may bring a one-time pledge another payment.
 
     Raises:
         DependencyMissing: the event refers to something that a later event may bring.
@@ -83,8 +93,12 @@ def handle_event(session: Session, gateway: str, event: PaymentEvent, *, now: da
             raise DependencyMissing("Its customer is not that of any pledge.")
         return pledge_ids[0]
     pledge = _lock_pledge(session, gateway, event)
+    if _is_about_former_subscription(session, pledge, event):
+        if not isinstance(event, PaymentSucceeded):
+            return pledge.id
+        event = dataclasses.replace(event, subscription=None, customer=None, renews_at=None)
     if isinstance(event, PaymentSucceeded):
-        handle_payment_succeeded(session, pledge, event, now=now)
+        handle_payment_succeeded(session, pledge, event, now=now, attached=attached)
     elif isinstance(event, PaymentFailed):
         handle_payment_failed(session, pledge, event, now=now)
     elif isinstance(event, SubscriptionUpdated):
@@ -143,14 +157,14 @@ def record_sandbox_decline(
 
 
 def handle_payment_succeeded(
-    session: Session, pledge: Pledge, event: PaymentSucceeded, *, now: datetime.datetime
+    session: Session, pledge: Pledge, event: PaymentSucceeded, *, now: datetime.datetime, attached: bool = False
 ) -> None:
-    """Record a payment of a locked pledge and enqueue its receipt.
+    """Record a payment of a locked pledge and enqueue its receipt; `attached` as in `handle_event`.
 
     Raises:
         PaymentMismatch: the payment does not fit the pledge, or the one-time pledge is paid already.
     """
-    if pledge.frequency == Frequency.ONCE:
+    if pledge.frequency == Frequency.ONCE and not attached:
         _validate_one_time_payment(session, pledge, event)
     payment = record_payment(session, pledge, reference=event.reference, money=event.money, at=event.occurred_at)
     close_invoice(pledge, event.reference)
@@ -290,7 +304,7 @@ def _handle_refund_or_dispute(
 ) -> uuid.UUID:
     payment = find_payment(session, gateway, event.references)
     if payment is None:
-        raise DependencyMissing("Its payment is not in the books.")
+        raise DependencyMissing(UNKNOWN_PAYMENT)
     pledge = get_pledge(session, payment.pledge_id, for_update=True)
     # Another transaction may have changed the payment before the pledge was locked.
     session.refresh(payment)
@@ -323,7 +337,7 @@ def _lock_pledge(
             select(Pledge.id).where(Pledge.gateway == gateway, Pledge.subscription_reference == subscription)
         )
         if pledge_id is None:
-            raise DependencyMissing("Its subscription is not that of any pledge.")
+            raise DependencyMissing(UNKNOWN_SUBSCRIPTION)
     pledge = get_pledge(session, pledge_id, for_update=True)
     if pledge.gateway != gateway:
         raise PledgeNotFound(f"The pledge was made with {pledge.gateway}.")
@@ -331,10 +345,22 @@ def _lock_pledge(
 
 
 def _validate_one_time_payment(session: Session, pledge: Pledge, event: PaymentSucceeded) -> None:
+    references = [payment.gateway_reference for payment in _successful_payments(session, pledge)]
+    if event.reference in references:
+        # Another event reports it again, or staff attached it.
+        return
     if event.money.currency == pledge.currency and event.money.amount_minor < pledge.amount_minor:
-        raise PaymentMismatch("The payment is less than was pledged.")
-    if any(payment.gateway_reference != event.reference for payment in _successful_payments(session, pledge)):
-        raise PaymentMismatch("This one-time pledge was paid already, by another payment.")
+        raise PaymentMismatch(PAID_LESS)
+    if references:
+        raise PaymentMismatch(PAID_ALREADY)
+
+
+def _is_about_former_subscription(session: Session, pledge: Pledge, event: PaymentEvent) -> bool:
+    """Whether another subscription has replaced the one that the event is about."""
+    subscription = getattr(event, "subscription", None)
+    if subscription in (None, pledge.subscription_reference):
+        return False
+    return session.get(FormerSubscription, (pledge.gateway, subscription)) is not None
 
 
 def _successful_payments(session: Session, pledge: Pledge) -> list[Payment]:

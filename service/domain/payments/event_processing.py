@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from schemas.enums import EventStatus
 from service.db.keyring import DecryptionError
@@ -29,6 +30,7 @@ from service.domain.payments.inbox import (
     reset_event,
 )
 from service.domain.payments.known_pledges import RecordedPledges
+from service.domain.payments.parked import enqueue_parked_alert
 from service.domain.pledges.subscriptions import SubscriptionOrderUnknown
 from service.domain.ports import (
     Clock,
@@ -163,7 +165,7 @@ def _apply(
         pledge_ids = {handle_event(session, source.name, item, now=clock()) for item in parsed}
         status = EventStatus.APPLIED if parsed else EventStatus.IGNORED
         return _save_result(
-            event, ProcessingResult(status=status, pledge_id=next(iter(pledge_ids), None)), now=clock()
+            session, event, ProcessingResult(status=status, pledge_id=next(iter(pledge_ids), None)), now=clock()
         )
 
 
@@ -220,7 +222,7 @@ def _record_failure(
         # Erasing a supporter deletes the payloads of their pledges' events. The pledge named here may not exist.
         pledge_ids = [getattr(item, "pledge_id", None) for item in parsed or []]
         event.pledge_id = session.scalar(select(Pledge.id).where(Pledge.id.in_(pledge_ids)).limit(1))
-        return _save_result(event, result, now=clock())
+        return _save_result(session, event, result, now=clock())
 
 
 def _classify_failure(event: GatewayEvent, error: Exception) -> ProcessingResult:
@@ -242,7 +244,9 @@ def _classify_failure(event: GatewayEvent, error: Exception) -> ProcessingResult
     return ProcessingResult(status=event.status, reason=reason, retry_in=backoff(event.attempts))
 
 
-def _save_result(event: GatewayEvent, result: ProcessingResult, *, now: datetime.datetime) -> EventStatus:
+def _save_result(
+    session: Session, event: GatewayEvent, result: ProcessingResult, *, now: datetime.datetime
+) -> EventStatus:
     event.status, event.reason = result.status, result.reason
     event.pledge_id = result.pledge_id or event.pledge_id
     if result.retry_in is not None:
@@ -254,4 +258,5 @@ def _save_result(event: GatewayEvent, result: ProcessingResult, *, now: datetime
         event.payload = None
     if result.status == EventStatus.PARKED:
         log.warning("event_parked", reference=event.reference, kind=event.kind, reason=result.reason)
+        enqueue_parked_alert(session, event, now=now)
     return result.status

@@ -8,7 +8,7 @@ from sqlalchemy import literal, select, union_all
 from sqlalchemy.orm import Session
 
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
-from service.db.models.pledge import Pledge
+from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.pledges.installation import get_or_create_installation_id
 from service.domain.ports import KnownOwner, TransactionFactory
 
@@ -46,6 +46,7 @@ def find_pledge_by_references(session: Session, gateway: str, references: Collec
     """Return the pledge one of whose subscription, checkout, payments, charges, refunds or disputes is named."""
     if not references:
         return None
+    former = select(FormerSubscription.pledge_id, literal(3)).where(FormerSubscription.gateway == gateway)
     pledges = select(Pledge.id, literal(1).label("rank")).where(Pledge.gateway == gateway)
     payments = select(Payment.pledge_id, literal(2)).where(Payment.gateway == gateway)
     found = union_all(
@@ -59,6 +60,7 @@ def find_pledge_by_references(session: Session, gateway: str, references: Collec
         payments.join(BalanceTransaction, BalanceTransaction.payment_id == Payment.id).where(
             BalanceTransaction.charge_reference.in_(references)
         ),
+        former.where(FormerSubscription.reference.in_(references)),
     )
     row = session.execute(found.order_by("rank").limit(1)).first()
     return None if row is None else row[0]

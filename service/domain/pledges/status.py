@@ -20,6 +20,7 @@ class PledgeEvent(StrEnum):
     RENEW = "renew"  # The next payment of a recurring pledge arrived.
     PAYMENT_FAILED = "miss"  # The next payment of a recurring pledge failed.
     CANCEL = "cancel"  # The reader or the newsroom cancelled a recurring pledge.
+    RESUME = "resume"  # Staff attached another subscription to a cancelled pledge.
     REFUND = "refund"  # A one-time pledge was refunded in full.
     REFUND_FAILED = "keep"  # The refund did not reach the reader; the newsroom has the money again.
 
@@ -34,6 +35,7 @@ VERB_PHRASES: Final[Mapping[PledgeEvent, str]] = {
     PledgeEvent.RENEW: "be renewed",
     PledgeEvent.PAYMENT_FAILED: "miss a payment",
     PledgeEvent.CANCEL: "be cancelled",
+    PledgeEvent.RESUME: "be resumed",
     PledgeEvent.REFUND: "be refunded",
     PledgeEvent.REFUND_FAILED: "have its refund reversed",
 }
@@ -59,6 +61,7 @@ TRANSITIONS: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
     (PledgeStatus.PAST_DUE, PledgeEvent.RENEW): PledgeStatus.ACTIVE,
     (PledgeStatus.PAST_DUE, PledgeEvent.PAYMENT_FAILED): PledgeStatus.PAST_DUE,
     (PledgeStatus.PAST_DUE, PledgeEvent.CANCEL): PledgeStatus.CANCELLED,
+    (PledgeStatus.CANCELLED, PledgeEvent.RESUME): PledgeStatus.ACTIVE,
     (PledgeStatus.COMPLETED, PledgeEvent.REFUND): PledgeStatus.REFUNDED,
     (PledgeStatus.REFUNDED, PledgeEvent.REFUND_FAILED): PledgeStatus.COMPLETED,
 }

@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency, PledgeStatus
 from service.db.models.campaign import Campaign
-from service.db.models.pledge import Pledge
+from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.campaigns.amounts import covered_fees, find_option, validate_amount
 from service.domain.errors import (
     GatewayMismatch,
@@ -31,6 +32,26 @@ from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, Pay
 from service.domain.ports.payment_events import SubscriptionUpdated
 
 RETRY_AFTER_SECONDS = 30
+# What a pledge holds about its subscription, and not about the next one.
+FACTS_OF_A_SUBSCRIPTION = (
+    "customer_reference",
+    "renews_at",
+    "subscription_status_at",
+    "ended_at",
+    "cancel_requested_at",
+    "pending_amount_minor",
+    "payment_bounced_at",
+    "cancel_at",
+    "resumes_at",
+    "subscription_state",
+    "previous_subscription_state",
+    "open_invoice_reference",
+    "open_invoice_url",
+    "open_invoice_at",
+    "action_required_at",
+    "invoice_retry_requested_at",
+)
+OTHER_SUBSCRIPTION = "The pledge belongs to another subscription."
 # The sandbox stores nothing of its own, so its pledges have no subscription reference.
 SANDBOX_GATEWAY = "sandbox"
 # Stands for the states before one that was looked up: every change of its second is behind it.
@@ -256,7 +277,7 @@ def save_gateway_references(
         pledge.customer_reference = customer or pledge.customer_reference
         return
     if subscription is not None and pledge.subscription_reference not in (None, subscription):
-        raise PaymentMismatch("The pledge belongs to another subscription.")
+        raise PaymentMismatch(OTHER_SUBSCRIPTION)
     pledge.subscription_reference = pledge.subscription_reference or subscription
     # A checkout may have created another customer than the one that we asked for.
     pledge.customer_reference = customer or pledge.customer_reference
@@ -264,6 +285,40 @@ def save_gateway_references(
         pledge.renews_at = None
     elif renews_at is not None and (pledge.renews_at is None or renews_at > pledge.renews_at):
         pledge.renews_at = renews_at
+
+
+def replace_subscription(session: Session, pledge: Pledge, subscription: str, *, now: datetime.datetime) -> None:
+    """Give a locked pledge a subscription that staff made at the gateway; a cancelled pledge is active again.
+
+    Raises:
+        InvalidTransition: the pledge is for one payment, or its own subscription still runs.
+        PaymentMismatch: the subscription belongs to another pledge.
+    """
+    if pledge.subscription_reference == subscription:
+        return
+    if pledge.frequency == Frequency.ONCE:
+        raise InvalidTransition("A one-time pledge has no subscription.")
+    other = select(Pledge.id).where(
+        Pledge.gateway == pledge.gateway, Pledge.subscription_reference == subscription, Pledge.id != pledge.id
+    )
+    if session.scalar(other) is not None:
+        raise PaymentMismatch("This subscription belongs to another pledge.")
+    if pledge.subscription_reference is not None:
+        if pledge.status != PledgeStatus.CANCELLED:
+            raise InvalidTransition("The pledge's own subscription still runs; cancel the pledge first.")
+        former = FormerSubscription(
+            gateway=pledge.gateway,
+            reference=pledge.subscription_reference,
+            pledge_id=pledge.id,
+            replaced_at=now,
+        )
+        session.add(former)
+    if pledge.status == PledgeStatus.CANCELLED:
+        transition_pledge(session, pledge, PledgeEvent.RESUME, now=now)
+    for fact in FACTS_OF_A_SUBSCRIPTION:
+        setattr(pledge, fact, None)
+    pledge.is_paused = False
+    pledge.subscription_reference = subscription
 
 
 def subscription_reference(pledge: Pledge) -> str:
