@@ -48,7 +48,7 @@ def run(container: Container, stripe: FakeStripe) -> Run:
 
 @pytest.fixture
 def sent_events(scenario: StripeScenario, stripe: FakeStripe) -> list[StripeJson]:
-    """Return the events of a payment and of its refund."""
+    """Return an event of a payment and one of its refund, about which Stripe has another, `refund.created`."""
     charge = stripe.pay(scenario.session_of(scenario.create_checkout(Frequency.ONCE)), email="ada@news.example")
     stripe.refund(charge["id"])
     kinds = ("checkout.session.completed", "charge.refunded")
@@ -141,12 +141,12 @@ def test_reconcile_applies_missed_events_and_reports_counts(
     result = run("reconcile")
     assert result.exit_code == 0
     first, *rest = result.stdout.splitlines()
-    assert first == "Stripe tells of 2 events, of which no webhook told us 1."
-    assert rest == ["       2  applied"]
+    assert first == "Stripe tells of 3 events, of which no webhook told us 2."
+    assert rest == ["       3  applied"]
     with container.database.read_only() as session:
         pledge = session.scalars(select(GatewayEvent.pledge_id)).first()
     assert scenario.snapshot(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
-    assert run("reconcile").stdout == "Stripe tells of 2 events, of which no webhook told us 0.\n"
+    assert run("reconcile").stdout == "Stripe tells of 3 events, of which no webhook told us 0.\n"
     assert audited_actions(container) == ["reconcile"] * 2
 
 
@@ -156,7 +156,7 @@ def test_reconcile_during_outage_reports_error_and_can_be_retried(
     stripe.faults.respond(503, times=2)
     assert_cli_error(run("reconcile"), "Check STRIPE_SECRET_KEY and https://status.stripe.com")
     assert audited_actions(container) == []
-    assert run("reconcile").stdout.startswith(f"Stripe tells of {len(sent_events)} events")
+    assert run("reconcile").stdout.startswith(f"Stripe tells of {len(sent_events) + 1} events")
 
 
 @pytest.mark.parametrize("command", [("reconcile",), ("apply", str(uuid.uuid4()))], ids=["reconcile", "apply"])
