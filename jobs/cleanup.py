@@ -13,6 +13,7 @@ from service.domain.payments.inbox import purge_payloads
 from service.domain.pledges.idempotency import purge_expired_keys
 from service.domain.pledges.pledges import expire_abandoned_pledges
 from service.domain.privacy import retention
+from service.domain.privacy.erasure import purge_erasures
 
 log = structlog.get_logger()
 
@@ -65,6 +66,7 @@ def purge_reader_data(container: Container, stop: threading.Event) -> dict[str, 
             log.info("readers_forgotten", reminders=purged.reminders, supporters=purged.supporters)
             counts["reminders"] += purged.reminders
             counts["supporters"] += purged.supporters
+    counts["erasures"] = sum(run_in_batches(container, stop, purge_erasures))
     for count in run_in_batches(container, stop, retention.purge_outbox):
         log.info("kept_mails_forgotten", count=count)
         counts["mails"] += count

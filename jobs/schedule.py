@@ -15,7 +15,7 @@ from jobs.cleanup import (
 from jobs.monitoring import mark_dead_workers, send_heartbeat
 from jobs.notifications import queue_renewal_notifications, recover_expired_notification_leases, send_notifications
 from jobs.payments import fetch_balance_transactions, process_gateway_events, reconcile_payments
-from jobs.privacy import fold_addresses
+from jobs.privacy import erase_supporters, fold_addresses
 from jobs.reminders import recover_expired_reminder_leases, send_reminders
 from service.container import Container
 
@@ -46,6 +46,7 @@ JOBS = (
     Job("fetch_balances", fetch_balance_transactions, 60),
     Job("reconcile", reconcile_payments, 600),
     Job("announce_renewals", queue_renewal_notifications, 3600),
+    Job("erase_supporters", erase_supporters, 30),
     Job("fold_addresses", fold_addresses, 60),
     Job("expire_pledges", expire_pledges, 600),
     Job("forget_event_payloads", purge_event_payloads, 3600),

@@ -3,7 +3,15 @@
 from marshmallow import Schema, fields, validate
 
 from schemas.base import StrictSchema
-from schemas.enums import DisputeStatus, EventStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from schemas.enums import (
+    DisputeStatus,
+    ErasureStatus,
+    EventStatus,
+    Frequency,
+    PaymentStatus,
+    PledgeStatus,
+    RefundStatus,
+)
 from schemas.fields import MinorUnits, Text, Timestamp
 from schemas.pledge import PledgeQuery
 
@@ -264,17 +272,34 @@ class PaymentList(Schema):
 
 
 class ErasureRequest(StrictSchema):
-    """The address of the supporter to erase."""
+    """The address of the supporter to erase, and whether recurring pledges are ended for it."""
 
     email = Text(max_length=320, required=True)
+    end_recurring = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        load_default=True,
+        metadata={"description": "If false, a pledge that still runs is a 409, and nothing is erased."},
+    )
 
 
 class ErasureResponse(Schema):
-    """How many pledges were anonymised and how many reminders were deleted; `found` is false for nobody."""
+    """What an erasure did; `found` is false if no supporter has the address.
 
+    `status` is `requested` while the payment processor is waited for, and the numbers are of what is done so far.
+    """
+
+    id = fields.UUID(required=True)
+    status = fields.Enum(ErasureStatus, by_value=True, required=True)
     found = fields.Boolean(required=True)
     pledges = fields.Integer(required=True)
     reminders = fields.Integer(required=True)
+    recurring_ended = fields.Integer(
+        required=True, metadata={"description": "How many recurring pledges were ended at the payment processor."}
+    )
+    kept = fields.List(
+        fields.String(), required=True, metadata={"description": "What stays, and why, in sentences for staff."}
+    )
     message = fields.String(required=True, metadata={"description": "The result in a sentence for staff."})
 
 

@@ -129,6 +129,13 @@ class SuppressionReason(StrEnum):
     ERASURE = "erasure"
 
 
+class ErasureStatus(StrEnum):
+    """Whether an erasure has been carried out, here and at the payment gateway."""
+
+    REQUESTED = "requested"
+    COMPLETED = "completed"
+
+
 class JobOutcome(StrEnum):
     """The outcome of a job run."""
 

@@ -56,6 +56,12 @@ def _bearer_token() -> StaffToken | None:
         return authenticate_token(session, credentials.strip())
 
 
+def current_actor() -> str:
+    """Return the authenticated staff member, as the audit log names them."""
+    actor: str = g.actor
+    return actor
+
+
 def write_audit_log(session: Session, action: str, details: dict[str, Any], *, now: datetime.datetime) -> None:
     """Record an action of the authenticated staff member; `details` must contain no personal data."""
-    write_audit_entry(session, actor=g.actor, action=action, details=details, now=now)
+    write_audit_entry(session, actor=current_actor(), action=action, details=details, now=now)

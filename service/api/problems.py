@@ -31,6 +31,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.PaymentsUnavailable: 503,
     errors.PaymentRequestRejected: 409,
     errors.GatewayMismatch: 409,
+    errors.RecurringPledgeActive: 409,
     errors.PledgeNotFound: 404,
     errors.PaymentNotFound: 404,
     errors.RefundNotFound: 404,
@@ -122,7 +123,13 @@ def register_error_handlers(app: Flask) -> None:
 def _domain_error(error: errors.DomainError) -> Response:
     headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
     fields = {error.field: [error.detail]} if error.field else {}
-    return problem_response(STATUS_BY_ERROR[type(error)], error.code, error.detail, errors=fields, headers=headers)
+    extra = (
+        {"pledges": [str(pledge_id) for pledge_id in error.pledge_ids]}
+        if isinstance(error, errors.RecurringPledgeActive)
+        else None
+    )
+    status = STATUS_BY_ERROR[type(error)]
+    return problem_response(status, error.code, error.detail, errors=fields, headers=headers, extra=extra)
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -17,6 +17,7 @@ from service.domain.payments.inbox import EventFilter, list_events
 from service.domain.payments.parked import advice
 from service.domain.pledges.installation import replace_installation_id
 from service.domain.ports import EventSource, GatewayRejected, GatewayUnavailable
+from service.domain.privacy.erasure import complete_erasures
 from service.settings import Settings, SettingsError, StripeSettings
 
 WEBHOOK_PATH = "/v1/webhooks/stripe"
@@ -205,10 +206,12 @@ def reconcile() -> None:
         clock=container.clock,
         on_progress=show_progress,
     )
+    erasures = complete_erasures(container.database.transaction, container.gateway, clock=container.clock)
     with container.database.transaction() as session:
         write_audit_log(session, container, "reconcile", report.counts())
     click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.missed}.")
     completed = {f"{kind} completed": count for kind, count in report.completed.items()}
+    completed |= {"erasures completed": erasures["completed"]} if erasures["completed"] else {}
     for name, count in sorted((report.events | completed).items()):
         click.echo(f"{count:>8}  {name.replace('_', ' ')}")
 

@@ -1,5 +1,7 @@
 """The errors of the domain. Only `service.api.problems` knows the HTTP status of each."""
 
+import uuid
+
 
 class DomainError(Exception):
     """A rule of the domain refused an operation.
@@ -97,6 +99,16 @@ class GatewayMismatch(DomainError):
     """The pledge was made with another payment gateway than the one in use."""
 
     code = "other_gateway"
+
+
+class RecurringPledgeActive(DomainError):
+    """The supporter still gives regularly, and the request does not allow to end that."""
+
+    code = "recurring_pledge_active"
+
+    def __init__(self, detail: str, *, pledge_ids: tuple[uuid.UUID, ...] = ()) -> None:
+        super().__init__(detail)
+        self.pledge_ids = pledge_ids
 
 
 class PledgeNotFound(DomainError):

@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, delete, func, select, update
@@ -11,7 +12,6 @@ from schemas.enums import SuppressionReason
 from service.db.base import new_id
 from service.db.keyring import DecryptionError, Keyring
 from service.db.models.email import DevOutboxEmail
-from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import HASH_VERSION, Supporter
@@ -20,6 +20,7 @@ from service.db.upsert import insert_or_lock
 from service.domain.email.addresses import address_hashes
 from service.domain.email.suppression import suppress
 from service.domain.errors import SupporterNotFound
+from service.domain.event_addresses import erase_event_payloads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,11 @@ def lock_supporter_by_email(session: Session, address: str) -> uuid.UUID | None:
     """
     query = _by_email(session, address).limit(1)
     return session.scalar(query.with_for_update(read=True, key_share=True))
+
+
+def supporter_ids_for(session: Session, address: str) -> Sequence[uuid.UUID]:
+    """Return the ids of the supporters with this address; more than one during a key rotation or a deployment."""
+    return session.scalars(_by_email(session, address)).all()
 
 
 def get_or_create_supporter(session: Session, address: str, *, now: datetime.datetime) -> uuid.UUID:
@@ -154,21 +160,26 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
             DevOutboxEmail.recipient_hash.in_(address_hashes(session_keyring(session), address))
         )
     )
+    # The events come first: one that is being applied may create the supporter, and is waited for here.
+    erase_event_payloads(
+        session,
+        address,
+        select(Pledge.id).where(Pledge.supporter_id.in_(_by_email(session, address).order_by(None))),
+        now=now,
+    )
     # During a key rotation, processes with different current keys may have created two rows for one address.
-    supporter_ids = session.scalars(_by_email(session, address)).all()
+    supporter_ids = supporter_ids_for(session, address)
     reminders = session.scalar(
         select(func.count()).select_from(Reminder).where(Reminder.supporter_id.in_(supporter_ids))
     )
     pledges = session.scalar(
         select(func.count()).select_from(Pledge).where(Pledge.supporter_id.in_(supporter_ids))
     )
-    # The payloads of the gateway's events hold personal data of their pledges.
-    pledge_ids = select(Pledge.id).where(Pledge.supporter_id.in_(supporter_ids))
-    session.execute(update(GatewayEvent).where(GatewayEvent.pledge_id.in_(pledge_ids)).values(payload=None))
     session.execute(
         update(Pledge)
         .where(Pledge.supporter_id.in_(supporter_ids))
-        .values(supporter_id=None, open_invoice_url=None)
+        # The gateway's page of an invoice shows the name and the address of its payer.
+        .values(supporter_id=None, erased_at=now, open_invoice_url=None)
     )
     # Deleting the supporter would set this to NULL too, but after locking the supporter. A payment locks the
     # pledge first, so the two transactions would deadlock.

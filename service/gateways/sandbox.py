@@ -49,6 +49,10 @@ class SandboxGateway:
     def cancel_subscription(self, subscription: str) -> None:
         """Do nothing: no card is charged again."""
 
+    def erase_customer(self, customer: str) -> bool:
+        """Return True: the sandbox has no customers."""
+        return True
+
     def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """Do nothing: no card is charged again."""
 

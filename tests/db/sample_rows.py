@@ -136,3 +136,8 @@ def customer_update(**changes: Any) -> dict[str, Any]:
 
 def sign_in(**changes: Any) -> dict[str, Any]:
     return {"id": new_id(), "asked_at": NOW, "link_hash": b"l" * 32, "session_hash": b"s" * 32} | changes
+
+
+def erasure() -> dict[str, Any]:
+    row = {"id": new_id(), "email_hash": b"s" * 32, "status": "requested", "requested_by": "command line"}
+    return row | {"requested_at": NOW, "next_attempt_at": NOW}

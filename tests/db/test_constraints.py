@@ -14,6 +14,7 @@ from service.db.models.admin import StaffToken
 from service.db.models.campaign import Campaign, PledgeOption
 from service.db.models.customer import CustomerUpdate
 from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification, Suppression
+from service.db.models.erasure import Erasure
 from service.db.models.jobs import JobRun
 from service.db.models.payment import BalanceTransaction, Dispute, FraudWarning, GatewayEvent, Payment, Refund
 from service.db.models.pledge import IdempotencyKey, Pledge
@@ -27,6 +28,7 @@ from tests.db.sample_rows import (
     customer_update,
     delivery,
     dispute,
+    erasure,
     fraud_warning,
     gateway_event,
     idempotency_key,
@@ -64,6 +66,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(FraudWarning).values(fraud_warning()))
         session.execute(insert(BalanceTransaction).values(balance_transaction()))
         session.execute(insert(GatewayEvent).values(gateway_event()))
+        session.execute(insert(Erasure).values(erasure()))
         session.execute(insert(Notification).values(notification()))
         session.execute(insert(SignIn).values(sign_in()))
         session.execute(insert(CustomerUpdate).values(customer_update()))
@@ -94,6 +97,7 @@ VIOLATIONS = [
     ("ck_disputes_amount_positive", "UPDATE disputes SET amount_minor = 0"),
     ("ck_disputes_withheld_not_negative", "UPDATE disputes SET withheld_minor = -1"),
     ("ck_disputes_status_known", "UPDATE disputes SET status = 'settled'"),
+    ("ck_erasures_status_known", "UPDATE erasures SET status = 'lost'"),
     ("ck_gateway_events_status_known", "UPDATE gateway_events SET status = 'lost'"),
     ("ck_notifications_kind_known", "UPDATE notifications SET kind = 'spam'"),
     ("ck_notifications_status_known", "UPDATE notifications SET status = 'lost'"),

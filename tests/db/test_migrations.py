@@ -111,8 +111,11 @@ def test_migrated_indexes_and_predicates_equal_models(empty_container: Container
 
 PARTIAL_INDEXES = {
     "ix_customer_updates_pending",
+    "ix_erased_customers_next_attempt_at",
+    "ix_erasures_requested",
     "ix_gateway_events_open",
     "ix_gateway_events_parked",
+    "ix_gateway_events_unhashed",
     "ix_notifications_due",
     "ix_notifications_leased",
     "ix_pledges_invoice_retry_requested_at",

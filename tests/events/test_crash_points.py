@@ -11,7 +11,9 @@ from sqlalchemy import select, update
 
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.container import Container
+from service.db.models.admin import AuditEntry
 from service.db.models.campaign import Campaign
+from service.db.models.erasure import Erasure
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
@@ -20,6 +22,7 @@ from service.domain.payments.reconciliation import ReconciliationReport, reconci
 from service.domain.payments.refunds import refund_payment, withdraw_refund
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount
 from service.domain.privacy.address_changes import change_address
+from service.domain.privacy.erasure import complete_erasures, erase
 from tests.events.crash_injection import AFTER_COMMIT, crash_at
 from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double import FakeStripe
@@ -257,7 +260,38 @@ def session_subscription(scenario: StripeScenario, pledge: Pledge) -> Any:
     return scenario.stripe.get(scenario.stripe.get(pledge.gateway_reference)["subscription"])
 
 
+def erase_monthly_supporter(container: Container, _: uuid.UUID) -> None:
+    erase(
+        container.database.transaction,
+        container.gateway,
+        EMAIL,
+        requested_by="command line",
+        clock=container.clock,
+    )
+
+
+def assert_erased_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    container = scenario.container
+    complete_erasures(container.database.transaction, container.gateway, clock=container.clock)
+    assert_cancelled_on_both_sides(scenario, pledge)
+    pledge_row = scenario.snapshot(pledge)["pledge"]
+    assert pledge_row["customer_reference"] in scenario.stripe.account.deleted_customers
+    with container.database.read_only() as session:
+        assert session.scalars(select(Supporter.id)).all() == []
+        assert session.get_one(Pledge, pledge).erased_at is not None
+        erasures = session.scalars(select(Erasure).order_by(Erasure.id.desc())).all()
+        assert {(row.status, row.address, row.recurring_ended) for row in erasures} == {("completed", None, 1)}
+        entries = session.scalars(select(AuditEntry).where(AuditEntry.action == "erase_reader")).all()
+        assert len(entries) == len(erasures)
+
+
 CRASH_SCENARIOS = {
+    "erase a supporter who gives monthly": CrashScenario(
+        lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
+        erase_monthly_supporter,
+        assert_erased_on_both_sides,
+        "delete_customer",
+    ),
     "create a checkout": CrashScenario(
         forget_product,
         start_checkout,

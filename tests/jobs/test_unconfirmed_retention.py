@@ -77,7 +77,12 @@ def test_unconfirmed_reminder_and_its_supporter_are_purged_after_a_week(
     purge_reader_data(any_container, RUNNING)
     assert row_counts(any_container)[:2] == (1, 1)
     clock.now += MICROSECOND
-    assert purge_reader_data(any_container, RUNNING) == {"reminders": 1, "supporters": 1, "mails": 0}
+    assert purge_reader_data(any_container, RUNNING) == {
+        "reminders": 1,
+        "supporters": 1,
+        "erasures": 0,
+        "mails": 0,
+    }
     assert row_counts(any_container) == (0, 0, 0)
 
 

@@ -58,6 +58,7 @@ class Account:
         self.objects: dict[str, StripeJson] = {}
         self.events: list[StripeJson] = []
         self.secrets: dict[str, str] = {}
+        self.deleted_customers: set[str] = set()
         self.schedule_delivery: Callable[[], None] = lambda: None
         self._by_kind: dict[str, list[StripeJson]] = defaultdict(list)
         self._id_count = 0

@@ -17,7 +17,6 @@ from tests.stripe_double.routing import accepts, list_route, retrieve_route
 
 routes = Blueprint("billing", __name__, url_prefix="/v1")
 
-retrieve_route(routes, "/customers", "customer", sdk.CustomerRetrieveParams)
 list_route(routes, "/customers", "customer", sdk.CustomerListParams, filters={"email": "email"})
 retrieve_route(routes, "/subscriptions", "subscription", sdk.SubscriptionRetrieveParams)
 retrieve_route(routes, "/invoices", "invoice", sdk.InvoiceRetrieveParams)
@@ -55,35 +54,50 @@ def create_customer(account: Account, params: dict[str, Any]) -> StripeJson:
     return customer
 
 
+@routes.get("/customers/<id>")
+@accepts(sdk.CustomerRetrieveParams)
+def retrieve_customer(account: Account, _params: dict[str, Any], customer_id: str) -> StripeJson:
+    """Return a customer; of a deleted one only that it is deleted."""
+    if customer_id in account.deleted_customers:
+        return _deleted_customer(customer_id)
+    return account.find("customer", customer_id)
+
+
+@routes.delete("/customers/<id>")
+@accepts(sdk.CustomerDeleteParams)
+def delete_customer(account: Account, _params: dict[str, Any], customer_id: str) -> StripeJson:
+    """Delete a customer for good, and cancel their subscriptions immediately."""
+    customer = account.find("customer", customer_id)
+    for subscription in account.all("subscription"):
+        if subscription["customer"] == customer_id and subscription["status"] != "canceled":
+            billing.cancel(account, subscription, "cancellation_requested")
+    account.delete(customer)
+    account.deleted_customers.add(customer_id)
+    account.emit_event("customer.deleted", customer)
+    return _deleted_customer(customer_id)
+
+
+def _deleted_customer(customer_id: str) -> StripeJson:
+    return {"id": customer_id, "object": "customer", "deleted": True}
+
+
 @routes.post("/customers/<id>")
 @accepts(sdk.CustomerUpdateParams)
 def update_customer(account: Account, params: dict[str, Any], customer_id: str) -> StripeJson:
-    """Change the email address, the metadata and the default card of a customer; an empty address unsets it."""
+    """Change what describes a customer, the metadata and the default card; an empty text unsets a field."""
     customer = account.find("customer", customer_id)
     before = copy.deepcopy(customer)
     if "metadata" in params:
         customer["metadata"] = _merge_metadata(customer["metadata"], params["metadata"])
-    if "email" in params:
-        customer["email"] = params["email"] or None
+    for name in ("address", "description", "email", "name", "phone", "shipping"):
+        if name in params:
+            customer[name] = params[name] or None
     settings = params.get("invoice_settings", {})
     if "default_payment_method" in settings:
         card = _payment_method_id(account, settings["default_payment_method"])
         customer["invoice_settings"]["default_payment_method"] = card
     account.emit_event("customer.updated", customer, before)
     return customer
-
-
-@routes.delete("/customers/<id>")
-@accepts(sdk.CustomerDeleteParams)
-def delete_customer(account: Account, _params: dict[str, Any], customer_id: str) -> StripeJson:
-    """Delete a customer for good, and cancel its subscriptions."""
-    customer = account.find("customer", customer_id)
-    for subscription in account.all("subscription"):
-        if subscription["customer"] == customer_id and subscription["status"] != "canceled":
-            billing.cancel(account, subscription, "cancellation_requested")
-    account.delete(customer)
-    account.emit_event("customer.deleted", customer)
-    return {"id": customer_id, "object": "customer", "deleted": True}
 
 
 @routes.get("/subscriptions")

@@ -20,8 +20,9 @@ from tests.stripe_double.errors import StripeApiError
 
 # Names that the SDK imports for type checkers only.
 TYPE_CHECKING_NAMES = {"StripeContext": object, "Mapping": Mapping}
-# Stripe's support says that a subscription can unset its own card; the types of the SDK do not.
-NULLABLE_PARAMS = frozenset({"default_payment_method"})
+# Stripe's support says that a subscription can unset its own card, and its reference that a customer can unset
+# what describes them; the types of the SDK do not.
+NULLABLE_PARAMS = frozenset({"default_payment_method", "description", "email", "name", "phone"})
 # Stripe's "Minimum and maximum charge amounts" of the currencies that the tests use, in minor units.
 MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "cad": 50, "chf": 50, "sek": 300, "pln": 200, "huf": 17500}
 MAXIMUM = 99_999_999

@@ -11,12 +11,13 @@ from schemas.admin import (
     SupporterList,
     SupporterSearch,
 )
-from schemas.enums import Scope
-from service.api.auth import require_scope, write_audit_log
+from schemas.enums import ErasureStatus, Scope
+from service.api.auth import current_actor, require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
 from service.domain import supporters
 from service.domain.email.addresses import normalise_address
 from service.domain.privacy.address_changes import change_address
+from service.domain.privacy.erasure import erase
 from service.web import current_container, transaction
 
 erasures = ResourceBlueprint(
@@ -28,6 +29,10 @@ admin_supporters = ResourceBlueprint(
 )
 
 ERASED = "Everything stored about this supporter was erased, except what the law keeps."
+REQUESTED = (
+    "The payment processor doesn't answer right now. The erasure is recorded and is completed when it does; no"
+    " email leaves until then."
+)
 NOT_FOUND = "No supporter has this address, so there was nothing to erase. Check how it is written."
 
 
@@ -35,14 +40,24 @@ NOT_FOUND = "No supporter has this address, so there was nothing to erase. Check
 @require_scope(Scope.MANAGE)
 @erasures.arguments(ErasureRequest)
 @erasures.response(200, ErasureResponse)
-def erase_supporter(payload: dict[str, str]) -> dict[str, Any]:
-    """Delete a supporter's address and reminders, and anonymise their pledges, which keep their amounts."""
-    now = current_container().clock()
-    with transaction() as session:
-        erased = supporters.erase_supporter(session, normalise_address(payload["email"]), now=now)
-        counts = {"pledges": erased.pledges, "reminders": erased.reminders}
-        write_audit_log(session, "erase_reader", counts, now=now)
-    return {"found": erased.found, "message": ERASED if erased.found else NOT_FOUND, **counts}
+@erasures.alt_response(202, schema=ErasureResponse, description="Recorded; the payment processor doesn't answer.")
+def erase_supporter(payload: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """End a supporter's recurring pledges, delete the address and the reminders, and anonymise the pledges.
+
+    The pledges keep their amounts. With `end_recurring` false, a running pledge is a 409 and nothing is changed.
+    """
+    container = current_container()
+    result = erase(
+        container.database.transaction,
+        container.gateway,
+        normalise_address(payload["email"]),
+        end_recurring=payload["end_recurring"],
+        requested_by=current_actor(),
+        clock=container.clock,
+    )
+    if result.status == ErasureStatus.REQUESTED:
+        return vars(result) | {"message": REQUESTED}, 202
+    return vars(result) | {"message": ERASED if result.found else NOT_FOUND}, 200
 
 
 @admin_supporters.route("/search", methods=["POST"])

@@ -14,6 +14,7 @@ from service.db.models.email import (
     SendRateLimit,
     Suppression,
 )
+from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.payment import (
     BalanceCursor,
@@ -21,6 +22,7 @@ from service.db.models.payment import (
     Dispute,
     FraudWarning,
     GatewayEvent,
+    GatewayEventAddress,
     Payment,
     ReconciliationCursor,
     Refund,
@@ -41,9 +43,12 @@ __all__ = [
     "Dispute",
     "EmailCounter",
     "EmailDelivery",
+    "ErasedCustomer",
+    "Erasure",
     "FormerSubscription",
     "FraudWarning",
     "GatewayEvent",
+    "GatewayEventAddress",
     "Heartbeat",
     "IdempotencyKey",
     "Installation",

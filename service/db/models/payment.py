@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -163,7 +164,9 @@ class GatewayEvent(UUIDPrimaryKey, Base):
 
     It is identified by the gateway's own `reference`. The payload is encrypted, because it names supporters.
     `occurred_at` is the time at the gateway. A worker that claims an event first moves `next_attempt_at` forward,
-    so that no other worker claims it, and so that it is retried if the worker crashes.
+    so that no other worker claims it, and so that it is retried if the worker crashes. `addresses_hashed` is false
+    where the release before stored the event, without `GatewayEventAddress`. `redacted_at` is when an
+    erasure removed the personal data of an event that was not applied yet.
     """
 
     __tablename__ = "gateway_events"
@@ -184,12 +187,20 @@ class GatewayEvent(UUIDPrimaryKey, Base):
         ),
         Index("ix_gateway_events_received_at", "received_at"),
         Index("ix_gateway_events_pledge_id", "pledge_id"),
+        Index(
+            "ix_gateway_events_unhashed",
+            "id",
+            postgresql_where=text("NOT addresses_hashed"),
+            sqlite_where=text("NOT addresses_hashed"),
+        ),
     )
 
     gateway: Mapped[str] = mapped_column(String(32))
     reference: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(String(128))
     payload: Mapped[str | None] = mapped_column(PAYLOAD_TYPE)
+    addresses_hashed: Mapped[bool] = mapped_column(server_default=false())
+    redacted_at: Mapped[datetime.datetime | None]
     source: Mapped[str] = mapped_column(String(32))
     status: Mapped[EventStatus] = mapped_column(StringEnum(EventStatus))
     reason: Mapped[str | None] = mapped_column(Text)
@@ -199,6 +210,18 @@ class GatewayEvent(UUIDPrimaryKey, Base):
     received_at: Mapped[datetime.datetime]
     next_attempt_at: Mapped[datetime.datetime]
     applied_at: Mapped[datetime.datetime | None]
+
+
+class GatewayEventAddress(Base):
+    """The keyed hash of an email address in an event's payload, by which an erasure finds the payload."""
+
+    __tablename__ = "gateway_event_addresses"
+    __table_args__ = (Index("ix_gateway_event_addresses_email_hash", "email_hash"),)
+
+    event_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("gateway_events.id", ondelete="CASCADE"), primary_key=True
+    )
+    email_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
 
 
 class ReconciliationCursor(Base):

@@ -45,7 +45,7 @@ class Pledge(UUIDPrimaryKey, Base):
     `open_invoice_reference` is the last invoice that could not be charged, `open_invoice_url` the gateway's page
     to pay it, `open_invoice_at` when that was reported, and `action_required_at` when the bank last wanted a
     payment confirmed. `invoice_retry_requested_at` records that it is to be charged again, before the gateway is
-    called.
+    called. A pledge with `erased_at` gets no supporter any more.
     """
 
     __tablename__ = "pledges"
@@ -119,6 +119,7 @@ class Pledge(UUIDPrimaryKey, Base):
     open_invoice_at: Mapped[datetime.datetime | None]
     action_required_at: Mapped[datetime.datetime | None]
     invoice_retry_requested_at: Mapped[datetime.datetime | None]
+    erased_at: Mapped[datetime.datetime | None]
     created_at: Mapped[datetime.datetime]
 
     campaign: Mapped[Campaign] = relationship()

@@ -20,6 +20,7 @@ from service.db.models.supporter import HASH_VERSION, Supporter
 from service.domain.email.addresses import address_hashes
 from service.domain.email.suppression import copy_opt_outs
 from service.domain.errors import PaymentRequestRejected, PaymentsUnavailable, SupporterNotFound
+from service.domain.event_addresses import is_being_erased
 from service.domain.pledges.subscriptions import translate_gateway_errors
 from service.domain.ports import Clock, PaymentGateway, TransactionFactory
 from service.domain.supporters import get_address, lock_supporter, session_keyring
@@ -39,6 +40,8 @@ def record_address(
 ) -> bool:
     """Store another normalised address of a supporter; return False if it is their address already.
 
+    The address of a supporter who is being erased stays: the erasure finds them by it.
+
     Pledges and reminders refer to the supporter, so they move along. What the reader has opted out of stays so.
     Every customer at the gateway is to get the address, except the one that it is `known_to`.
 
@@ -48,7 +51,7 @@ def record_address(
     """
     lock_supporter(session, supporter_id)
     old = get_address(session, supporter_id)
-    if old == address:
+    if old == address or (old is not None and is_being_erased(session, old)):
         return False
     values = {
         "email": address,

@@ -33,7 +33,11 @@ from service.domain.pledges.notifications import (
 from service.domain.pledges.open_invoices import close_invoice, record_open_invoice, request_invoice_retries
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.status import PledgeEvent
-from service.domain.pledges.subscriptions import handle_subscription_updated, save_gateway_references
+from service.domain.pledges.subscriptions import (
+    handle_subscription_updated,
+    is_recurring_active,
+    save_gateway_references,
+)
 from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
@@ -116,6 +120,9 @@ def handle_event(
         sync_pledge_status(session, pledge, now=now)
     else:
         _handle_checkout_completed(session, pledge, event, now=now)
+    if pledge.erased_at is not None and is_recurring_active(pledge):
+        # Nobody would be told of its payments. The job that completes pending operations ends it at the gateway.
+        pledge.cancel_requested_at = pledge.cancel_requested_at or now
     return pledge.id
 
 
@@ -243,9 +250,9 @@ def handle_fraud_warning(
 def link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
     """Link the pledge to the supporter with this address and enqueue the receipts of its payments so far.
 
-    A pledge that has a supporter keeps it.
+    A pledge that has a supporter keeps it, and an erased one gets none.
     """
-    if pledge.supporter_id is not None:
+    if pledge.supporter_id is not None or pledge.erased_at is not None:
         return
     try:
         address = normalise_address(email)

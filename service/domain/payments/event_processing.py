@@ -7,7 +7,7 @@ give up. A failed event is retried with backoff or parked (set aside for an oper
 import datetime
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -20,6 +20,7 @@ from service.db.keyring import DecryptionError
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
+from service.domain.event_addresses import delete_hashes, redact_events
 from service.domain.payments.event_handlers import DependencyMissing, handle_event
 from service.domain.payments.inbox import (
     VISIBILITY_TIMEOUT,
@@ -112,7 +113,7 @@ def process_event(
         GatewayUnavailable: the event needs the gateway, which is unavailable.
     """
     try:
-        parsed = _parse(transaction, source, event_id, known)
+        parsed, redacted_at = _parse(transaction, source, event_id, known)
     except GatewayUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - an error in one event must not stop the others
@@ -121,11 +122,11 @@ def process_event(
         return None
     try:
         try:
-            return _apply(transaction, source, event_id, parsed, clock=clock)
+            return _apply(transaction, source, event_id, parsed, redacted_at=redacted_at, clock=clock)
         except SubscriptionOrderUnknown:
             # No transaction is open during the look-up.
             parsed = look_up_subscriptions(source, parsed)
-            return _apply(transaction, source, event_id, parsed, clock=clock)
+            return _apply(transaction, source, event_id, parsed, redacted_at=redacted_at, clock=clock)
     except (OperationalError, GatewayUnavailable):
         # The database is down, or it cancelled this transaction to break a deadlock. The event becomes due again.
         raise
@@ -156,17 +157,20 @@ def _apply(
     event_id: uuid.UUID,
     parsed: list[PaymentEvent],
     *,
+    redacted_at: datetime.datetime | None,
     clock: Clock,
 ) -> EventStatus | None:
     with transaction() as session:
         event = lock_event(session, event_id)
-        if event is None:
+        if event is None or event.redacted_at != redacted_at:
+            # An erasure has redacted the event since it was read. It becomes due again.
             return None
         pledge_ids = {handle_event(session, source.name, item, now=clock()) for item in parsed}
         status = EventStatus.APPLIED if parsed else EventStatus.IGNORED
-        return _save_result(
-            session, event, ProcessingResult(status=status, pledge_id=next(iter(pledge_ids), None)), now=clock()
-        )
+        if event.redacted_at is not None:
+            _mark_erased(session, pledge_ids, now=clock())
+        result = ProcessingResult(status=status, pledge_id=next(iter(pledge_ids), None))
+        return _save_result(session, event, result, now=clock())
 
 
 def retry_event(
@@ -194,15 +198,16 @@ def retry_event(
 
 def _parse(
     transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID, known: KnownPledges
-) -> list[PaymentEvent] | None:
+) -> tuple[list[PaymentEvent] | None, datetime.datetime | None]:
+    """Return what the event reports, None if it is gone, and when it was redacted."""
     with transaction() as session:
         event = session.get(GatewayEvent, event_id)
         payload, attempts = (None, 0) if event is None else (event.payload, event.attempts)
     if event is None:
-        return None
+        return None, None
     if payload is None:
         raise InvalidEvent("The payload of this event is deleted.")
-    return source.parse_event(payload, known, may_wait=attempts < MAX_OWNER_RETRIES)
+    return source.parse_event(payload, known, may_wait=attempts < MAX_OWNER_RETRIES), event.redacted_at
 
 
 def _record_failure(
@@ -256,7 +261,26 @@ def _save_result(
     if result.status == EventStatus.IGNORED:
         # The event is not about a pledge, and its payload may hold personal data of that other customer.
         event.payload = None
+        delete_hashes(session, [event.id])
+    elif _is_erased(session, event):
+        session.flush()
+        redact_events(session, GatewayEvent.id == event.id, now=now)
     if result.status == EventStatus.PARKED:
         log.warning("event_parked", reference=event.reference, kind=event.kind, reason=result.reason)
         enqueue_parked_alert(session, event, now=now)
     return result.status
+
+
+def _mark_erased(session: Session, pledge_ids: Iterable[uuid.UUID], *, now: datetime.datetime) -> None:
+    """Mark pledges whose event named an erased address: a later event must not bring the address back."""
+    for pledge_id in pledge_ids:
+        pledge = session.get_one(Pledge, pledge_id)
+        if pledge.supporter_id is None:
+            pledge.erased_at = pledge.erased_at or now
+
+
+def _is_erased(session: Session, event: GatewayEvent) -> bool:
+    if event.pledge_id is None:
+        return False
+    pledge = session.get(Pledge, event.pledge_id)
+    return pledge is not None and pledge.erased_at is not None

@@ -13,6 +13,13 @@ from service.db.base import new_id
 from service.db.models.payment import GatewayEvent
 from service.db.upsert import insert_on_conflict_do_nothing
 from service.domain.errors import EventNotFound, InvalidTransition
+from service.domain.event_addresses import (
+    delete_hashes,
+    find_addresses,
+    hash_addresses,
+    redact_payload,
+    was_erased_since,
+)
 from service.domain.pagination import Page, decode_cursor, encode_cursor
 from service.domain.ports import RawEvent
 
@@ -34,13 +41,23 @@ class EventFilter:
 
 
 def store_event(session: Session, gateway: str, raw: RawEvent, *, source: str, now: datetime.datetime) -> bool:
-    """Store an event as received, due at once; return whether it is new."""
+    """Store an event as received, due at once; return whether it is new.
+
+    An event from before an erasure is stored without the personal data of the erased supporter.
+    """
+    payload: str | None = raw.payload
+    addresses = find_addresses(raw.payload)
+    if was_erased_since(session, addresses, raw.occurred_at):
+        payload, addresses = redact_payload(raw.payload), set()
+    event_id = new_id()
     row = {
-        "id": new_id(),
+        "id": event_id,
         "gateway": gateway,
         "reference": raw.reference,
         "kind": raw.kind[:MAX_EVENT_TYPE_LENGTH],
-        "payload": raw.payload,
+        "payload": payload,
+        "addresses_hashed": True,
+        "redacted_at": now if payload is not raw.payload else None,
         "source": source,
         "status": EventStatus.RECEIVED,
         "attempts": 0,
@@ -48,7 +65,10 @@ def store_event(session: Session, gateway: str, raw: RawEvent, *, source: str, n
         "received_at": now,
         "next_attempt_at": now,
     }
-    return insert_on_conflict_do_nothing(session, GatewayEvent, row, unique=("gateway", "reference"))
+    is_new = insert_on_conflict_do_nothing(session, GatewayEvent, row, unique=("gateway", "reference"))
+    if is_new and addresses:
+        hash_addresses(session, event_id, addresses)
+    return is_new
 
 
 def claim_events(session: Session, gateway: str, *, now: datetime.datetime, limit: int) -> list[uuid.UUID]:
@@ -151,6 +171,7 @@ def purge_payloads(session: Session, *, now: datetime.datetime, limit: int = 500
             .values(payload=None)
             .execution_options(synchronize_session=False)
         )
+        delete_hashes(session, expired)
     return len(expired)
 
 

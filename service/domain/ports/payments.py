@@ -155,6 +155,12 @@ class PaymentGateway(Protocol):
     def cancel_subscription(self, subscription: str) -> None:
         """Cancel a subscription immediately; it is no error if it has ended already."""
 
+    def erase_customer(self, customer: str) -> bool:
+        """Remove the personal data of a customer, and delete it unless a payment or a subscription is open.
+
+        Return whether the customer is deleted; it is no error if it was before.
+        """
+
     def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """Change the amount from the next payment on, without proration of the current period."""
 

@@ -22,11 +22,13 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
 from service.db.models.email import MESSAGE_TYPE, DevOutboxEmail
+from service.db.models.erasure import ADDRESS_TYPE, Erasure
 from service.db.models.payment import PAYLOAD_TYPE, GatewayEvent
 from service.db.models.pledge import INVOICE_URL_TYPE, Pledge
 from service.db.models.supporter import EMAIL_TYPE, HASH_VERSION, Supporter
 from service.domain.email.addresses import address_hashes, fold_address
-from service.domain.email.suppression import count_unrotatable, rehash_to_current_key
+from service.domain.email.suppression import count_unrotatable, lookup_hashes, rehash_to_current_key
+from service.domain.event_addresses import find_addresses, hash_addresses, hash_unhashed_events
 from service.domain.ports import Clock, TransactionFactory
 from service.domain.privacy.merging import merge_supporters
 from service.domain.supporters import session_keyring
@@ -74,6 +76,7 @@ def rotate_keys(
         lambda session, after: rotate_outbox_mails(session, after=after),
         lambda session, after: rotate_event_payloads(session, after=after),
         lambda session, after: rotate_invoice_urls(session, after=after),
+        lambda session, after: rotate_erasures(session, after=after),
     )
     for rotate in steps:
         for result in _run_batches(transaction, rotate):
@@ -96,6 +99,18 @@ def fold_supporters(
         should_continue=should_continue,
     )
     return sum(batches, RotationResult())
+
+
+def hash_events(transaction: TransactionFactory, *, should_continue: Callable[[], bool] = lambda: True) -> int:
+    """Hash the addresses in the payloads that a release before stored; return how many events."""
+    total = 0
+    while should_continue():
+        with transaction() as session:
+            hashed = hash_unhashed_events(session)
+        if not hashed:
+            break
+        total += hashed
+    return total
 
 
 def rotate_supporters(
@@ -183,13 +198,31 @@ def rotate_outbox_mails(session: Session, *, after: uuid.UUID | None, limit: int
 
 
 def rotate_event_payloads(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
-    """Encrypt a batch of gateway event payloads with the first key."""
+    """Encrypt a batch of gateway event payloads with the first key, and hash the addresses in them."""
     payloads, undecryptable, last_id = _decrypt_batch(
         session, GatewayEvent, GatewayEvent.payload, PAYLOAD_TYPE, after=after, limit=limit
     )
-    changes = [{"id": row_id, "payload": payload} for row_id, payload in payloads.items()]
+    changes = [
+        {"id": row_id, "payload": payload, "addresses_hashed": True} for row_id, payload in payloads.items()
+    ]
     if changes:
         session.execute(update(GatewayEvent), changes)
+    for row_id, payload in payloads.items():
+        hash_addresses(session, row_id, find_addresses(payload))
+    return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
+
+
+def rotate_erasures(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
+    """Encrypt and hash with the first key the addresses of erasures that wait for the gateway."""
+    addresses, undecryptable, last_id = _decrypt_batch(
+        session, Erasure, Erasure.address, ADDRESS_TYPE, after=after, limit=limit
+    )
+    changes = [
+        {"id": row_id, "address": address, "email_hash": lookup_hashes(session, address)[0]}
+        for row_id, address in addresses.items()
+    ]
+    if changes:
+        session.execute(update(Erasure), changes)
     return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
 
 
@@ -248,7 +281,7 @@ def _rehash_outbox_emails(session: Session, addresses: Iterable[str]) -> None:
 
 def _decrypt_batch(
     session: Session,
-    table: type[Supporter] | type[DevOutboxEmail] | type[GatewayEvent] | type[Pledge],
+    table: type[Supporter] | type[DevOutboxEmail] | type[GatewayEvent] | type[Pledge] | type[Erasure],
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
     column_type: Any,
     *,

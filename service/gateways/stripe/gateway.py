@@ -15,7 +15,16 @@ from service.domain.ports import (
     RefundParams,
 )
 from service.domain.ports.payment_events import RefundUpdated
-from service.gateways.stripe import balance, checkout, currencies, customers, products, refunds, subscriptions
+from service.gateways.stripe import (
+    balance,
+    checkout,
+    currencies,
+    customer_erasure,
+    customers,
+    products,
+    refunds,
+    subscriptions,
+)
 from service.gateways.stripe.card_update import create_portal_session
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
@@ -49,6 +58,10 @@ class StripeGateway:
     def cancel_subscription(self, subscription: str) -> None:
         """Cancel the subscription immediately."""
         subscriptions.cancel_subscription(self._api, subscription)
+
+    def erase_customer(self, customer: str) -> bool:
+        """Redact the customer, and delete it if nothing of it is open."""
+        return customer_erasure.erase_customer(self._api, customer)
 
     def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
         """Replace the price of the subscription, without proration."""

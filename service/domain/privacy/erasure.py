@@ -1,0 +1,387 @@
+"""Erasing a supporter (GDPR, article 17), here and at the payment gateway.
+
+The request is recorded first: a row of `erasures` with the encrypted address, and every running pledge marked for
+cancellation. Each step at the gateway then runs without an open transaction and may be repeated, and the supporter
+is erased last. After a crash, or while the gateway is unavailable, a job goes on where the request ended.
+"""
+
+import datetime
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session, defer
+
+from schemas.enums import ErasureStatus, PledgeStatus, SuppressionReason
+from service.db.base import new_id
+from service.db.keyring import DecryptionError
+from service.db.models.customer import CustomerUpdate
+from service.db.models.erasure import ErasedCustomer, Erasure
+from service.db.models.pledge import Pledge
+from service.db.models.sign_in import SignIn
+from service.domain.email.suppression import lookup_hashes, suppress
+from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable, RecurringPledgeActive
+from service.domain.pledges.subscriptions import (
+    SANDBOX_GATEWAY,
+    cancel_pledge,
+    is_recurring_active,
+    mark_cancelled,
+    require_same_gateway,
+)
+from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
+from service.domain.staff import write_audit_entry
+from service.domain.supporters import erase_supporter, supporter_ids_for
+
+# Longer than the calls for one erasure may take, so that a request which still runs is left alone.
+CLAIM_TIMEOUT = datetime.timedelta(minutes=2)
+CUSTOMER_RETRY_INTERVAL = datetime.timedelta(days=1)
+# Stripe lists events for 30 days, and we keep payloads for 90.
+ERASURE_RETENTION = datetime.timedelta(days=90)
+MAX_STEPS = 1000
+BATCH_SIZE = 50
+
+KEPT_PLEDGES = (
+    "Amounts, currencies, dates and references of the donations, without a name or an address: accounting law asks"
+    " for them."
+)
+KEPT_AT_PROCESSOR = (
+    "The payment processor's own records of the payments, with the name and email address given at checkout: laws"
+    " on accounting and money laundering ask for them. The processor deletes them when that time is over."
+)
+KEPT_CUSTOMER = (
+    "The customer at the payment processor, without name, email address and description, until a payment that is"
+    " under way has ended. It is deleted then."
+)
+KEPT_HASH = "A keyed hash of the address in the suppression list, so that no email leaves for a request under way."
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasureResult:
+    """What an erasure has done so far. `kept` says in sentences what stays, and why."""
+
+    id: uuid.UUID
+    status: ErasureStatus
+    found: bool
+    pledges: int
+    reminders: int
+    recurring_ended: int
+    kept: tuple[str, ...]
+
+
+def erase(
+    transaction: TransactionFactory,
+    gateway: PaymentGateway,
+    address: str,
+    *,
+    end_recurring: bool = True,
+    requested_by: str,
+    clock: Clock,
+) -> ErasureResult:
+    """Erase the supporter with this normalised address; end their recurring pledges at the gateway first.
+
+    The result has the status `requested` if the gateway does not answer or refuses: the job `erase_supporters`
+    goes on until it is `completed`.
+
+    Raises:
+        RecurringPledgeActive: a pledge still runs and `end_recurring` is false; nothing has changed.
+        GatewayMismatch: a pledge runs at another gateway than the one in use; nothing has changed.
+    """
+    with transaction() as session:
+        erasure_id = _request(
+            session, gateway, address, end_recurring=end_recurring, requested_by=requested_by, now=clock()
+        )
+    try:
+        _complete(transaction, gateway, erasure_id, clock=clock)
+    except (GatewayUnavailable, GatewayRejected, DomainError) as error:
+        log.warning("erasure_put_off", erasure=str(erasure_id), reason=str(error))
+    with transaction() as session:
+        return _result(session, gateway, session.get_one(Erasure, erasure_id))
+
+
+def complete_erasures(
+    transaction: TransactionFactory,
+    gateway: PaymentGateway,
+    *,
+    clock: Clock,
+    should_continue: Callable[[], bool] = lambda: True,
+) -> dict[str, int]:
+    """Complete the erasures that are requested, and delete the customers that waited for a payment.
+
+    Return the number of completed erasures, of deleted customers, and of those left for the next run.
+    """
+    counts = {"completed": 0, "customers": 0, "put_off": 0}
+    with transaction() as session:
+        erasure_ids = _claim(session, now=clock())
+        customers = _claim_customers(session, gateway.name, now=clock())
+    for erasure_id in erasure_ids:
+        if not should_continue():
+            return counts
+        try:
+            _complete(transaction, gateway, erasure_id, clock=clock)
+        except (GatewayUnavailable, GatewayRejected, DomainError, DecryptionError) as error:
+            log.warning("erasure_put_off", erasure=str(erasure_id), reason=str(error))
+            counts["put_off"] += 1
+        else:
+            counts["completed"] += 1
+    for erasure_id, reference in customers:
+        if not should_continue():
+            return counts
+        try:
+            is_deleted = gateway.erase_customer(reference)
+        except (GatewayUnavailable, GatewayRejected) as error:
+            log.warning("erasure_put_off", erasure=str(erasure_id), reason=str(error))
+            counts["put_off"] += 1
+            continue
+        if is_deleted:
+            _record_customer(transaction, gateway, erasure_id, reference, is_deleted=True, now=clock())
+            counts["customers"] += 1
+    return counts
+
+
+def purge_erasures(session: Session, *, now: datetime.datetime, limit: int = 200) -> int:
+    """Delete erasures whose late events have passed and whose customers are deleted; return how many."""
+    waiting = select(ErasedCustomer.erasure_id).where(ErasedCustomer.deleted_at.is_(None))
+    expired = session.scalars(
+        select(Erasure.id)
+        .where(
+            Erasure.status == ErasureStatus.COMPLETED,
+            Erasure.completed_at <= now - ERASURE_RETENTION,
+            Erasure.id.not_in(waiting),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if expired:
+        session.execute(
+            delete(Erasure).where(Erasure.id.in_(expired)).execution_options(synchronize_session=False)
+        )
+    return len(expired)
+
+
+def _request(
+    session: Session,
+    gateway: PaymentGateway,
+    address: str,
+    *,
+    end_recurring: bool,
+    requested_by: str,
+    now: datetime.datetime,
+) -> uuid.UUID:
+    """Record the request in the caller's transaction; return its id, or that of one that is still requested."""
+    supporters = supporter_ids_for(session, address)
+    running = _running(session, supporters)
+    if running and not end_recurring:
+        ids = ", ".join(str(pledge.id) for pledge in running)
+        raise RecurringPledgeActive(
+            f"This supporter still gives regularly, so nothing was erased. End these pledges first: {ids}.",
+            pledge_ids=tuple(pledge.id for pledge in running),
+        )
+    for pledge in running:
+        if pledge.gateway != SANDBOX_GATEWAY:
+            require_same_gateway(pledge, gateway)
+    # No email leaves while the gateway is waited for.
+    suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
+    hashes = lookup_hashes(session, address)
+    erasure = session.scalar(
+        select(Erasure)
+        .where(Erasure.email_hash.in_(hashes), Erasure.status == ErasureStatus.REQUESTED)
+        .order_by(Erasure.id)
+        .limit(1)
+        .with_for_update()
+    )
+    if erasure is None:
+        erasure = Erasure(
+            id=new_id(),
+            email_hash=hashes[0],
+            address=address,
+            status=ErasureStatus.REQUESTED,
+            requested_by=requested_by,
+            requested_at=now,
+            next_attempt_at=now + CLAIM_TIMEOUT,
+            recurring_ended=0,
+        )
+        session.add(erasure)
+        # The customers refer to the erasure by id, and no relationship orders the inserts.
+        session.flush()
+    erasure.next_attempt_at = now + CLAIM_TIMEOUT
+    _mark_running(erasure, running, now=now)
+    # No change of address that is still under way may bring the address back at the gateway.
+    session.execute(delete(CustomerUpdate).where(CustomerUpdate.supporter_id.in_(supporters)))
+    # Nobody goes on reading the account of a supporter who is being erased.
+    session.execute(delete(SignIn).where(SignIn.supporter_id.in_(supporters)))
+    return erasure.id
+
+
+def _complete(
+    transaction: TransactionFactory, gateway: PaymentGateway, erasure_id: uuid.UUID, *, clock: Clock
+) -> None:
+    """Take one step after another until the supporter is erased; each may be repeated after a crash."""
+    for _ in range(MAX_STEPS):
+        with transaction() as session:
+            step = _next_step(session, gateway, erasure_id, now=clock())
+        if step is None:
+            return
+        pledge_id, customer = step
+        if pledge_id is not None:
+            try:
+                cancel_pledge(transaction, gateway, pledge_id, clock=clock)
+            except InvalidTransition:
+                # It ended at the gateway in the meantime.
+                continue
+        if customer is not None:
+            is_deleted = gateway.erase_customer(customer)
+            _record_customer(transaction, gateway, erasure_id, customer, is_deleted=is_deleted, now=clock())
+    raise PaymentsUnavailable("The erasure takes more steps than one run may; the rest follows by itself.")
+
+
+def _next_step(
+    session: Session, gateway: PaymentGateway, erasure_id: uuid.UUID, *, now: datetime.datetime
+) -> tuple[uuid.UUID | None, str | None] | None:
+    """Return the pledge to cancel or the customer to erase at the gateway; None once the supporter is erased."""
+    erasure = session.get_one(Erasure, erasure_id, with_for_update=True)
+    if erasure.status == ErasureStatus.COMPLETED or erasure.address is None:
+        return None
+    supporters = supporter_ids_for(session, erasure.address)
+    running = _running(session, supporters)
+    _mark_running(erasure, running, now=now)
+    for pledge in running:
+        if pledge.gateway == SANDBOX_GATEWAY != gateway.name:
+            # Nothing is charged at the sandbox, so there is nobody to ask.
+            mark_cancelled(session, pledge, now=now)
+            continue
+        return pledge.id, None
+    known = _customers(session, erasure_id)
+    for reference in _references(session, supporters, gateway.name) - known.keys():
+        session.add(
+            ErasedCustomer(
+                erasure_id=erasure_id, gateway=gateway.name, customer_reference=reference, next_attempt_at=now
+            )
+        )
+        known[reference] = None
+    for reference, redacted_at in sorted(known.items()):
+        if redacted_at is None:
+            return None, reference
+    _finish(session, erasure, now=now)
+    return None
+
+
+def _finish(session: Session, erasure: Erasure, *, now: datetime.datetime) -> None:
+    erased = erase_supporter(session, erasure.address or "", now=now)
+    erasure.found, erasure.pledges, erasure.reminders = erased.found, erased.pledges, erased.reminders
+    erasure.status, erasure.address, erasure.completed_at = ErasureStatus.COMPLETED, None, now
+    details = {
+        "pledges": erased.pledges,
+        "reminders": erased.reminders,
+        "recurring_ended": erasure.recurring_ended,
+    }
+    write_audit_entry(session, actor=erasure.requested_by, action="erase_reader", details=details, now=now)
+
+
+def _running(session: Session, supporters: Collection[uuid.UUID]) -> Sequence[Pledge]:
+    """Lock the pledges of these supporters; return those that the gateway goes on charging."""
+    query = select(Pledge).where(Pledge.supporter_id.in_(supporters)).order_by(Pledge.id).with_for_update()
+    return [pledge for pledge in session.scalars(query) if is_recurring_active(pledge)]
+
+
+def _mark_running(erasure: Erasure, running: Sequence[Pledge], *, now: datetime.datetime) -> None:
+    """Request the cancellation of running pledges, which the reconciler completes too."""
+    for pledge in running:
+        if pledge.cancel_requested_at is None or pledge.cancel_requested_at < erasure.requested_at:
+            pledge.cancel_requested_at = now
+            erasure.recurring_ended += 1
+
+
+def _references(session: Session, supporters: Collection[uuid.UUID], gateway: str) -> set[str]:
+    """Return the customers of these supporters that no running pledge of another supporter shares."""
+    mine = select(Pledge.customer_reference).where(
+        Pledge.supporter_id.in_(supporters), Pledge.gateway == gateway, Pledge.customer_reference.is_not(None)
+    )
+    shared = select(Pledge.customer_reference).where(
+        Pledge.gateway == gateway,
+        Pledge.customer_reference.in_(mine),
+        or_(Pledge.supporter_id.not_in(supporters), Pledge.supporter_id.is_(None)),
+        Pledge.status.in_((PledgeStatus.PROCESSING, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)),
+    )
+    return {reference for reference in session.scalars(mine) if reference} - set(session.scalars(shared))
+
+
+def _customers(session: Session, erasure_id: uuid.UUID) -> dict[str, datetime.datetime | None]:
+    query = select(ErasedCustomer.customer_reference, ErasedCustomer.redacted_at)
+    rows = session.execute(query.where(ErasedCustomer.erasure_id == erasure_id))
+    return {row.customer_reference: row.redacted_at for row in rows}
+
+
+def _record_customer(
+    transaction: TransactionFactory,
+    gateway: PaymentGateway,
+    erasure_id: uuid.UUID,
+    reference: str,
+    *,
+    is_deleted: bool,
+    now: datetime.datetime,
+) -> None:
+    with transaction() as session:
+        customer = session.get_one(ErasedCustomer, (erasure_id, gateway.name, reference), with_for_update=True)
+        customer.redacted_at = customer.redacted_at or now
+        customer.next_attempt_at = now + CUSTOMER_RETRY_INTERVAL
+        if is_deleted:
+            customer.deleted_at = customer.deleted_at or now
+
+
+def _claim(session: Session, *, now: datetime.datetime) -> Sequence[uuid.UUID]:
+    query = (
+        select(Erasure)
+        .where(Erasure.status == ErasureStatus.REQUESTED, Erasure.next_attempt_at <= now)
+        .order_by(Erasure.next_attempt_at)
+        .limit(BATCH_SIZE)
+        .with_for_update(skip_locked=True)
+        .options(defer(Erasure.address))
+    )
+    claimed = session.scalars(query).all()
+    for erasure in claimed:
+        erasure.next_attempt_at = now + CLAIM_TIMEOUT
+    return [erasure.id for erasure in claimed]
+
+
+def _claim_customers(session: Session, gateway: str, *, now: datetime.datetime) -> Sequence[tuple[uuid.UUID, str]]:
+    query = (
+        select(ErasedCustomer)
+        .where(
+            ErasedCustomer.gateway == gateway,
+            ErasedCustomer.deleted_at.is_(None),
+            ErasedCustomer.redacted_at.is_not(None),
+            ErasedCustomer.next_attempt_at <= now,
+        )
+        .order_by(ErasedCustomer.next_attempt_at)
+        .limit(BATCH_SIZE)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = session.scalars(query).all()
+    for customer in claimed:
+        customer.next_attempt_at = now + CUSTOMER_RETRY_INTERVAL
+    return [(customer.erasure_id, customer.customer_reference) for customer in claimed]
+
+
+def _result(session: Session, gateway: PaymentGateway, erasure: Erasure) -> ErasureResult:
+    query = select(ErasedCustomer.deleted_at).where(ErasedCustomer.erasure_id == erasure.id)
+    deletions = session.scalars(query).all()
+    kept = [KEPT_HASH]
+    if erasure.pledges:
+        kept.append(KEPT_PLEDGES)
+    if deletions or (erasure.pledges and gateway.name != SANDBOX_GATEWAY):
+        kept.append(KEPT_AT_PROCESSOR)
+    if None in deletions:
+        kept.append(KEPT_CUSTOMER)
+    return ErasureResult(
+        id=erasure.id,
+        status=erasure.status,
+        found=erasure.found or erasure.status == ErasureStatus.REQUESTED,
+        pledges=erasure.pledges,
+        reminders=erasure.reminders,
+        recurring_ended=erasure.recurring_ended,
+        kept=tuple(kept),
+    )

@@ -1,0 +1,315 @@
+"""Erasing a supporter who gives by Stripe: it ends there first, and no later event brings the address back."""
+
+import dataclasses
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
+
+from jobs.privacy import erase_supporters
+from schemas.enums import ErasureStatus, EventStatus, Frequency, PledgeStatus
+from service.app import create_app
+from service.bootstrap import build_container
+from service.container import Container
+from service.db.models import Base
+from service.db.models.admin import AuditEntry
+from service.db.models.email import Notification
+from service.db.models.erasure import ErasedCustomer, Erasure
+from service.db.models.payment import GatewayEvent, GatewayEventAddress, Payment
+from service.db.models.pledge import Pledge
+from service.db.models.supporter import Supporter
+from service.domain.event_addresses import find_addresses, redact_payload
+from service.domain.privacy.erasure import ERASURE_RETENTION, purge_erasures
+from service.domain.privacy.key_rotation import hash_events, rotate_keys
+from tests.api.client import assert_problem, auth_headers, count
+from tests.clock import FakeClock
+from tests.events.stripe_fixture import StripeScenario
+from tests.stripe_double import FakeStripe
+from tests.stripe_double.account import StripeJson
+
+EMAIL = "Ada.Lovelace@news.example"
+TYPED = "ada.lovelace@NEWS.example"
+
+
+def give(scenario: StripeScenario, frequency: Frequency = Frequency.MONTHLY, email: str = EMAIL) -> uuid.UUID:
+    """Pay a pledge by card, and apply Stripe's events."""
+    events = len(scenario.stripe.events)
+    checkout = scenario.create_checkout(frequency)
+    scenario.stripe.pay(scenario.session_of(checkout), email=email)
+    scenario.deliver_webhooks(*scenario.stripe.events[events:])
+    scenario.run_until_idle()
+    return checkout.id
+
+
+def erase(client: FlaskClient, container: Container, email: str = TYPED, **changes: Any) -> TestResponse:
+    headers = auth_headers(container, "manage")
+    return client.post("/v1/admin/erasures", json={"email": email} | changes, headers=headers)
+
+
+def pledge_of(container: Container, pledge_id: uuid.UUID) -> Pledge:
+    with container.database.read_only() as session:
+        return session.get_one(Pledge, pledge_id)
+
+
+def subscription_of(scenario: StripeScenario, pledge_id: uuid.UUID) -> StripeJson:
+    return scenario.stripe.get(pledge_of(scenario.container, pledge_id).subscription_reference)
+
+
+def stored_text(container: Container) -> str:
+    """Return everything that is stored, decrypted, as one text."""
+    with container.database.read_only() as session:
+        tables = Base.metadata.sorted_tables
+        return "\n".join(str(tuple(row)) for table in tables for row in session.execute(select(table)))
+
+
+def assert_nothing_personal_is_stored(container: Container) -> None:
+    text = stored_text(container).casefold()
+    assert EMAIL.casefold() not in text
+    assert "lovelace" not in text
+
+
+def deliver_new(scenario: StripeScenario, before: int) -> None:
+    scenario.deliver_webhooks(*scenario.stripe.events[before:])
+    scenario.run_until_idle()
+
+
+def test_erasure_ends_the_subscription_first_and_deletes_the_customer(
+    client: FlaskClient, container: Container, scenario: StripeScenario, clock: FakeClock
+) -> None:
+    pledges = [give(scenario), give(scenario, Frequency.ANNUAL), give(scenario, Frequency.ONCE)]
+    other = give(scenario, email="other@news.example")
+    customers = {pledge_of(container, pledge).customer_reference for pledge in pledges} - {None}
+    before = len(scenario.stripe.events)
+    answer = erase(client, container)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["status"] == "completed"
+    assert (answer.json["found"], answer.json["pledges"], answer.json["recurring_ended"]) == (True, 3, 2)
+    assert any("accounting" in sentence for sentence in answer.json["kept"])
+    for pledge in pledges[:2]:
+        assert subscription_of(scenario, pledge)["status"] == "canceled"
+        assert pledge_of(container, pledge).status == PledgeStatus.CANCELLED
+    assert customers
+    assert customers <= scenario.stripe.account.deleted_customers
+    assert subscription_of(scenario, other)["status"] == "active"
+    assert pledge_of(container, other).erased_at is None
+    # Stripe reports the end of each subscription and the changed customer; nothing personal comes back.
+    clock.advance(seconds=1)
+    deliver_new(scenario, before)
+    assert_nothing_personal_is_stored(container)
+    assert count(container, Supporter) == 1
+    with container.database.read_only() as session:
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "erase_reader")).one()
+    assert entry.details == {"pledges": 3, "reminders": 0, "recurring_ended": 2}
+
+
+def test_erasure_without_ending_is_refused_and_changes_nothing(
+    client: FlaskClient, container: Container, scenario: StripeScenario
+) -> None:
+    pledge = give(scenario)
+    answer = erase(client, container, end_recurring=False)
+    assert_problem(answer, 409, "recurring_pledge_active")
+    assert str(pledge) in answer.json["detail"]
+    assert answer.json["pledges"] == [str(pledge)]
+    assert subscription_of(scenario, pledge)["status"] == "active"
+    assert (count(container, Supporter), count(container, Erasure)) == (1, 0)
+    assert pledge_of(container, pledge).cancel_requested_at is None
+    assert erase(client, container).status_code == 200
+    give(scenario, Frequency.ONCE, "once@news.example")
+    assert erase(client, container, "once@news.example", end_recurring=False).status_code == 200
+
+
+def test_erasure_while_stripe_is_down_is_completed_by_the_job(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    pledge = give(scenario)
+    stripe.close()
+    answer = erase(client, container)
+    assert (answer.status_code, answer.json["status"]) == (202, "requested")
+    assert erase(client, container).json["id"] == answer.json["id"]
+    assert count(container, Supporter) == 1
+    stripe.open()
+    clock.advance(minutes=5)
+    assert erase_supporters(container, threading.Event())["completed"] == 1
+    assert subscription_of(scenario, pledge)["status"] == "canceled"
+    assert_nothing_personal_is_stored(container)
+    assert erase_supporters(container, threading.Event()) == {"completed": 0, "customers": 0, "put_off": 0}
+    with container.database.read_only() as session:
+        erasure = session.scalars(select(Erasure)).one()
+    assert (erasure.status, erasure.recurring_ended, erasure.address) == (ErasureStatus.COMPLETED, 1, None)
+
+
+def test_customer_with_a_bank_debit_under_way_is_deleted_after_it(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    checkout = scenario.create_checkout()
+    session_id = scenario.session_of(checkout)
+    stripe.pay_by_bank_debit(session_id, email=EMAIL)
+    scenario.deliver_webhooks(*stripe.events)
+    scenario.run_until_idle()
+    customer = stripe.get(session_id)["customer"]
+    clock.advance(minutes=1)
+    answer = erase(client, container)
+    assert (answer.status_code, answer.json["status"]) == (200, "completed")
+    assert any("under way" in sentence for sentence in answer.json["kept"])
+    assert stripe.get(customer)["email"] is None
+    before = len(stripe.events)
+    stripe.settle_bank_debit(session_id)
+    deliver_new(scenario, before)
+    assert stripe.get(stripe.get(session_id)["subscription"])["status"] == "canceled"
+    assert pledge_of(container, checkout.id).status == PledgeStatus.CANCELLED
+    # The debit took days, so the daily attempt is due.
+    assert erase_supporters(container, threading.Event())["customers"] == 1
+    assert customer in stripe.account.deleted_customers
+    assert_nothing_personal_is_stored(container)
+    with container.database.read_only() as session:
+        assert session.scalar(select(func.count()).select_from(Payment)) == 1
+        assert session.scalar(select(func.count()).select_from(Notification)) == 0
+
+
+@pytest.mark.parametrize("applied_first", [True, False])
+def test_late_event_of_an_erased_pledge_brings_nothing_back(
+    client: FlaskClient,
+    container: Container,
+    scenario: StripeScenario,
+    stripe: FakeStripe,
+    clock: FakeClock,
+    applied_first: bool,
+) -> None:
+    checkout = scenario.create_checkout(Frequency.ONCE)
+    session_id = scenario.session_of(checkout)
+    stripe.pay_by_bank_debit(session_id, email=EMAIL)
+    scenario.deliver_webhooks(*stripe.events)
+    if applied_first:
+        scenario.run_until_idle()
+    clock.advance(seconds=5)
+    assert erase(client, container).json["found"] is applied_first
+    assert_nothing_personal_is_stored(container)
+    before = len(stripe.events)
+    stripe.settle_bank_debit(session_id)
+    for _ in range(2):
+        deliver_new(scenario, before)
+    pledge = pledge_of(container, checkout.id)
+    assert (pledge.status, pledge.supporter_id) == (PledgeStatus.COMPLETED, None)
+    assert pledge.erased_at is not None
+    assert count(container, Supporter) == count(container, Notification) == 0
+    assert_nothing_personal_is_stored(container)
+
+
+def test_event_from_before_the_erasure_that_arrives_after_it_is_stored_without_the_address(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    give(scenario, Frequency.ONCE)
+    before = len(stripe.events)
+    late = scenario.create_checkout(Frequency.ONCE)
+    stripe.pay(scenario.session_of(late), email=EMAIL)
+    clock.advance(seconds=5)
+    erase(client, container)
+    scenario.deliver_webhooks(*stripe.events[before:])
+    assert_nothing_personal_is_stored(container)
+    scenario.run_until_idle()
+    assert pledge_of(container, late.id).status == PledgeStatus.COMPLETED
+    assert count(container, Supporter) == 0
+    assert_nothing_personal_is_stored(container)
+
+
+def test_supporter_who_gives_again_after_an_erasure_is_known_again(
+    client: FlaskClient, container: Container, scenario: StripeScenario, clock: FakeClock
+) -> None:
+    give(scenario, Frequency.ONCE)
+    erase(client, container)
+    clock.advance(minutes=1)
+    pledge = give(scenario, Frequency.ONCE)
+    assert pledge_of(container, pledge).supporter_id is not None
+    assert count(container, Notification) == 1
+
+
+@pytest.mark.parametrize("hashed_by_release_before", [False, True])
+def test_parked_event_without_a_pledge_is_found_by_its_address(
+    client: FlaskClient, container: Container, scenario: StripeScenario, hashed_by_release_before: bool
+) -> None:
+    checkout = scenario.create_checkout(Frequency.ONCE)
+    scenario.stripe.pay(scenario.session_of(checkout), email=EMAIL)
+    [event] = [event for event in scenario.stripe.events if event["type"] == "checkout.session.completed"]
+    stranger = str(uuid.uuid4())
+    event["data"]["object"] |= {
+        "id": "cs_unknown",
+        "payment_intent": "pi_unknown",
+        "client_reference_id": stranger,
+    }
+    metadata = event["data"]["object"]["metadata"]
+    metadata |= {name: stranger for name in metadata if name.endswith("pledge_id")}
+    scenario.deliver_webhooks(event)
+    scenario.run_until_idle()
+    if hashed_by_release_before:
+        with container.database.transaction() as session:
+            session.execute(update(GatewayEvent).values(addresses_hashed=False))
+            session.connection().exec_driver_sql("DELETE FROM gateway_event_addresses")
+        hash_events(container.database.transaction)
+    with container.database.read_only() as session:
+        assert session.scalars(select(GatewayEvent.status)).one() == EventStatus.PARKED
+    assert EMAIL in stored_text(container)
+    assert erase(client, container).json["found"] is False
+    assert_nothing_personal_is_stored(container)
+    assert count(container, GatewayEventAddress) == 0
+    # What is left still says which money it is about, so that staff can apply it.
+    with container.database.read_only() as session:
+        assert "cs_unknown" in session.scalars(select(GatewayEvent.payload)).one()
+
+
+def test_hashes_follow_the_keys_and_go_with_the_payload(
+    container: Container, scenario: StripeScenario, make_keyed: Callable[[str], Container]
+) -> None:
+    give(scenario, Frequency.ONCE)
+    rotated = make_keyed("a-new-key-that-only-the-tests-know-012345")
+    rotate_keys(rotated.database.transaction, clock=rotated.clock)
+    with rotated.database.read_only() as session:
+        hashes = set(session.scalars(select(GatewayEventAddress.email_hash)))
+        assert hashes == {rotated.database.keyring.lookup_hash(EMAIL.lower())}
+    erase(create_app(rotated).test_client(), rotated)
+    assert_nothing_personal_is_stored(rotated)
+
+
+@pytest.fixture
+def make_keyed(container: Container, clock: FakeClock) -> Iterator[Callable[[str], Container]]:
+    built: list[Container] = []
+
+    def make(key: str) -> Container:
+        settings = dataclasses.replace(container.settings, secret_keys=(key, *container.settings.secret_keys))
+        built.append(build_container(settings, clock=clock))
+        return built[-1]
+
+    yield make
+    for one in built:
+        one.database.engine.dispose()
+
+
+def test_erasures_are_purged_after_their_retention(
+    client: FlaskClient, container: Container, scenario: StripeScenario, clock: FakeClock
+) -> None:
+    give(scenario)
+    erase(client, container)
+    for days, left in ((ERASURE_RETENTION.days - 1, 1), (2, 0)):
+        clock.advance(days=days)
+        with container.database.transaction() as session:
+            purge_erasures(session, now=clock())
+        assert count(container, Erasure) == count(container, ErasedCustomer) == left
+
+
+def test_redacted_payload_keeps_ids_and_money() -> None:
+    payload = (
+        '{"id": "evt_1", "data": {"object": {"id": "cs_1", "amount_total": 500, "customer": "cus_1",'
+        ' "customer_details": {"email": "a@b.example", "name": "Ada"}, "metadata": {"pledge_id": "1"},'
+        ' "note": "from Ada <a@b.example>"}}}'
+    )
+    assert find_addresses(payload) == {"a@b.example"}
+    redacted = redact_payload(payload)
+    assert redacted is not None
+    assert "a@b" not in redacted
+    assert "Ada" not in redacted
+    for kept in ("evt_1", "cs_1", "500", "cus_1", "pledge_id"):
+        assert kept in redacted
