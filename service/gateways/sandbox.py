@@ -53,7 +53,9 @@ class SandboxGateway:
         """Return True: the sandbox has no customers."""
         return True
 
-    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    def update_subscription_amount(
+        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+    ) -> None:
         """Do nothing: no card is charged again."""
 
     def create_payment_method_session(

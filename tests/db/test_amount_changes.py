@@ -2,6 +2,7 @@
 
 import uuid
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -39,7 +40,9 @@ class RecordingGateway(SandboxGateway):
     def charge_limits(self, currency: str) -> ChargeLimits:
         return ChargeLimits(step_minor=self.step)
 
-    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    def update_subscription_amount(
+        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+    ) -> None:
         if self.error is not None:
             raise self.error
         self.requested.append(money)
@@ -118,8 +121,8 @@ def test_later_of_two_concurrent_amount_changes_wins(
     pledge_id = create_recurring_pledge(any_database)
     update_amount = gateway.update_subscription_amount
 
-    def change_concurrently(subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
-        update_amount(subscription, money, pledge_id=pledge_id)
+    def change_concurrently(subscription: str, money: Money, **options: Any) -> None:
+        update_amount(subscription, money, **options)
         if money.amount_minor == 900:
             change(any_database, gateway, pledge_id, 700)
 
@@ -136,8 +139,8 @@ def test_later_amount_stays_pending_during_gateway_outage(
     pledge_id = create_recurring_pledge(any_database)
     update_amount = gateway.update_subscription_amount
 
-    def change_concurrently(subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
-        update_amount(subscription, money, pledge_id=pledge_id)
+    def change_concurrently(subscription: str, money: Money, **options: Any) -> None:
+        update_amount(subscription, money, **options)
         if money.amount_minor == 900:
             gateway.error = GatewayUnavailable()
             with pytest.raises(PaymentsUnavailable):

@@ -147,7 +147,9 @@ class FakeGateway:
     def charge_limits(self, currency: str) -> ChargeLimits:
         return NO_LIMITS
 
-    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    def update_subscription_amount(
+        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+    ) -> None:
         self.calls.append("update_subscription_amount")
 
     def cancel_subscription(self, subscription: str) -> None:

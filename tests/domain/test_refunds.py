@@ -9,8 +9,14 @@ from sqlalchemy import func, select
 from schemas.enums import DisputeStatus, PaymentStatus, PledgeStatus, RefundStatus
 from service.container import Container
 from service.db.models.payment import Refund
-from service.domain.errors import IdempotencyKeyReused, InvalidTransition, PaymentRequestRejected, RefundTooLarge
-from service.domain.payments.refunds import refund_payment
+from service.domain.errors import (
+    IdempotencyKeyReused,
+    InvalidTransition,
+    PaymentRequestRejected,
+    RefundAlreadyMade,
+    RefundTooLarge,
+)
+from service.domain.payments.refunds import refund_payment, withdraw_refund
 from service.domain.ports import Clock, GatewayRefunds, GatewayRejected, RefundParams
 from service.domain.ports.payment_events import RefundUpdated
 from tests.domain.ledger import GATEWAY, Ledger
@@ -28,9 +34,11 @@ class FakeGateway:
         self.clock = clock
         self.requests: list[RefundParams] = []
         self.status = RefundStatus.SUCCEEDED
+        self.during_lookup: Callable[[], object] = lambda: None
         self.during_refund: Callable[[RefundParams], None] = lambda _: None
 
     def find_refunds(self, payment_reference: str) -> GatewayRefunds:
+        self.during_lookup()
         return GatewayRefunds(payment_reference=payment_reference, refunds=())
 
     def create_refund(self, params: RefundParams) -> RefundUpdated:
@@ -200,3 +208,61 @@ def test_disputed_failed_or_refunded_payment_cannot_be_refunded(
     with pytest.raises(InvalidTransition):
         refund(1, payment="try_1" if status == PaymentStatus.FAILED else "pay_1")
     assert gateway.requests == []
+
+
+@pytest.fixture
+def withdraw(container: Container, gateway: FakeGateway) -> Callable[[], Refund]:
+    """Return a function that withdraws the only refund."""
+
+    def withdraw() -> Refund:
+        with container.database.read_only() as session:
+            refund_id = session.scalars(select(Refund.id)).one()
+        return withdraw_refund(container.database.transaction, gateway, refund_id, clock=container.clock)
+
+    return withdraw
+
+
+@pytest.mark.usefixtures("pledge")
+def test_refund_is_not_withdrawn_during_the_call_to_the_gateway(
+    gateway: FakeGateway, refund: Callable[..., Refund], withdraw: Callable[[], Refund]
+) -> None:
+    errors: list[str] = []
+
+    def during_refund(_: RefundParams) -> None:
+        with pytest.raises(RefundAlreadyMade) as raised:
+            withdraw()
+        errors.append(raised.value.detail)
+
+    gateway.during_refund = during_refund
+    assert refund(200).status == RefundStatus.SUCCEEDED
+    assert errors == ["This refund is being made right now, so it cannot be withdrawn."]
+
+
+@pytest.mark.usefixtures("pledge")
+@pytest.mark.parametrize("is_at_the_lock", [True, False])
+def test_refund_withdrawn_before_its_lease_is_not_made(
+    gateway: FakeGateway,
+    refund: Callable[..., Refund],
+    withdraw: Callable[[], Refund],
+    between: Interleaving,
+    *,
+    is_at_the_lock: bool,
+) -> None:
+    gateway.during_lookup = (lambda: between.before_lock("pledges", withdraw)) if is_at_the_lock else withdraw
+    assert refund(200).status == RefundStatus.WITHDRAWN
+    assert gateway.requests == []
+
+
+@pytest.mark.usefixtures("pledge")
+def test_refund_is_made_by_one_of_two_concurrent_requests(
+    gateway: FakeGateway, refund: Callable[..., Refund]
+) -> None:
+    seen: list[RefundStatus] = []
+
+    def during_refund(_: RefundParams) -> None:
+        gateway.during_refund = lambda _: None
+        seen.append(refund(200).status)
+
+    gateway.during_refund = during_refund
+    assert refund(200).status == RefundStatus.SUCCEEDED
+    assert (seen, len(gateway.requests)) == ([RefundStatus.REQUESTED], 1)

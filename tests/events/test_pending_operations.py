@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from schemas.enums import Frequency, PledgeStatus, RefundStatus
@@ -14,9 +15,12 @@ from service.db.base import new_id
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.campaigns.definitions import get_campaign
+from service.domain.errors import PaymentsUnavailable
 from service.domain.payments.recovery import MIN_AGE, complete_pending_operations
 from service.domain.pledges.pledges import CreatePledge, create_pledge
+from service.domain.pledges.subscriptions import change_amount
 from service.gateways.stripe.client import PROBE_TIMEOUT
+from tests.api.client import assert_problem, auth_headers
 from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double import FakeStripe
 
@@ -118,6 +122,77 @@ def test_requested_cancellation_and_amount_change_are_completed_once(
         pledge = session.get_one(Pledge, paid_monthly_pledge)
     assert (pledge.amount_minor, pledge.status) == (900, PledgeStatus.CANCELLED)
     assert stripe.get(pledge.subscription_reference)["status"] == "canceled"
+
+
+def price_of(stripe: FakeStripe) -> int:
+    [subscription] = stripe.account.all("subscription")
+    [item] = subscription["items"]["data"]
+    return int(item["price"]["unit_amount"])
+
+
+@pytest.mark.parametrize("is_delivered", [True, False])
+def test_amount_changed_in_the_dashboard_meanwhile_stays(
+    container: Container,
+    scenario: StripeScenario,
+    stripe: FakeStripe,
+    paid_monthly_pledge: uuid.UUID,
+    *,
+    is_delivered: bool,
+) -> None:
+    update_pledge(container, pending_amount_minor=900)
+    container.clock.now += 10 * MINUTE
+    [subscription] = stripe.account.all("subscription")
+    stripe.change_price(subscription["id"], 700)
+    if is_delivered:
+        scenario.deliver_webhooks(*stripe.events)
+        scenario.run_until_idle()
+    assert complete(container) == {"refused": 1}
+    with container.database.read_only() as session:
+        pledge = session.get_one(Pledge, paid_monthly_pledge)
+    assert (price_of(stripe), pledge.amount_minor, pledge.pending_amount_minor) == (700, 700, None)
+    assert complete(container) == {}
+    # Asked again, the reader's amount counts.
+    update_pledge(container, pending_amount_minor=900)
+    assert complete(container) == {"amounts": 1}
+    assert price_of(stripe) == 900
+
+
+def test_last_of_two_amounts_counts_where_the_answer_to_the_first_was_lost(
+    container: Container, stripe: FakeStripe, paid_monthly_pledge: uuid.UUID
+) -> None:
+    def change(amount: int) -> None:
+        with pytest.raises(PaymentsUnavailable):
+            change_amount(
+                container.database.transaction, container.gateway, paid_monthly_pledge, amount, lang="en"
+            )
+
+    stripe.faults.reset("POST /v1/subscriptions/{id}", after_effect=True)
+    change(900)
+    assert price_of(stripe) == 900
+    stripe.close()
+    change(800)
+    stripe.open()
+    container.clock.now += 10 * MINUTE
+    assert complete(container) == {"amounts": 1}
+    assert price_of(stripe) == 800
+
+
+def test_cancellation_in_the_dashboard_meanwhile_completes_the_requested_one(
+    client: FlaskClient, container: Container, stripe: FakeStripe, paid_monthly_pledge: uuid.UUID
+) -> None:
+    stripe.close()
+    url = f"/v1/admin/pledges/{paid_monthly_pledge}/cancel"
+    answer = client.post(url, headers=auth_headers(container, "manage"))
+    stripe.open()
+    says = "Stripe does not answer right now. The pledge will be cancelled when Stripe answers."
+    assert_problem(answer, 503, "payments_unavailable", says=says)
+    [subscription] = stripe.account.all("subscription")
+    stripe.cancel_now(subscription["id"])
+    container.clock.now += 10 * MINUTE
+    assert complete(container) == {"cancellations": 1}
+    assert complete(container) == {}
+    with container.database.read_only() as session:
+        assert session.get_one(Pledge, paid_monthly_pledge).status == PledgeStatus.CANCELLED
 
 
 @pytest.mark.usefixtures("paid_monthly_pledge")

@@ -88,7 +88,7 @@ def _pending_operations(
         retry_open_invoice(transaction, gateway, pledge_id)
 
     def change_amount(pledge_id: uuid.UUID) -> None:
-        complete_amount_change(transaction, gateway, pledge_id)
+        complete_amount_change(transaction, gateway, pledge_id, is_late=True)
 
     def refund(refund_id: uuid.UUID) -> None:
         complete_refund(transaction, gateway, refund_id, clock=clock)

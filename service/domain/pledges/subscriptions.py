@@ -28,7 +28,14 @@ from service.domain.pledges.customers import has_same_customer, pledges_with_sam
 from service.domain.pledges.notifications import enqueue_cancellation
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status, total_charge, transition_pledge
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status
-from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
+from service.domain.ports import (
+    Clock,
+    GatewayAmountChanged,
+    GatewayRejected,
+    GatewayUnavailable,
+    PaymentGateway,
+    TransactionFactory,
+)
 from service.domain.ports.payment_events import SubscriptionUpdated
 
 RETRY_AFTER_SECONDS = 30
@@ -52,6 +59,8 @@ FACTS_OF_A_SUBSCRIPTION = (
     "invoice_retry_requested_at",
 )
 OTHER_SUBSCRIPTION = "The pledge belongs to another subscription."
+UNAVAILABLE = "The payment processor does not answer right now; please try again soon."
+CANCELLATION_RECORDED = "Stripe does not answer right now. The pledge will be cancelled when Stripe answers."
 # The sandbox stores nothing of its own, so its pledges have no subscription reference.
 SANDBOX_GATEWAY = "sandbox"
 # Stands for the states before one that was looked up: every change of its second is behind it.
@@ -99,7 +108,7 @@ def cancel_pledge(
         require_same_gateway(pledge, gateway)
         pledge.cancel_requested_at = pledge.cancel_requested_at or clock()
     try:
-        with translate_gateway_errors():
+        with translate_gateway_errors(CANCELLATION_RECORDED):
             gateway.cancel_subscription(subscription_reference(pledge))
     except PaymentRequestRejected:
         # The reader is still charged: the page must not promise a cancellation, and renewals are announced again.
@@ -154,9 +163,11 @@ def change_amount(
 
 
 def complete_amount_change(
-    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, is_late: bool = False
 ) -> Pledge:
     """Send the requested amount of a pledge to the gateway; a pledge without one stays as it is.
+
+    An amount that was set at the gateway in the meantime outweighs a request that `is_late`.
 
     Raises:
         PledgeNotFound: no pledge has this id.
@@ -170,14 +181,17 @@ def complete_amount_change(
         require_same_gateway(pledge, gateway)
         charge = total_charge_for(pledge, requested, gateway)
         subscription = subscription_reference(pledge)
+        expected = total_charge(pledge) if is_late else None
     try:
         with translate_gateway_errors():
-            gateway.update_subscription_amount(subscription, charge, pledge_id=pledge_id)
-    except PaymentRequestRejected:
+            gateway.update_subscription_amount(subscription, charge, pledge_id=pledge_id, expected=expected)
+    except PaymentRequestRejected as error:
         with transaction() as session:
             pledge = get_pledge(session, pledge_id, for_update=True)
             if pledge.pending_amount_minor == requested:
                 pledge.pending_amount_minor = None
+                if isinstance(error.__cause__, GatewayAmountChanged):
+                    _sync_amount(pledge, error.__cause__.money)
         raise
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
@@ -345,8 +359,8 @@ def require_same_gateway(pledge: Pledge, gateway: PaymentGateway) -> None:
 
 
 @contextmanager
-def translate_gateway_errors() -> Iterator[None]:
-    """Turn the gateway port's errors into domain errors.
+def translate_gateway_errors(unavailable: str = UNAVAILABLE) -> Iterator[None]:
+    """Turn the gateway port's errors into domain errors; `unavailable` is the detail if it does not answer.
 
     Raises:
         PaymentsUnavailable: for `GatewayUnavailable`.
@@ -355,10 +369,7 @@ def translate_gateway_errors() -> Iterator[None]:
     try:
         yield
     except GatewayUnavailable as error:
-        raise PaymentsUnavailable(
-            "The payment processor does not answer right now; please try again soon.",
-            retry_after_seconds=RETRY_AFTER_SECONDS,
-        ) from error
+        raise PaymentsUnavailable(unavailable, retry_after_seconds=RETRY_AFTER_SECONDS) from error
     except GatewayRejected as error:
         raise PaymentRequestRejected(str(error)) from error
 

@@ -96,6 +96,14 @@ class GatewayRejected(Exception):
     """The gateway rejected the request. The message gives the reason, without personal data."""
 
 
+class GatewayAmountChanged(GatewayRejected):
+    """The amount of a subscription was changed at the gateway meanwhile, to `money`."""
+
+    def __init__(self, money: Money) -> None:
+        super().__init__("The amount was changed at Stripe meanwhile. Change it again if yours is meant.")
+        self.money = money
+
+
 class InvalidSignature(Exception):
     """The signature is missing, wrong or too old, or the event belongs to the other mode (test or live)."""
 
@@ -161,8 +169,13 @@ class PaymentGateway(Protocol):
         Return whether the customer is deleted; it is no error if it was before.
         """
 
-    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
-        """Change the amount from the next payment on, without proration of the current period."""
+    def update_subscription_amount(
+        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+    ) -> None:
+        """Change the amount from the next payment on, without proration of the current period.
+
+        Given the `expected` present amount, raise GatewayAmountChanged if somebody else has set another one.
+        """
 
     def create_payment_method_session(
         self, customer: str, subscriptions: Sequence[str], *, return_url: str, lang: str

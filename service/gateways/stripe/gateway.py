@@ -63,9 +63,13 @@ class StripeGateway:
         """Redact the customer, and delete it if nothing of it is open."""
         return customer_erasure.erase_customer(self._api, customer)
 
-    def update_subscription_amount(self, subscription: str, money: Money, *, pledge_id: uuid.UUID) -> None:
+    def update_subscription_amount(
+        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+    ) -> None:
         """Replace the price of the subscription, without proration."""
-        subscriptions.update_subscription_amount(self._api, subscription, money, pledge_id=pledge_id)
+        subscriptions.update_subscription_amount(
+            self._api, subscription, money, pledge_id=pledge_id, expected=expected
+        )
 
     def create_payment_method_session(
         self, customer: str, subscriptions: Sequence[str], *, return_url: str, lang: str

@@ -10,13 +10,15 @@ from typing import Any, Final
 from stripe import RequestOptions
 
 from service.domain.money import Money
-from service.domain.ports import GatewayRejected
+from service.domain.ports import GatewayAmountChanged, GatewayRejected
 from service.gateways.stripe.client import StripeApiClient, call_idempotent
-from service.gateways.stripe.currencies import to_stripe_amount
+from service.gateways.stripe.currencies import from_stripe_amount, to_stripe_amount
+from service.gateways.stripe.event_fields import get_path
 from service.gateways.stripe.products import reactivate_product
 
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
 PROMOTION_KEY_PREFIX: Final = "promote/"
+AMOUNT_METADATA_KEY: Final = "mainstay_amount"
 NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 
 
@@ -37,11 +39,17 @@ def cancel_subscription(api: StripeApiClient, subscription: str) -> None:
 
 
 def update_subscription_amount(
-    api: StripeApiClient, subscription: str, money: Money, *, pledge_id: uuid.UUID
+    api: StripeApiClient,
+    subscription: str,
+    money: Money,
+    *,
+    pledge_id: uuid.UUID,
+    expected: Money | None = None,
 ) -> None:
     """Replace the price of a subscription, from its next payment on.
 
     Raises:
+        GatewayAmountChanged: the price is neither the `expected` one nor one that an earlier call set.
         GatewayUnavailable: Stripe did not answer or cannot serve us now.
         GatewayRejected: Stripe rejected the request.
     """
@@ -54,7 +62,11 @@ def update_subscription_amount(
         raise GatewayRejected("A subscription cannot change its currency.")
     if price["unit_amount"] == amount and item.get("quantity", 1) == 1:
         return
+    if expected is not None:
+        _require_own_amount(existing, expected)
     params: dict[str, Any] = {
+        # The answer to this call may be lost; the next one then knows the price as ours.
+        "metadata": {AMOUNT_METADATA_KEY: str(amount)},
         "items": [
             {
                 "id": item["id"],
@@ -81,6 +93,14 @@ def update_subscription_amount(
         if not reactivate_product(api, price["product"]):
             raise
         _update_subscription(api, subscription, params, f"{key}/product")
+
+
+def _require_own_amount(subscription: dict[str, Any], expected: Money) -> None:
+    item = subscription["items"]["data"][0]
+    current = item["price"]["unit_amount"] * item.get("quantity", 1)
+    set_by_us = get_path(subscription, "metadata", AMOUNT_METADATA_KEY)
+    if current != _amount(expected) and str(current) != set_by_us:
+        raise GatewayAmountChanged(from_stripe_amount(current, item["price"]["currency"]))
 
 
 def _update_subscription(api: StripeApiClient, subscription: str, params: dict[str, Any], key: str) -> None:
