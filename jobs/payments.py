@@ -12,7 +12,7 @@ from service.container import Container
 from service.domain.payments import balance_listing
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import is_due, reconcile
-from service.domain.payments.recovery import complete_pending_operations
+from service.domain.payments.recovery import complete_pending_operations, request_cancellations_for_fraud
 from service.domain.pledges.open_invoices import retry_open_invoices
 from service.domain.ports import GatewayUnavailable
 
@@ -67,6 +67,9 @@ def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[s
     """
     if container.event_source is None:
         return None
+    if container.settings.stripe is not None and container.settings.stripe.ends_support_on_fraud:
+        with container.database.transaction() as session:
+            request_cancellations_for_fraud(session, container.gateway.name, now=container.clock())
     with container.database.read_only() as session:
         due = is_due(session, container.event_source.name, now=container.clock())
     if not due:

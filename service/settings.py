@@ -91,12 +91,14 @@ class MailSettings:
 class StripeSettings:
     """The Stripe account. Without `webhook_secrets`, every webhook is rejected.
 
-    Several secrets are valid at once while a secret is rolled. `api_base` is only for tests.
+    Several secrets are valid at once while a secret is rolled. `api_base` is only for tests. With
+    `ends_support_on_fraud`, a fraudulent dispute of a payment ends its recurring pledge.
     """
 
     secret_key: str = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
     api_base: str | None
+    ends_support_on_fraud: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -223,10 +225,12 @@ def stripe_settings(env: Env) -> StripeSettings:
     if not all(secret.startswith("whsec_") for secret in secrets):
         raise SettingsError("STRIPE_WEBHOOK_SECRET must begin with whsec_; mainstay stripe setup prints it.")
     base = env.str("STRIPE_API_BASE", None)
+    ends_support = one_of("DISPUTE_ENDS_SUPPORT", "never", "fraudulent")
     return StripeSettings(
         secret_key=key,
         webhook_secrets=secrets,
         api_base=None if base is None else public_url(base, setting_name="STRIPE_API_BASE"),
+        ends_support_on_fraud=env.str("DISPUTE_ENDS_SUPPORT", "never", validate=ends_support) == "fraudulent",
     )
 
 

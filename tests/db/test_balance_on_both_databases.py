@@ -1,4 +1,4 @@
-"""Balance transactions are booked once on PostgreSQL and on SQLite, and those of the release before stay."""
+"""The ledger of balance transactions and disputes on both databases, and what the release before left."""
 
 import datetime
 import uuid
@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, text
 from service.container import Container
 from service.db.migration import _without_foreign_keys, migrate
 from service.db.models.campaign import Campaign
-from service.db.models.payment import BalanceCursor, BalanceTransaction, Payment
+from service.db.models.payment import BalanceCursor, BalanceTransaction, Dispute, Payment
 from service.db.models.pledge import Pledge
 from service.domain.ledger.balance import advance_cursor, book_balance_transactions, plan_listing
 from service.domain.ports import GatewayBalanceTransaction
@@ -31,6 +31,8 @@ REFUND = replace(CHARGE, reference="txn_1", kind="refund", gross_minor=-50, fee_
 REFUND = replace(REFUND, intent=None, refund="re_1")
 FOREIGN = replace(CHARGE, reference="txn_3", intent="pi_foreign", charge="ch_foreign")
 HOUR = datetime.timedelta(hours=1)
+# The revisions before the migrations under test.
+BEFORE_TRANSACTIONS, BEFORE_DISPUTES = "0016", "0024"
 
 
 def store_payment(container: Container) -> None:
@@ -64,7 +66,7 @@ def test_transactions_are_booked_once_and_the_cursor_moves_forward(any_database:
 def test_migration_keeps_the_transactions_of_the_release_before(empty_url: str, make_container) -> None:
     container = make_container(settings_for(empty_url))
     engine = container.database.engine
-    migrate(engine, revision="0016")
+    migrate(engine, revision=BEFORE_TRANSACTIONS)
     row = {"id": uuid.uuid4().hex, "payment": uuid.uuid4().hex}
     with engine.connect() as connection, _without_foreign_keys(connection), connection.begin():
         if engine.dialect.name == "postgresql":
@@ -88,6 +90,57 @@ def test_migration_keeps_the_transactions_of_the_release_before(empty_url: str, 
         found = session.scalars(select(BalanceTransaction)).one()
         assert (found.kind, found.net_minor, found.charge_reference) == ("charge", 455, None)
         assert found.occurred_at == session.scalars(select(Payment.paid_at)).one()
-    migrate(engine, revision="0016")
+    migrate(engine, revision=BEFORE_TRANSACTIONS)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT net_minor FROM balance_transactions")).scalars().all() == [455]
+
+
+def test_migration_keeps_what_disputes_withhold(empty_url: str, make_container) -> None:
+    container = make_container(settings_for(empty_url))
+    engine = container.database.engine
+    migrate(engine, revision=BEFORE_DISPUTES)
+    ids = {status: uuid.uuid4().hex for status in ("open", "won", "lost")}
+    payment_id, pledge_id = uuid.uuid4().hex, uuid.uuid4().hex
+    with engine.connect() as connection, _without_foreign_keys(connection), connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(
+            text(
+                "INSERT INTO payments (id, pledge_id, status, amount_minor, currency, gateway, gateway_reference,"
+                " paid_at) VALUES (:payment, :pledge, 'disputed', 500, 'USD', 'stripe', 'pi_1', '2026-11-20')"
+            ),
+            {"payment": payment_id, "pledge": pledge_id},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO gateway_events (id, gateway, reference, kind, source, status, pledge_id, attempts,"
+                " occurred_at, received_at, next_attempt_at) VALUES (:id, 'stripe', 'evt_1',"
+                " 'charge.dispute.closed', 'webhook', 'applied', :pledge, 0, '2026-11-22 09:00',"
+                " '2026-11-22 09:00', '2026-11-22 09:00')"
+            ),
+            {"id": uuid.uuid4().hex, "pledge": pledge_id},
+        )
+        for status, dispute_id in ids.items():
+            connection.execute(
+                text(
+                    "INSERT INTO disputes (id, payment_id, status, amount_minor, currency, gateway_reference,"
+                    " opened_at) VALUES (:id, :payment, :status, 300, 'USD', :reference, '2026-11-21 09:00')"
+                ),
+                {"id": dispute_id, "payment": payment_id, "status": status, "reference": status},
+            )
+    migrate(engine)
+    with container.database.read_only() as session:
+        found = {dispute.status.value: dispute for dispute in session.scalars(select(Dispute))}
+        assert {status: dispute.withheld_minor for status, dispute in found.items()} == {
+            "open": 300,
+            "won": 0,
+            "lost": 300,
+        }
+        assert {status: dispute.status_at.day for status, dispute in found.items()} == {
+            "open": 21,
+            "won": 22,
+            "lost": 22,
+        }
+    migrate(engine, revision=BEFORE_DISPUTES)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM disputes")).scalar() == 3

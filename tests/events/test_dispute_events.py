@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,6 +13,7 @@ from schemas.enums import DisputeStatus, Frequency, NotificationKind, PaymentSta
 from service.container import Container
 from service.db.models.email import Notification
 from service.db.models.payment import Dispute, FraudWarning, Payment
+from service.db.models.pledge import Pledge
 from service.domain.ledger.totals import totals_by_currency
 from tests.api.client import assert_problem, auth_headers, get_json, new_idempotency_key
 from tests.events.stripe_fixture import StripeScenario
@@ -235,3 +237,67 @@ def test_dispute_leaves_recurring_support_running_by_default(
     with container.database.read_only() as session:
         pledge_id: uuid.UUID = session.scalars(select(Payment.pledge_id)).one()
     assert scenario.snapshot(pledge_id)["pledge"]["status"] == PledgeStatus.ACTIVE
+
+
+@pytest.fixture
+def ends_support(container: Container) -> Container:
+    """Return the container with `DISPUTE_ENDS_SUPPORT=fraudulent`."""
+    assert container.settings.stripe is not None
+    stripe = replace(container.settings.stripe, ends_support_on_fraud=True)
+    return replace(container, settings=replace(container.settings, stripe=stripe))
+
+
+@pytest.mark.parametrize("steps", [(), ("lost",), ("escalate",)])
+def test_fraudulent_dispute_ends_recurring_support_if_the_setting_says_so(
+    scenario: StripeScenario, ends_support: Container, stripe: FakeStripe, steps: tuple[str, ...]
+) -> None:
+    charge = pay(scenario, Frequency.MONTHLY)
+    open_dispute = stripe.open_inquiry if "escalate" in steps else stripe.open_dispute
+    dispute = open_dispute(charge["id"], reason="fraudulent")
+    for step in steps:
+        ends_support.clock.advance(seconds=1)
+        if step == "escalate":
+            stripe.escalate_inquiry(dispute["id"])
+        else:
+            stripe.close_dispute(dispute["id"], step)
+    deliver(scenario)
+    counts = reconcile_payments(ends_support, RUNNING)
+    assert counts is not None
+    assert counts["cancellations"] == 1
+    [subscription] = stripe.account.all("subscription")
+    assert subscription["status"] == "canceled"
+    with ends_support.database.read_only() as session:
+        pledge = session.scalars(select(Pledge)).one()
+        assert pledge.status == PledgeStatus.CANCELLED
+    assert "cancellations" not in (reconcile_payments(ends_support, RUNNING) or {})
+
+
+@pytest.mark.parametrize(("reason", "outcome"), [("general", "lost"), ("fraudulent", "won"), ("fraudulent", None)])
+def test_other_disputes_leave_recurring_support_running(
+    scenario: StripeScenario, ends_support: Container, stripe: FakeStripe, reason: str, outcome: str | None
+) -> None:
+    charge = pay(scenario, Frequency.MONTHLY)
+    if outcome is None:
+        stripe.open_inquiry(charge["id"], reason=reason)
+    else:
+        dispute = stripe.open_dispute(charge["id"], reason=reason)
+        ends_support.clock.advance(seconds=1)
+        stripe.close_dispute(dispute["id"], outcome)
+    deliver(scenario)
+    reconcile_payments(ends_support, RUNNING)
+    [subscription] = stripe.account.all("subscription")
+    assert subscription["status"] == "active"
+
+
+def test_support_ends_after_an_outage_of_stripe(
+    scenario: StripeScenario, ends_support: Container, stripe: FakeStripe
+) -> None:
+    stripe.open_dispute(pay(scenario, Frequency.MONTHLY)["id"], reason="fraudulent")
+    deliver(scenario)
+    reconcile_payments(scenario.container, RUNNING)
+    stripe.faults.respond(503, "DELETE /v1/subscriptions/{id}")
+    assert reconcile_payments(ends_support, RUNNING) == {"put_off": 1}
+    ends_support.clock.advance(minutes=10)
+    assert reconcile_payments(ends_support, RUNNING) == {"cancellations": 1}
+    [subscription] = stripe.account.all("subscription")
+    assert subscription["status"] == "canceled"

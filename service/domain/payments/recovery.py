@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy.orm import Session
 
-from schemas.enums import PledgeStatus, RefundStatus
+from schemas.enums import DisputeStatus, PledgeStatus, RefundStatus
 from service.db.models.customer import CustomerUpdate
-from service.db.models.payment import Payment, Refund
+from service.db.models.payment import Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.payments.customers import complete_customer_update
@@ -23,13 +24,15 @@ from service.domain.payments.refunds import complete_refund
 from service.domain.pledges.checkout import start_checkout
 from service.domain.pledges.open_invoices import retry_open_invoice
 from service.domain.pledges.pledges import CHECKOUT_TTL, get_pledge
-from service.domain.pledges.subscriptions import cancel_pledge, complete_amount_change
+from service.domain.pledges.subscriptions import cancel_pledge, complete_amount_change, is_recurring_active
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 from service.domain.urls import UrlBuilder
 
 # Longer than any call to the gateway may take, so that a request which still runs is left alone.
 MIN_AGE = datetime.timedelta(minutes=1)
 BATCH_SIZE = 200
+# The gateway's word for a payment that the cardholder says they did not make.
+FRAUDULENT = "fraudulent"
 
 log = structlog.get_logger()
 
@@ -73,6 +76,26 @@ def complete_pending_operations(
             log.info("operation_completed", operation=operation.kind, row=str(operation.row_id))
             counts[operation.kind] += 1
     return counts
+
+
+def request_cancellations_for_fraud(session: Session, gateway: str, *, now: datetime.datetime) -> int:
+    """Request the cancellation of active recurring pledges with a fraudulent dispute; return how many.
+
+    A dispute counts while it is open, and when it is lost. The pending operations are completed afterwards.
+    """
+    disputed = (
+        select(Payment.pledge_id)
+        .join(Dispute, Dispute.payment_id == Payment.id)
+        .where(Dispute.reason == FRAUDULENT, Dispute.status.in_((DisputeStatus.OPEN, DisputeStatus.LOST)))
+    )
+    is_wanted = and_(Pledge.cancel_requested_at.is_(None), Pledge.id.in_(disputed))
+    pledge_ids = session.scalars(_recurring(gateway, is_wanted).limit(BATCH_SIZE)).all()
+    for pledge_id in pledge_ids:
+        pledge = get_pledge(session, pledge_id, for_update=True)
+        if is_recurring_active(pledge) and pledge.cancel_requested_at is None:
+            pledge.cancel_requested_at = now
+            log.warning("support_ends_for_fraud", pledge=str(pledge.id))
+    return len(pledge_ids)
 
 
 def _pending_operations(

@@ -45,6 +45,7 @@ def test_repr_hides_key_and_webhook_secret() -> None:
         ("STRIPE_WEBHOOK_SECRET", "sk_live_mixed_up"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_good,bad"),
         ("STRIPE_API_BASE", "api.stripe.com"),
+        ("DISPUTE_ENDS_SUPPORT", "always"),
     ],
 )
 def test_invalid_value_is_reported_by_setting_name_without_the_value(name: str, value: str) -> None:
