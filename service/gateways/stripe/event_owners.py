@@ -156,9 +156,10 @@ class EventOwners:
             found = self._api.retrieve("retrieve_payment_intent", lambda v1: v1.payment_intents.retrieve(intent))
             if found is None:
                 return EventOwner(None)
-            metadata, customer = found.get("metadata"), object_id(found.get("customer"))
-            owner, is_decided = self._by_names([metadata], {intent}, customer, known)
-            if is_decided or metadata or customer is None:
+            # A supporter may pay for another product too, so the customer decides nothing.
+            metadata = found.get("metadata")
+            owner, is_decided = self._by_names([metadata], {intent}, None, known)
+            if is_decided or metadata or not found.get("customer"):
                 return owner
             invoice = object_id(found.get("invoice")) or invoice_for_payment_intent(self._api, intent)
         if invoice is None:
