@@ -3,21 +3,25 @@
 import os
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.enums import EventStatus, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.pledge import Pledge
+from service.db.models.supporter import Supporter
 from service.domain.money import Money
 from service.domain.payments.event_handlers import DependencyMissing, handle_event
 from service.domain.payments.event_processing import look_up_subscriptions
 from service.domain.pledges.subscriptions import SubscriptionOrderUnknown
-from service.domain.ports.payment_events import PaymentEvent, PaymentSucceeded, RefundUpdated
+from service.domain.ports import KnownOwner
+from service.domain.ports.payment_events import CustomerUpdated, PaymentEvent, PaymentSucceeded, RefundUpdated
+from service.gateways.stripe.event_owners import NothingKnown
 from tests.events.stripe_fixture import StripeScenario, snapshot
 from tests.stripe_double.account import StripeJson
 from tests.stripe_double.scenarios import one_year_subscription
@@ -351,3 +355,43 @@ def test_inbox_converges_for_any_order_of_webhooks(scenario: StripeScenario, see
     with scenario.container.database.read_only() as session:
         statuses = session.connection().exec_driver_sql("SELECT DISTINCT status FROM gateway_events").scalars()
         assert set(statuses) == {EventStatus.APPLIED, EventStatus.IGNORED}
+
+
+class EveryCustomerKnown(NothingKnown):
+    """Knows every customer, as the database does once the checkout is applied."""
+
+    def find_owner(
+        self, references: Collection[str], *, pledge_id: uuid.UUID | None, customer: str | None
+    ) -> KnownOwner:
+        return KnownOwner(pledge_id=pledge_id, is_customer=True)
+
+
+def test_changed_addresses_converge_in_any_order(scenario: StripeScenario) -> None:
+    database, stripe = scenario.container.database, scenario.stripe
+    checkout = scenario.create_checkout(Frequency.MONTHLY)
+    stripe.pay(scenario.session_of(checkout), email="ada@news.example")
+    customer = stripe.get(scenario.session_of(checkout))["customer"]
+    # The first two changes are made in the second of the payment.
+    for seconds, name in ((0, "one"), (0, "two"), (1, "Ada"), (1, "ada")):
+        scenario.container.clock.advance(seconds=seconds)
+        stripe.change_email(customer, f"{name}@news.example")
+    known = EveryCustomerKnown()
+    stream = [
+        parsed
+        for event in sent_events(scenario)
+        if (parsed := scenario.container.event_source.parse_event(payload_of(event).decode(), known))
+    ]
+    assert [type(item) for parsed in stream for item in parsed].count(CustomerUpdated) == 4
+
+    @hypothesis_settings(max_examples=5 * EXAMPLES, **HYPOTHESIS_OPTIONS)
+    @given(st.permutations(range(len(stream))), st.lists(st.integers(0, len(stream) - 1), max_size=12))
+    def check_order(order: list[int], again: list[int]) -> None:
+        with database.engine.connect() as connection, connection.begin() as transaction:
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                apply_all(session, scenario, [stream[number] for number in [*order, *again]])
+                session.flush()
+                addresses = session.scalars(select(Supporter.email)).all()
+            transaction.rollback()
+        assert addresses == ["ada@news.example"]
+
+    check_order()

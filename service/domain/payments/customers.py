@@ -17,13 +17,20 @@ from service.db.base import new_id
 from service.db.models.customer import CustomerUpdate
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import HASH_VERSION, Supporter
-from service.domain.email.addresses import address_hashes
+from service.domain.email.addresses import address_hashes, fold_address, normalise_address
 from service.domain.email.suppression import copy_opt_outs
-from service.domain.errors import PaymentRequestRejected, PaymentsUnavailable, SupporterNotFound
+from service.domain.errors import (
+    EmailInUse,
+    InvalidAddress,
+    PaymentRequestRejected,
+    PaymentsUnavailable,
+    SupporterNotFound,
+)
 from service.domain.event_addresses import is_being_erased
 from service.domain.pledges.subscriptions import translate_gateway_errors
 from service.domain.ports import Clock, PaymentGateway, TransactionFactory
-from service.domain.supporters import get_address, lock_supporter, session_keyring
+from service.domain.ports.payment_events import CustomerUpdated
+from service.domain.supporters import find_other_supporter, get_address, lock_supporter, session_keyring
 
 EMAIL_CONSTRAINT = "uq_supporters_email_hash"
 
@@ -124,6 +131,57 @@ def complete_customer_update(
         raise
     with transaction() as session:
         _complete(session, pending, address, now=clock())
+
+
+def follow_customer(session: Session, gateway: str, supporter_id: uuid.UUID, event: CustomerUpdated) -> None:
+    """Give a supporter the address that their customer has at the gateway, unless a newer change is known.
+
+    Gateways date their events to the second. In the same second as the latest change, only an event that changed
+    the present address comes after it. An address to which no email can be sent is ignored.
+
+    Raises:
+        SupporterNotFound: no supporter has this id.
+        EmailInUse: it is another supporter's. Whoever typed it at the gateway has not proved that it is theirs, so
+            that the two are not merged.
+    """
+    try:
+        address = normalise_address(event.email)
+    except InvalidAddress:
+        return
+    lock_supporter(session, supporter_id)
+    present = get_address(session, supporter_id)
+    latest = _latest_change(session, gateway, supporter_id, event.customer)
+    if latest is not None:
+        latest = latest.replace(microsecond=0)
+        follows = event.previous_email is not None and _same_address(event.previous_email, present)
+        if event.occurred_at < latest or (event.occurred_at == latest and not follows):
+            return
+    if find_other_supporter(session, address, supporter_id) is not None:
+        raise EmailInUse(
+            f"Its address belongs to another supporter. If the two are one person, change the address of supporter"
+            f" {supporter_id} with a merge, and then apply this event again."
+        )
+    record_address(session, supporter_id, address, at=event.occurred_at, known_to=event.customer)
+    session.execute(
+        update(Supporter).where(Supporter.id == supporter_id).values(email_changed_at=event.occurred_at)
+    )
+
+
+def _latest_change(
+    session: Session, gateway: str, supporter_id: uuid.UUID, customer: str
+) -> datetime.datetime | None:
+    """Return when the supporter's address last changed, or when the customer last got one from us."""
+    changed_at = session.scalar(select(Supporter.email_changed_at).where(Supporter.id == supporter_id))
+    sent_at = session.scalar(
+        select(CustomerUpdate.completed_at).where(
+            CustomerUpdate.gateway == gateway, CustomerUpdate.customer_reference == customer
+        )
+    )
+    return max((at for at in (changed_at, sent_at) if at is not None), default=None)
+
+
+def _same_address(address: str, other: str | None) -> bool:
+    return other is not None and fold_address(address) == fold_address(other)
 
 
 def _complete(session: Session, completed: CustomerUpdate, sent: str, *, now: datetime.datetime) -> None:

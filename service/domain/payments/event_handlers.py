@@ -23,6 +23,7 @@ from service.domain.ledger.records import find_payment, record_payment
 from service.domain.ledger.refunds import record_refund, record_refunded_total
 from service.domain.money import Money
 from service.domain.payments.alerts import alert_dispute, alert_fraud_warning
+from service.domain.payments.customers import follow_customer
 from service.domain.pledges.notifications import (
     enqueue_action_required,
     enqueue_known_failure,
@@ -41,6 +42,7 @@ from service.domain.pledges.subscriptions import (
 from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
+    CustomerUpdated,
     DisputeUpdated,
     FraudWarned,
     InvoiceSettled,
@@ -96,6 +98,8 @@ def handle_event(
         if not pledge_ids:
             raise DependencyMissing("Its customer is not that of any pledge.")
         return pledge_ids[0]
+    if isinstance(event, CustomerUpdated):
+        return _handle_customer_updated(session, gateway, event)
     pledge = _lock_pledge(session, gateway, event)
     if _is_about_former_subscription(session, pledge, event):
         if not isinstance(event, PaymentSucceeded):
@@ -322,6 +326,23 @@ def _handle_refund_or_dispute(
     else:
         handle_refund(session, pledge, payment, event, now=now)
     return pledge.id
+
+
+def _handle_customer_updated(session: Session, gateway: str, event: CustomerUpdated) -> uuid.UUID:
+    pledges = session.scalars(
+        select(Pledge)
+        .where(Pledge.gateway == gateway, Pledge.customer_reference == event.customer)
+        .order_by(Pledge.id)
+    ).all()
+    supporter_ids = {pledge.supporter_id for pledge in pledges} - {None}
+    if len(supporter_ids) > 1:
+        raise PaymentMismatch("The pledges of its customer belong to several supporters.")
+    for supporter_id in supporter_ids:
+        if supporter_id is not None:
+            follow_customer(session, gateway, supporter_id, event)
+    if not supporter_ids and not any(pledge.erased_at for pledge in pledges):
+        raise DependencyMissing("The pledge of its customer has no supporter yet.")
+    return pledges[0].id
 
 
 def _lock_pledge(

@@ -202,6 +202,16 @@ class FraudWarned:
     occurred_at: datetime.datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class CustomerUpdated:
+    """A customer got another email address at the gateway, for example on its pages or from staff there."""
+
+    customer: str
+    email: str = field(repr=False)
+    occurred_at: datetime.datetime
+    previous_email: str | None = field(default=None, repr=False)
+
+
 PaymentEvent = (
     CheckoutCompleted
     | CheckoutExpired
@@ -217,4 +227,5 @@ PaymentEvent = (
     | RefundedTotalUpdated
     | DisputeUpdated
     | FraudWarned
+    | CustomerUpdated
 )

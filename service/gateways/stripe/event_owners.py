@@ -71,8 +71,7 @@ class EventOwners:
             GatewayUnavailable: try again later.
         """
         if kind.startswith(CUSTOMER) and not kind.startswith(SUBSCRIPTION):
-            is_customer = known.find_owner(set(), pledge_id=None, customer=require_id(obj)).is_customer
-            return EventOwner(None) if is_customer else None
+            return self._of_customer(obj, known, may_wait)
         metadata = _metadata(obj)
         owner, is_decided = self._by_names(metadata, _references(obj), object_id(obj.get("customer")), known)
         if is_decided:
@@ -125,6 +124,15 @@ class EventOwners:
             # The domain knows its own subscriptions.
             return EventOwner(None)
         return self._by_names([found.get("metadata")], set(), object_id(found.get("customer")), known)[0]
+
+    def _of_customer(self, obj: StripeJson, known: KnownPledges, may_wait: bool) -> EventOwner | None:
+        """Return the owner of an event about a customer. Only our database knows which customers are ours."""
+        if known.find_owner((), pledge_id=None, customer=require_id(obj)).is_customer:
+            return EventOwner(None)
+        if may_wait:
+            # The checkout that created the customer may not be applied yet.
+            raise OwnerUnknown("Its customer is not known here.")
+        return None
 
     def _of_payment(self, kind: str, obj: StripeJson, known: KnownPledges, may_wait: bool) -> EventOwner | None:
         require_id(obj)

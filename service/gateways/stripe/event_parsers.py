@@ -19,6 +19,7 @@ from service.domain.ports import GatewayBalanceTransaction, GatewayRejected, Inv
 from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
+    CustomerUpdated,
     DisputeUpdated,
     FraudWarned,
     InvoiceSettled,
@@ -34,6 +35,7 @@ from service.domain.ports.payment_events import (
 )
 from service.gateways.stripe.balance import to_balance_transaction
 from service.gateways.stripe.client import StripeApiClient
+from service.gateways.stripe.customers import UPDATE_KEY_PREFIX
 from service.gateways.stripe.event_fields import (
     ParsedEvent,
     StripeJson,
@@ -414,13 +416,34 @@ def _period_end(subscription: StripeJson) -> datetime.datetime | None:
 
 
 def parse_customer_updated(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
-    """Return that the customer saved another default card; one that we set ourselves is no news."""
+    """Return the customer's new address, and that they saved another default card; what we set ourselves is no news."""
+    found: list[PaymentEvent] = []
+    if _changes_card(event):
+        found.append(PaymentMethodChanged(customer=require_id(event.object), occurred_at=event.occurred_at))
+    email, previous = event.object.get("email"), event.previous_attributes.get("email")
+    # An address that was removed at Stripe stays here.
+    if _changes_address(event) and isinstance(email, str) and email:
+        found.append(
+            CustomerUpdated(
+                customer=require_id(event.object),
+                email=email,
+                occurred_at=event.occurred_at,
+                previous_email=previous if isinstance(previous, str) else None,
+            )
+        )
+    return found
+
+
+def _changes_card(event: ParsedEvent) -> bool:
     before = get_path(event.previous_attributes, "invoice_settings")
     card = object_id(get_path(event.object, "invoice_settings", "default_payment_method"))
     is_changed = isinstance(before, dict) and "default_payment_method" in before
-    if card is None or not is_changed or (event.idempotency_key or "").startswith(PROMOTION_KEY_PREFIX):
-        return []
-    return [PaymentMethodChanged(customer=require_id(event.object), occurred_at=event.occurred_at)]
+    return card is not None and is_changed and not (event.idempotency_key or "").startswith(PROMOTION_KEY_PREFIX)
+
+
+def _changes_address(event: ParsedEvent) -> bool:
+    is_changed = not event.previous_attributes or "email" in event.previous_attributes
+    return is_changed and not (event.idempotency_key or "").startswith(UPDATE_KEY_PREFIX)
 
 
 # Charge and its refunds
