@@ -49,10 +49,13 @@ def purge_job_runs(container: Container, stop: threading.Event) -> dict[str, int
 
 
 def purge_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
-    """Purge old notifications and sign-in requests."""
-    # Deleting a sign-in request cascades to the notification with its link.
-    sign_ins = sum(run_in_batches(container, stop, retention.purge_sign_ins))
-    counts = {"notices": sum(run_in_batches(container, stop, retention.purge_notifications)), "sign_ins": sign_ins}
+    """Purge old notifications, sign-in requests and requests to change an address."""
+    # Deleting a request cascades to the notification with its link.
+    counts = {
+        "sign_ins": sum(run_in_batches(container, stop, retention.purge_sign_ins)),
+        "email_changes": sum(run_in_batches(container, stop, retention.purge_email_changes)),
+        "notices": sum(run_in_batches(container, stop, retention.purge_notifications)),
+    }
     if any(counts.values()):
         log.info("notices_forgotten", **counts)
     return counts

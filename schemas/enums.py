@@ -89,6 +89,8 @@ class NotificationKind(StrEnum):
     RENEWAL = "renewal"
     CANCELLED = "ended"
     SIGN_IN = "sign_in"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_CHANGED = "email_changed"
     ALERT = "alert"
 
 

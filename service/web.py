@@ -1,6 +1,7 @@
 """What views use of the current app and request: the container, database sessions, rate limits."""
 
 import ipaddress
+import uuid
 from contextlib import AbstractContextManager
 from typing import cast
 
@@ -51,6 +52,16 @@ def check_sign_in_rate_limit(address: str) -> None:
     """
     check_rate_limit("sign_in_by_network")
     current_container().rate_limiter.check("sign_in_by_address", mailbox_of(address))
+
+
+def check_email_change_rate_limit(supporter_id: uuid.UUID, address: str) -> None:
+    """Count a request to change an address like a sign-in with the new one, and against the supporter's own limit.
+
+    Raises:
+        TooManyRequests: with the seconds to wait. It does not depend on whether the address is known.
+    """
+    check_sign_in_rate_limit(address)
+    current_container().rate_limiter.check("email_change_by_supporter", str(supporter_id))
 
 
 def _client_network(address: str) -> str:

@@ -46,6 +46,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.RemindersWaiting: 409,
     errors.InvalidAddress: 422,
     errors.AddressNotSupported: 422,
+    errors.EmailChangeLinkExpired: 404,
     errors.SupporterNotFound: 404,
     errors.EmailInUse: 409,
     errors.UnknownTimezone: 422,

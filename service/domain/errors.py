@@ -193,6 +193,12 @@ class InvalidAddress(DomainError):
     code = "invalid_email"
 
 
+class EmailChangeLinkExpired(DomainError):
+    """The link that confirms a new address was used before, has expired, is not the latest, or never existed."""
+
+    code = "email_change_link_over"
+
+
 class SupporterNotFound(DomainError):
     """No supporter has this id."""
 

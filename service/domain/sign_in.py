@@ -106,6 +106,17 @@ def end_session(session: Session, secret: str | None) -> None:
         )
 
 
+def end_other_sessions(session: Session, supporter_id: uuid.UUID, secret: str | None) -> None:
+    """End every session of a supporter but the one with this secret, and the links that would start another."""
+    # No row has the hash of an empty secret.
+    session.execute(
+        update(SignIn)
+        .where(SignIn.supporter_id == supporter_id, SignIn.session_hash.is_distinct_from(sha256(secret or "")))
+        .values(session_hash=None, session_expires_at=None, link_hash=None, link_expires_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def _valid_link(token: str, now: datetime.datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         SignIn.link_hash == sha256(token),

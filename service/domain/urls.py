@@ -59,6 +59,10 @@ class UrlBuilder:
         """Return the page that a sign-in link opens."""
         return f"{self.public_url}/me/enter/{token}"
 
+    def confirm_email_change_url(self, token: str) -> str:
+        """Return the page that the link to a new address opens (see `email_changes`)."""
+        return f"{self.public_url}/me/email/{token}"
+
     def account_url(self) -> str:
         """Return the page on which readers see all their pledges."""
         return f"{self.public_url}/me"

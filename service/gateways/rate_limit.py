@@ -18,7 +18,11 @@ from service.domain.errors import TooManyRequests
 log = structlog.get_logger()
 
 # Sign-in requests cause emails, so they have lower limits than RATE_LIMIT.
-RATES_BY_ACTION = {"sign_in_by_address": "5/hour", "sign_in_by_network": "20/hour"}
+RATES_BY_ACTION = {
+    "sign_in_by_address": "5/hour",
+    "sign_in_by_network": "20/hour",
+    "email_change_by_supporter": "5/hour",
+}
 
 
 class NoRateLimit:

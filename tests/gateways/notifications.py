@@ -47,7 +47,10 @@ VARIANTS: list[dict[str, Any]] = [
         for frequency in Frequency
         for unpaid in (False, True)
     ),
-    {"kind": NotificationKind.SIGN_IN, "frequency": None, "money": None, "event_date": None},
+    *(
+        {"kind": kind, "frequency": None, "money": None, "event_date": None}
+        for kind in (NotificationKind.SIGN_IN, NotificationKind.EMAIL_CHANGE, NotificationKind.EMAIL_CHANGED)
+    ),
 ]
 
 

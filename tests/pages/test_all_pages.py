@@ -5,8 +5,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from service.container import Container
+from service.db.models.email_change import EmailChange
+from service.db.models.pledge import Pledge
+from service.domain.email_changes import email_change_token, request_email_change
 from tests.api.client import pay_pledge, post_pledge, post_reminder, reminder_token_for
 from tests.gateways.emails import send
 from tests.pages.accounts import pledge_link, request_link, sign_in_link, the_payment
@@ -25,6 +29,8 @@ PAGES = (
     "/me",
     "/me?sent=yes",
     "/me/enter",
+    "/me/email?done=yes",
+    "/me/email",
     "/p",
     "/p/cancel",
     "/p/amount",
@@ -44,7 +50,13 @@ def paths(container: Container, client: FlaskClient) -> dict[str, str]:
     assert email is not None
     pledge_path, payment_id = pledge_link(container, pledge["id"]), the_payment(container)
     request_link(client)
+    with container.database.transaction() as session:
+        supporter_id = session.scalars(select(Pledge.supporter_id)).one()
+        request_email_change(session, supporter_id, "new@example.org", lang="en", now=container.clock())
+        change = session.scalars(select(EmailChange)).one()
+        token = email_change_token(container.database.keyring, change.id, change.requested_at)
     return {
+        "/me/email": f"/me/email/{token}",
         "/me/enter": f"/me/enter/{sign_in_link(container)}",
         "/p": pledge_path,
         "/p/cancel": f"{pledge_path}/cancel",

@@ -14,6 +14,7 @@ from service.db.models.email import (
     SendRateLimit,
     Suppression,
 )
+from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.payment import (
@@ -41,6 +42,7 @@ __all__ = [
     "CustomerUpdate",
     "DevOutboxEmail",
     "Dispute",
+    "EmailChange",
     "EmailCounter",
     "EmailDelivery",
     "ErasedCustomer",

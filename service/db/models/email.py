@@ -80,6 +80,7 @@ class Notification(UUIDPrimaryKey, Base):
         Index("ix_notifications_supporter_id", "supporter_id"),
         Index("ix_notifications_payment_id", "payment_id"),
         Index("ix_notifications_sign_in_id", "sign_in_id"),
+        Index("ix_notifications_email_change_id", "email_change_id"),
     )
 
     kind: Mapped[NotificationKind] = mapped_column(StringEnum(NotificationKind))
@@ -88,6 +89,7 @@ class Notification(UUIDPrimaryKey, Base):
     pledge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
     payment_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("payments.id", ondelete="CASCADE"))
     sign_in_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="CASCADE"))
+    email_change_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("email_changes.id", ondelete="CASCADE"))
     event_date: Mapped[datetime.date | None]
     subject: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str | None] = mapped_column(Text)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from service.db.keyring import DecryptionError, Keyring
 from service.db.models.supporter import EMAIL_TYPE
+from service.db.types import EncryptedText
 from service.domain.ports import Email
 
 ClaimT = TypeVar("ClaimT")
@@ -32,7 +33,7 @@ def failure_reason(error: Exception) -> str:
     return f"could not be written: {error if isinstance(error, EmailNotBuildable) else 'its row makes no letter'}"
 
 
-def decrypt_address(encrypted: bytes, keyring: Keyring) -> str:
+def decrypt_address(encrypted: bytes, keyring: Keyring, *, column_type: EncryptedText = EMAIL_TYPE) -> str:
     """Decrypt a stored address.
 
     The column is read undecrypted, so that one row with a bad address does not fail the query for a whole batch.
@@ -41,6 +42,6 @@ def decrypt_address(encrypted: bytes, keyring: Keyring) -> str:
         EmailNotBuildable: no key decrypts it.
     """
     try:
-        return EMAIL_TYPE.decrypt(encrypted, keyring)
+        return column_type.decrypt(encrypted, keyring)
     except (DecryptionError, UnicodeDecodeError) as error:
         raise EmailNotBuildable("no key of SECRET_KEYS opens its address") from error

@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -12,16 +12,19 @@ from sqlalchemy.orm import Session
 from schemas.enums import Frequency, NotificationKind, NotificationStatus, PledgeStatus
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification, status_is
+from service.db.models.email_change import EmailChange
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
+from service.domain.email_changes import LINK_TTL as EMAIL_CHANGE_LINK_TTL
 from service.domain.notifications.queue import NotificationClaim
 from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.pledges.status import PledgeEvent
 from service.domain.sign_in import LINK_TTL
 
+EMAIL_CHANGE_KINDS = (NotificationKind.EMAIL_CHANGE, NotificationKind.EMAIL_CHANGED)
 NO_RECIPIENT = "nobody_known"
 TOO_OLD = "too_old"
 LINK_USED = "used"
@@ -42,6 +45,17 @@ RECURRING_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmailChangeRequest:
+    """A supporter's request for another address, with both addresses encrypted."""
+
+    id: uuid.UUID
+    requested_at: datetime.datetime
+    confirmed_at: datetime.datetime | None
+    encrypted_new: bytes
+    encrypted_old: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotificationContext:
     """A claimed notification and everything that its email needs; `encrypted_email` is the recipient's address."""
 
@@ -51,6 +65,7 @@ class NotificationContext:
     pledge: Pledge | None
     payment: Payment | None
     sign_in: SignIn | None
+    email_change: EmailChangeRequest | None
     is_unpaid: bool
 
     def today(self, now: datetime.datetime) -> datetime.date:
@@ -82,6 +97,7 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, NotificationClaim
         select(Payment).where(Payment.id.in_([row.Notification.payment_id for row in claimed]))
     )
     payments = {payment.id: payment for payment in found_payments}
+    email_changes = _load_email_changes(session, [row.Notification.email_change_id for row in claimed])
     campaign_ids: dict[uuid.UUID, uuid.UUID | None] = {
         row.Notification.id: _default_campaign_id(session, row.id)
         if row.Pledge is None
@@ -98,11 +114,12 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, NotificationClaim
     return [
         NotificationContext(
             notification=row.Notification,
-            encrypted_email=row.email,
+            encrypted_email=_recipient(row.Notification, row.email, email_changes),
             campaign=campaigns.get(campaign_ids.get(row.Notification.id)),
             pledge=row.Pledge,
             payment=payments.get(row.Notification.payment_id),
             sign_in=sign_ins.get(row.Notification.sign_in_id),
+            email_change=email_changes.get(row.Notification.email_change_id),
             is_unpaid=row.Notification.pledge_id in unpaid,
         )
         for row in claimed
@@ -117,6 +134,8 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
     match notification.kind:
         case NotificationKind.SIGN_IN:
             return _sign_in_skip_reason(context.sign_in, now)
+        case NotificationKind.EMAIL_CHANGE:
+            return _email_change_skip_reason(context.email_change, now)
         case NotificationKind.RECEIPT if context.payment is not None and context.payment.paid_at <= now - MAX_AGE:
             return TOO_OLD
         case NotificationKind.PAYMENT_FAILED if pledge is not None:
@@ -133,6 +152,41 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
         case NotificationKind.RENEWAL if pledge is not None:
             return _renewal_skip_reason(session, context, pledge, now)
     return None
+
+
+def _load_email_changes(
+    session: Session, change_ids: Collection[uuid.UUID | None]
+) -> dict[uuid.UUID | None, EmailChangeRequest]:
+    query = select(
+        EmailChange.id,
+        EmailChange.requested_at,
+        EmailChange.confirmed_at,
+        type_coerce(EmailChange.new_email, LargeBinary).label("encrypted_new"),
+        type_coerce(EmailChange.old_email, LargeBinary).label("encrypted_old"),
+    ).where(EmailChange.id.in_([change_id for change_id in change_ids if change_id is not None]))
+    return {row.id: EmailChangeRequest(**row._mapping) for row in session.execute(query)}
+
+
+def _recipient(
+    notification: Notification,
+    supporters_email: bytes | None,
+    email_changes: Mapping[uuid.UUID | None, EmailChangeRequest],
+) -> bytes | None:
+    """Return the encrypted address; of a change, the new one confirms it, and the old one is told of it."""
+    if notification.kind not in EMAIL_CHANGE_KINDS:
+        return supporters_email
+    change = email_changes.get(notification.email_change_id)
+    if change is None or supporters_email is None:
+        return None
+    return change.encrypted_new if notification.kind == NotificationKind.EMAIL_CHANGE else change.encrypted_old
+
+
+def _email_change_skip_reason(change: EmailChangeRequest | None, now: datetime.datetime) -> str | None:
+    if change is None:
+        return NO_RECIPIENT
+    if change.requested_at <= now - EMAIL_CHANGE_LINK_TTL:
+        return TOO_OLD
+    return None if change.confirmed_at is None else LINK_USED
 
 
 def _sign_in_skip_reason(sign_in: SignIn | None, now: datetime.datetime) -> str | None:

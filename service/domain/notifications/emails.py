@@ -11,15 +11,19 @@ from sqlalchemy.orm import Session
 from schemas.enums import DeliveryOutcome, Frequency, NotificationKind, SuppressionReason
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification
+from service.db.models.email_change import EMAIL_CHANGE_TYPE
 from service.db.models.pledge import Pledge
+from service.db.models.supporter import EMAIL_TYPE
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.email.counters import increment_counters
 from service.domain.email.outbox import enqueue_notification
 from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
 from service.domain.email.status import NotificationEvent, transition_notification
 from service.domain.email.suppression import Recipient, find_suppressed
+from service.domain.email_changes import email_change_token
 from service.domain.money import Money
 from service.domain.notifications.context import (
+    EMAIL_CHANGE_KINDS,
     RECURRING_STATUSES,
     NotificationContext,
     load_contexts,
@@ -127,7 +131,13 @@ def _decrypt(session: Session, context: NotificationContext) -> tuple[Campaign, 
         raise EmailNotBuildable("its campaign was deleted")
     if context.encrypted_email is None:
         raise EmailNotBuildable("its reader was deleted")
-    return context.campaign, decrypt_address(context.encrypted_email, session_keyring(session))
+    is_change = context.notification.kind in EMAIL_CHANGE_KINDS
+    address = decrypt_address(
+        context.encrypted_email,
+        session_keyring(session),
+        column_type=EMAIL_CHANGE_TYPE if is_change else EMAIL_TYPE,
+    )
+    return context.campaign, address
 
 
 def build_notification_email(
@@ -160,6 +170,10 @@ def build_notification_email(
     )
     if notification.kind == NotificationKind.SIGN_IN:
         return _sign_in(session, context, base, urls=urls, now=now)
+    if notification.kind == NotificationKind.EMAIL_CHANGE:
+        return _email_change(session, context, base, urls=urls)
+    if notification.kind == NotificationKind.EMAIL_CHANGED:
+        return base
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
     base = dataclasses.replace(base, frequency=pledge.frequency)
@@ -213,6 +227,16 @@ def _sign_in(
         message_id=f"<notice-{notification.id}-{notification.lease_number}@{urls.host}>",
         page_url=urls.sign_in_url(create_magic_link_token(session, context.sign_in, now)),
     )
+
+
+def _email_change(
+    session: Session, context: NotificationContext, base: NotificationEmail, *, urls: UrlBuilder
+) -> NotificationEmail:
+    change = context.email_change
+    if change is None:
+        raise EmailNotBuildable("its change of address was deleted")
+    token = email_change_token(session_keyring(session), change.id, change.requested_at)
+    return dataclasses.replace(base, page_url=urls.confirm_email_change_url(token))
 
 
 def _alert(

@@ -11,11 +11,20 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.db.session import constraint_name
+from service.domain.email.addresses import address_hashes
+from service.domain.email_changes import enqueue_notice_to_old_address, find_open_change
 from service.domain.errors import EmailInUse
 from service.domain.payments.customers import EMAIL_CONSTRAINT, record_address, update_customers
 from service.domain.ports import Clock, PaymentGateway, TransactionFactory
 from service.domain.privacy.merging import merge_supporters
-from service.domain.supporters import SupporterSummary, find_other_supporter, summarise_supporter
+from service.domain.sign_in import end_other_sessions
+from service.domain.supporters import (
+    SupporterSummary,
+    find_other_supporter,
+    get_address,
+    session_keyring,
+    summarise_supporter,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +56,48 @@ def change_address(
         supporter = summarise_supporter(session, supporter_id)
     customers = update_customers(transaction, gateway, supporter_id, clock=clock)
     return AddressChange(supporter=supporter, merged=merged, customers=customers)
+
+
+def confirm_email_change(
+    transaction: TransactionFactory,
+    gateway: PaymentGateway,
+    token: str,
+    *,
+    session_secret: str | None,
+    lang: str,
+    clock: Clock,
+) -> None:
+    """Give a supporter the address that their link was sent to, and tell the old address of it.
+
+    Whoever opens the link owns the new address, so another supporter with that address is merged into this one.
+
+    Raises:
+        EmailChangeLinkExpired: the link was used before, has expired, is not the latest, or never existed.
+    """
+    try:
+        supporter_id = _confirm(transaction, token, session_secret=session_secret, lang=lang, now=clock())
+    except EmailInUse:
+        # A supporter with this address was created at the same moment. Now they are found, and merged.
+        supporter_id = _confirm(transaction, token, session_secret=session_secret, lang=lang, now=clock())
+    update_customers(transaction, gateway, supporter_id, clock=clock)
+
+
+def _confirm(
+    transaction: TransactionFactory, token: str, *, session_secret: str | None, lang: str, now: datetime.datetime
+) -> uuid.UUID:
+    with translate_conflict(), transaction() as session:
+        change = find_open_change(session, token, now=now, for_update=True)
+        supporter_id, old = change.supporter_id, get_address(session, change.supporter_id)
+        if find_other_supporter(session, change.new_email, supporter_id) is not None:
+            # Whoever asked for the change may not be the person who confirms it, and must not see what is merged.
+            end_other_sessions(session, supporter_id, session_secret)
+        replace_address(session, supporter_id, change.new_email, merge=True, now=now)
+        change.confirmed_at = now
+        if old is not None and old != change.new_email:
+            change.old_email = old
+            change.old_email_hash = address_hashes(session_keyring(session), old)[0]
+            enqueue_notice_to_old_address(session, change, lang=lang, now=now)
+        return supporter_id
 
 
 @contextmanager

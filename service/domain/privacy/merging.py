@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.db.models.customer import CustomerUpdate
 from service.db.models.email import Notification
+from service.db.models.email_change import EmailChange
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.sign_in import SignIn
@@ -32,7 +33,7 @@ def merge_supporters(
     older one after asking for the newer one, and confirmed if they had confirmed the older one. The kept supporter
     gets the earlier `created_at` and, unless it `keeps_address`, the address as it was typed last.
     """
-    for table in (Pledge, Notification, SignIn, CustomerUpdate):
+    for table in (Pledge, Notification, SignIn, CustomerUpdate, EmailChange):
         session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
     by_campaign = {reminder.campaign_id: reminder for reminder in _lock_reminders(session, kept)}
     for reminder in _lock_reminders(session, duplicate):

@@ -9,6 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schemas.enums import NotificationStatus, ReminderStatus
 from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification
+from service.db.models.email_change import EmailChange
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import FINAL_STATUSES, Reminder
 from service.db.models.sign_in import SignIn
@@ -20,6 +21,8 @@ UNCONFIRMED_RETENTION = datetime.timedelta(days=7)
 OUTBOX_RETENTION = datetime.timedelta(days=30)
 # Longer than any session that a sign-in link started.
 SIGN_IN_RETENTION = datetime.timedelta(days=1)
+# Longer than the link works, so that the notice to the old address can leave after an outage.
+EMAIL_CHANGE_RETENTION = datetime.timedelta(days=7)
 FINAL_NOTIFICATION_STATUSES = (NotificationStatus.SENT, NotificationStatus.SKIPPED, NotificationStatus.FAILED)
 BATCH_SIZE = 200
 
@@ -133,6 +136,23 @@ def purge_sign_ins(session: Session, *, now: datetime.datetime, limit: int = BAT
     ids = session.scalars(expired).all()
     if ids:
         session.execute(delete(SignIn).where(SignIn.id.in_(ids)).execution_options(synchronize_session=False))
+    return len(ids)
+
+
+def purge_email_changes(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
+    """Delete a batch of old requests for another address together with their notifications; return how many."""
+    expired = (
+        select(EmailChange.id)
+        .where(EmailChange.requested_at <= now - EMAIL_CHANGE_RETENTION)
+        .order_by(EmailChange.requested_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(expired).all()
+    if ids:
+        session.execute(
+            delete(EmailChange).where(EmailChange.id.in_(ids)).execution_options(synchronize_session=False)
+        )
     return len(ids)
 
 

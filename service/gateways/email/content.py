@@ -179,4 +179,6 @@ _PARTS_BY_KIND = {
     NotificationKind.RENEWAL: _no_other_parts,
     NotificationKind.CANCELLED: _cancelled_parts,
     NotificationKind.SIGN_IN: _no_other_parts,
+    NotificationKind.EMAIL_CHANGE: _no_other_parts,
+    NotificationKind.EMAIL_CHANGED: _no_other_parts,
 }

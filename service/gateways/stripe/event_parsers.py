@@ -416,7 +416,7 @@ def _period_end(subscription: StripeJson) -> datetime.datetime | None:
 
 
 def parse_customer_updated(_api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
-    """Return the customer's new address, and that they saved another default card; what we set ourselves is no news."""
+    """Return that the customer got another default card or address; what we set ourselves is no news."""
     found: list[PaymentEvent] = []
     if _changes_card(event):
         found.append(PaymentMethodChanged(customer=require_id(event.object), occurred_at=event.occurred_at))

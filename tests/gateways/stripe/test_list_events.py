@@ -23,6 +23,7 @@ EXPECTED_EVENTS = {
     "invoice.payment_failed",
     "invoice.upcoming",
     "customer.subscription.updated",
+    "customer.updated",
     "customer.subscription.deleted",
     "charge.refunded",
     "charge.refund.updated",

@@ -1,0 +1,95 @@
+"""A supporter's own request for another email address, confirmed by a link in an email to the new address.
+
+A request looks the same whether or not the new address is known. The link is a signed token that works once, and
+only the latest request of a supporter counts.
+"""
+
+import datetime
+import uuid
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session, aliased
+
+from schemas.enums import NotificationKind
+from service.db.base import new_id
+from service.db.keyring import Keyring
+from service.db.models.email_change import EmailChange
+from service.domain.email.addresses import address_hashes
+from service.domain.email.outbox import enqueue_notification
+from service.domain.errors import EmailChangeLinkExpired
+from service.domain.supporters import session_keyring
+from service.domain.tokens import InvalidToken, issue_token, verify_token
+
+LINK_TTL = datetime.timedelta(hours=24)
+PURPOSE = "change email address"
+
+
+def request_email_change(
+    session: Session, supporter_id: uuid.UUID, address: str, *, lang: str, now: datetime.datetime
+) -> None:
+    """Enqueue an email with a confirmation link to a supporter's new normalised address."""
+    change = EmailChange(
+        id=new_id(),
+        supporter_id=supporter_id,
+        new_email=address,
+        new_email_hash=address_hashes(session_keyring(session), address)[0],
+        requested_at=now,
+    )
+    session.add(change)
+    # The notification refers to the row.
+    session.flush()
+    _enqueue(session, NotificationKind.EMAIL_CHANGE, change, lang=lang, now=now)
+
+
+def enqueue_notice_to_old_address(
+    session: Session, change: EmailChange, *, lang: str, now: datetime.datetime
+) -> None:
+    """Enqueue the email that tells the old address of a change."""
+    _enqueue(session, NotificationKind.EMAIL_CHANGED, change, lang=lang, now=now)
+
+
+def email_change_token(keyring: Keyring, change_id: uuid.UUID, requested_at: datetime.datetime) -> str:
+    """Return the token of the confirmation link."""
+    return issue_token(keyring, purpose=PURPOSE, subject=change_id, expires_at=requested_at + LINK_TTL)
+
+
+def find_open_change(
+    session: Session, token: str, *, now: datetime.datetime, for_update: bool = False
+) -> EmailChange:
+    """Return the request that a link confirms. The check does not use the link up.
+
+    Raises:
+        EmailChangeLinkExpired: the link was used before, has expired, is not the latest, or never existed.
+    """
+    try:
+        change_id = verify_token(session_keyring(session), purpose=PURPOSE, token=token, now=now)
+    except InvalidToken as error:
+        raise _link_expired() from error
+    newer = aliased(EmailChange)
+    query = select(EmailChange).where(
+        EmailChange.id == change_id,
+        EmailChange.confirmed_at.is_(None),
+        ~exists().where(newer.supporter_id == EmailChange.supporter_id, newer.id > EmailChange.id),
+    )
+    change = session.scalar(query.with_for_update() if for_update else query)
+    if change is None:
+        raise _link_expired()
+    return change
+
+
+def _enqueue(
+    session: Session, kind: NotificationKind, change: EmailChange, *, lang: str, now: datetime.datetime
+) -> None:
+    enqueue_notification(
+        session,
+        kind,
+        str(change.id),
+        lang=lang,
+        now=now,
+        supporter_id=change.supporter_id,
+        email_change_id=change.id,
+    )
+
+
+def _link_expired() -> EmailChangeLinkExpired:
+    return EmailChangeLinkExpired("This link was used before, is older than a day, or is not the latest.")

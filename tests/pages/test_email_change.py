@@ -1,0 +1,263 @@
+"""Changing the email address on the account page, confirmed by a link to the new address."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select, text
+from werkzeug.test import TestResponse
+
+from schemas.enums import NotificationKind, SuppressionReason
+from service.container import Container
+from service.db.models.email import Notification
+from service.db.models.email_change import EmailChange
+from service.db.models.reminder import Reminder
+from service.db.models.supporter import Supporter
+from service.domain.email.suppression import suppress
+from service.domain.privacy.retention import EMAIL_CHANGE_RETENTION, purge_email_changes
+from tests.api.client import count, post_reminder
+from tests.clock import FakeClock
+from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.notifications import run
+from tests.pages.accounts import READER, create_paid_pledge, page, request_link, sign_in, sign_in_link, stored
+from tests.pages.html import BROWSER, visible_text
+
+NEW, NEWER = "new@example.org", "newer@example.org"
+
+
+@pytest.fixture
+def pledge_id(container: Container, client: FlaskClient) -> str:
+    """Create a pledge and sign in as its supporter; return the pledge's id."""
+    pledge_id = create_paid_pledge(container, client)
+    sign_in(container, client)
+    run(container, FakeMailer())
+    return pledge_id
+
+
+def request_change(client: FlaskClient, address: str = NEW, **headers: str) -> TestResponse:
+    return client.post("/me/email", data={"email": address}, headers=BROWSER | headers)
+
+
+def sent(container: Container) -> list[tuple[str, NotificationKind, str]]:
+    """Send what is due; return recipient, kind and path of the button of each email."""
+    mailer = FakeMailer()
+    run(container, mailer)
+    return [(email.to, email.kind, email.page_url.removeprefix("http://desk.test")) for email in mailer.sent]
+
+
+def request_and_open(container: Container, client: FlaskClient, address: str = NEW) -> str:
+    """Request a change; return the path of the link in the email."""
+    assert request_change(client, address).status_code == 303
+    [(to, kind, path)] = sent(container)
+    assert (to, kind) == (address, NotificationKind.EMAIL_CHANGE)
+    return path
+
+
+def address(container: Container) -> str:
+    with container.database.read_only() as session:
+        return session.scalars(select(Supporter.email)).one()
+
+
+def test_confirmed_address_is_used_and_the_old_one_is_told(
+    container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    assert "Change my email address" in visible_text(page(client, "/me"))
+    assert "New email address" in visible_text(page(client, "/me/email"))
+    path = request_and_open(container, client)
+    assert address(container) == READER
+    done = client.post(path, headers=BROWSER)
+    assert (done.status_code, done.headers["Location"]) == (303, "/me/email?done=yes")
+    assert address(container) == NEW
+    assert "Your email address has changed" in visible_text(page(client, done.headers["Location"]))
+    # The session stays valid.
+    assert "$2 a month" in visible_text(page(client, "/me"))
+    assert sent(container) == [(READER, NotificationKind.EMAIL_CHANGED, "/me")]
+    assert sent(container) == []
+    request_link(client, NEW)
+    assert [to for to, _, _ in sent(container)] == [NEW]
+
+
+def test_opening_the_link_changes_nothing(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    path = request_and_open(container, client)
+    for _ in range(3):
+        assert "Use this address" in visible_text(page(client, path))
+        client.head(path)
+    assert address(container) == READER
+    assert client.post(path).status_code == 303
+
+
+def test_link_works_once(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    path = request_and_open(container, client)
+    assert client.post(path, headers=BROWSER).status_code == 303
+    for response in (client.post(path, headers=BROWSER), client.get(path, headers=BROWSER)):
+        assert response.status_code == 404
+        assert "This link has expired" in visible_text(response.text)
+    assert len(sent(container)) == 1
+
+
+@pytest.mark.parametrize(("hours", "status"), [(23.99, 303), (24.01, 404)])
+def test_link_works_for_a_day(
+    container: Container, client: FlaskClient, clock: FakeClock, pledge_id: str, hours: float, status: int
+) -> None:
+    path = request_and_open(container, client)
+    clock.advance(hours=hours)
+    assert client.post(path).status_code == status
+
+
+def test_only_the_latest_link_counts(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    first = request_and_open(container, client)
+    second = request_and_open(container, client, NEWER)
+    assert client.post(first).status_code == 404
+    assert client.post(second).status_code == 303
+    assert address(container) == NEWER
+
+
+@pytest.mark.parametrize("token", ["x", "a" * 72, "%00", "a" * 500])
+def test_unknown_or_altered_link_is_not_found(
+    container: Container, client: FlaskClient, pledge_id: str, token: str
+) -> None:
+    path = request_and_open(container, client)
+    for tried in (
+        f"/me/email/{token}",
+        path[:-1] + ("A" if path[-1] != "A" else "E"),
+        path.replace("email", "enter"),
+    ):
+        assert client.post(tried).status_code == 404
+    assert address(container) == READER
+
+
+def test_link_works_on_another_device_without_signing_in(
+    app: Flask, container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    path = request_and_open(container, client)
+    other = app.test_client()
+    assert other.post(path).status_code == 303
+    assert address(container) == NEW
+    assert "Sign in" in visible_text(page(other, "/me")) or "See what you give" in visible_text(page(other, "/me"))
+    assert "$2 a month" in visible_text(page(client, "/me"))
+
+
+def test_known_and_unknown_addresses_get_the_same_answers(
+    container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    create_paid_pledge(container, client, email=NEWER)
+    run(container, FakeMailer())
+    unknown, known = request_change(client, NEW), request_change(client, NEWER)
+    assert (known.status_code, known.headers["Location"]) == (unknown.status_code, unknown.headers["Location"])
+    assert known.text == unknown.text
+    assert "example" not in known.headers["Location"]
+    emails = sent(container)
+    assert {to for to, _, _ in emails} == {NEW, NEWER}
+
+
+def test_address_of_another_supporter_is_merged_on_confirmation(
+    app: Flask, container: Container, client: FlaskClient, clock: FakeClock, pledge_id: str
+) -> None:
+    other_pledge = create_paid_pledge(container, client, email=NEW)
+    post_reminder(client, email=NEW)
+    run(container, FakeMailer())
+    other_device = app.test_client()
+    sign_in(container, other_device)
+    request_link(client)
+    unused_link = sign_in_link(container)
+    run(container, FakeMailer())
+    path = request_and_open(container, client)
+    assert client.post(path).status_code == 303
+    assert address(container) == NEW
+    assert stored(container, pledge_id).supporter_id == stored(container, other_pledge).supporter_id
+    with container.database.read_only() as session:
+        assert session.scalars(select(Reminder.supporter_id)).all() == [stored(container, pledge_id).supporter_id]
+    # The browser that confirms stays signed in. A session elsewhere may be another person's.
+    assert visible_text(page(client, "/me")).count("$2 a month") >= 2
+    assert "$2 a month" not in visible_text(page(other_device, "/me"))
+    assert other_device.post(f"/me/enter/{unused_link}").status_code == 404
+
+
+def test_other_sessions_stay_valid_without_a_merge(
+    app: Flask, container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    other_device = app.test_client()
+    sign_in(container, other_device)
+    run(container, FakeMailer())
+    client.post(request_and_open(container, client))
+    for device in (client, other_device):
+        assert "$2 a month" in visible_text(page(device, "/me"))
+
+
+def test_another_spelling_is_stored_and_its_old_spelling_is_told(
+    container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    client.post(request_and_open(container, client, READER.capitalize()))
+    assert address(container) == READER.capitalize()
+
+
+def test_request_without_session_leads_to_sign_in(container: Container, client: FlaskClient) -> None:
+    create_paid_pledge(container, client)
+    for response in (client.get("/me/email", headers=BROWSER), request_change(client)):
+        assert (response.status_code, response.headers["Location"]) == (303, "/me")
+    assert count(container, EmailChange) == 0
+
+
+@pytest.mark.parametrize("typed", ["", "reader", "reader@", "a@b@example.org"])
+def test_invalid_address_is_rejected(client: FlaskClient, pledge_id: str, typed: str) -> None:
+    response = request_change(client, typed)
+    assert response.status_code == 422
+    assert 'aria-invalid="true"' in response.text
+
+
+def test_cross_site_request_is_rejected(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    path = request_and_open(container, client)
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        assert request_change(client, **headers).status_code == 403
+        assert client.post(path, headers=headers).status_code == 403
+    assert address(container) == READER
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (SuppressionReason.HARD_BOUNCE, []),
+        (SuppressionReason.COMPLAINT, []),
+        (SuppressionReason.UNSUBSCRIBE, [NEW]),
+    ],
+)
+def test_link_is_not_sent_to_a_suppressed_address(
+    container: Container, client: FlaskClient, pledge_id: str, reason: SuppressionReason, expected: list[str]
+) -> None:
+    with container.database.transaction() as session:
+        suppress(session, NEW, reason=reason, now=container.clock())
+    assert request_change(client).status_code == 303
+    assert [to for to, _, _ in sent(container)] == expected
+
+
+def test_addresses_are_encrypted_and_deleted_after_a_week(
+    container: Container, client: FlaskClient, clock: FakeClock, pledge_id: str
+) -> None:
+    client.post(request_and_open(container, client))
+    with container.database.read_only() as session:
+        rows = session.execute(text("SELECT row_to_json(c)::text FROM email_changes c")).scalars().all()
+        rows += session.execute(text("SELECT row_to_json(n)::text FROM notifications n")).scalars().all()
+    assert not re.search("example|reader@|new@", "".join(rows))
+    clock.advance(seconds=EMAIL_CHANGE_RETENTION.total_seconds() - 1)
+    with container.database.transaction() as session:
+        assert purge_email_changes(session, now=clock()) == 0
+    clock.advance(seconds=1)
+    with container.database.transaction() as session:
+        assert purge_email_changes(session, now=clock()) == 1
+    with container.database.read_only() as session:
+        kinds = set(session.scalars(select(Notification.kind)))
+    assert not kinds & {NotificationKind.EMAIL_CHANGE, NotificationKind.EMAIL_CHANGED}
+
+
+def test_link_that_could_not_be_sent_in_time_is_skipped(
+    container: Container, client: FlaskClient, clock: FakeClock, pledge_id: str
+) -> None:
+    request_change(client)
+    clock.advance(hours=25)
+    assert sent(container) == []
+    with container.database.read_only() as session:
+        skipped = session.scalars(
+            select(Notification).where(Notification.kind == NotificationKind.EMAIL_CHANGE)
+        ).one()
+    assert (skipped.status, skipped.reason) == ("skipped", "too_old")
