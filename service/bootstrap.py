@@ -13,6 +13,7 @@ from service.db.session import Database, create_database_engine
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.capabilities import record_smtputf8
+from service.domain.pledges.checkout_origins import CheckoutOrigins
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter
 from service.domain.urls import UrlBuilder
 from service.gateways.email.dev_outbox import DevOutboxMailer
@@ -51,6 +52,7 @@ def build_container(
         rate_limiter=_rate_limiter(settings, keyring),
         email_webhooks=configured_providers(settings.mail),
         campaign_cache=CampaignCache(database.read_only),
+        checkout_origins=CheckoutOrigins(database.read_only, gateway.name),
         urls=UrlBuilder(settings.public_url),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from service.db.session import Database
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
+from service.domain.pledges.checkout_origins import CheckoutOrigins
 from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, RateLimiter
 from service.domain.urls import UrlBuilder
 from service.settings import Settings
@@ -34,6 +35,7 @@ class Container:
     rate_limiter: RateLimiter
     email_webhooks: Mapping[str, EmailWebhookProvider]
     campaign_cache: CampaignCache
+    checkout_origins: CheckoutOrigins
     urls: UrlBuilder
 
     @property

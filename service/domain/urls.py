@@ -8,6 +8,12 @@ from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 
 
+def origin_of(url: str) -> str:
+    """Return the scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 @dataclass(frozen=True)
 class UrlBuilder:
     """Builds absolute URLs. `public_url` comes from the settings and never from a request."""

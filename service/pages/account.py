@@ -23,6 +23,7 @@ from service.pages.account_view import build_pledge_card
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
 from service.pages.formatting import format_interval, format_long_date, format_reminder_button
+from service.pages.gateway_redirect import gateway_origins
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import (
     clear_session_cookie,
@@ -141,7 +142,7 @@ def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> R
     response = render_page(
         "account.html",
         texts,
-        form_targets=current_container().gateway.hosted_origins,
+        form_targets=gateway_origins(),
         sender_name=sender_name(),
         success_message=success_message(texts),
         pledges=[

@@ -32,6 +32,7 @@ from service.pages.account_view import build_pledge_card, format_campaign_date, 
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
 from service.pages.formatting import format_input_amount
+from service.pages.gateway_redirect import gateway_origins, redirect_to_gateway
 from service.pages.rendering import render_page
 from service.web import check_rate_limit, current_container, read_only, transaction
 
@@ -83,7 +84,7 @@ def show_pledge(token: str) -> Response:
         response = render_page(
             "account_pledge.html",
             context.texts,
-            form_targets=current_container().gateway.hosted_origins,
+            form_targets=gateway_origins(),
             campaign=context.pledge.campaign,
             pledge=card,
             success_message=success_message(context.texts),
@@ -182,18 +183,18 @@ def redirect_to_card_update(pledge_id: uuid.UUID | None = None, token: str | Non
     context, container = load_context(pledge_id, token), current_container()
     try:
         return_url = container.urls.public_url + context.return_url
-        return redirect(
-            subscriptions.payment_method_url(
-                container.database.read_only,
-                container.gateway,
-                context.pledge,
-                return_url=return_url,
-                lang=context.texts.lang,
-            ),
-            303,
+        url = subscriptions.payment_method_url(
+            container.database.read_only,
+            container.gateway,
+            context.pledge,
+            return_url=return_url,
+            lang=context.texts.lang,
         )
     except DomainError as error:
         return render_gateway_error(context, error, is_card_update=True)
+    return redirect_to_gateway(
+        url, context.texts, context.pledge.campaign, allowed=request.form.get("allowed", "")
+    )
 
 
 @account_pledges.get("/me/receipts/<uuid:payment_id>")

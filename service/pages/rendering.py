@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.domain.money import resolve_locale
+from service.domain.urls import origin_of
 from service.pages.static_files import static_url
 from service.pages.translations import Texts
 from service.web import current_container
@@ -64,7 +64,7 @@ def sender_name() -> str:
 
 def _content_security_policy(form_targets: Sequence[str], *, allow_widget: bool, allow_frames: bool) -> str:
     """Return a Content-Security-Policy (CSP level 3) that allows only what the page needs."""
-    origins = dict.fromkeys(_origin(url) for url in (current_container().urls.public_url, *form_targets))
+    origins = dict.fromkeys(origin_of(url) for url in (current_container().urls.public_url, *form_targets))
     directives = [
         "default-src 'none'",
         "style-src 'self'",
@@ -79,8 +79,3 @@ def _content_security_policy(form_targets: Sequence[str], *, allow_widget: bool,
     if allow_frames:
         directives.append("frame-src 'self'")
     return "; ".join(directives)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

@@ -22,6 +22,7 @@ from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.reminders.reminders import create_or_update_reminder
 from service.pages.form_errors import FieldError, FormError, describe_error
 from service.pages.formatting import format_input_amount, format_long_date, format_reminder_button
+from service.pages.gateway_redirect import custom_origin, gateway_origins, redirect_to_gateway
 from service.pages.reminders import ReminderForm, parse_reminder_form, reminder_form_from_request, reminder_options
 from service.pages.rendering import render_page
 from service.pages.session_cookie import current_supporter_id, session_token
@@ -89,7 +90,10 @@ def create_pledge(slug: str) -> BaseResponse:
         return render_support_page(
             campaign, texts, form, _reminder_form_with_choice(campaign, form, texts.lang), field_error
         )
-    return redirect(checkout.checkout_url, 303)
+    # A form that does not say which origin its page allowed was filled in by a program.
+    allowed = request.form.get("allowed", custom_origin())
+    container.checkout_origins.remember(checkout.checkout_url)
+    return redirect_to_gateway(checkout.checkout_url, texts, campaign, allowed=allowed)
 
 
 @support.post("/support/<slug>/reminder")
@@ -160,7 +164,8 @@ def render_support_page(
         reminder=reminder,
         field_error=field_error,
         offer_changes=offer_changes,
-        form_targets=current_container().gateway.hosted_origins,
+        form_targets=gateway_origins(),
+        custom_origin=custom_origin(),
         # The reminder form is open for a reader who cannot pay now.
         reminder_is_open="remind" in request.args
         or (field_error is not None and (field_error.is_retryable or field_error.field in ("email", "months"))),

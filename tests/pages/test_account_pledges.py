@@ -162,6 +162,7 @@ def test_card_update_redirects_to_the_gateway(
         return "https://billing.example/session"
 
     monkeypatch.setattr(container.gateway, "create_payment_method_session", create_session)
+    monkeypatch.setattr(container.gateway, "hosted_origins", ("https://billing.example",))
     assert access_path.post("card").headers["Location"] == "https://billing.example/session"
     assert calls == [(f"http://desk.test{access_path.home}", "en")]
 

@@ -29,6 +29,8 @@ DAY = 24 * 3600
 class AccountSettings:
     """Fees in basis points and minor units, the payout currencies, and the settings of the dashboard.
 
+    `custom_domain` is the origin of hosted pages; None means the server's own.
+
     With `pending_refunds` every refund is pending at first, as those of bank debits always are.
     `payout_currencies` maps the currency of a charge to its payout currency and the exchange rate. With
     `async_capture` a charge has no balance transaction until `settle_balances`: Stripe captures asynchronously,
@@ -40,6 +42,7 @@ class AccountSettings:
     dispute_fee: int = 1500
     payout_currencies: dict[str, tuple[str, float]] = field(default_factory=dict)
     async_capture: bool = False
+    custom_domain: str | None = None
     pending_refunds: bool = False
     upcoming_days: int = 7
     retry_interval_days: int = 3
@@ -63,6 +66,11 @@ class Account:
         self._by_kind: dict[str, list[StripeJson]] = defaultdict(list)
         self._id_count = 0
         self._local = threading.local()
+
+    @property
+    def hosted_url(self) -> str:
+        """Return the base URL of hosted pages."""
+        return self.settings.custom_domain or self.base_url
 
     def now(self) -> int:
         """Return the time in whole seconds since 1970."""

@@ -247,7 +247,7 @@ def create_portal_session(account: Account, params: dict[str, Any]) -> StripeJso
             "locale": params.get("locale"),
             "on_behalf_of": None,
             "return_url": params.get("return_url"),
-            "url": f"{account.base_url}/p/session/{portal_id}",
+            "url": f"{account.hosted_url}/p/session/{portal_id}",
         }
     )
 

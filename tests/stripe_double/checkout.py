@@ -155,7 +155,7 @@ def new_session(account: Account, params: dict[str, Any], lines: list[StripeJson
             "success_url": params.get("success_url"),
             "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
             "ui_mode": params.get("ui_mode", "hosted_page"),
-            "url": f"{account.base_url}/c/pay/{session_id}",
+            "url": f"{account.hosted_url}/c/pay/{session_id}",
             "#intent": None,
             "#lines": lines,
             "#payment_intent_data": params.get("payment_intent_data") or {},

@@ -3,7 +3,6 @@
 import datetime
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from service.domain.money import Money
 from service.domain.ports import (
@@ -15,6 +14,7 @@ from service.domain.ports import (
     RefundParams,
 )
 from service.domain.ports.payment_events import RefundUpdated
+from service.domain.urls import origin_of
 from service.gateways.stripe import (
     balance,
     checkout,
@@ -40,7 +40,7 @@ class StripeGateway:
     def __init__(self, api: StripeApiClient, settings: StripeSettings) -> None:
         self._api = api
         self.hosted_origins: tuple[str, ...] = (
-            HOSTED_ORIGINS if settings.api_base is None else (*HOSTED_ORIGINS, _origin(settings.api_base))
+            HOSTED_ORIGINS if settings.api_base is None else (*HOSTED_ORIGINS, origin_of(settings.api_base))
         )
 
     def charge_limits(self, currency: str) -> ChargeLimits:
@@ -102,8 +102,3 @@ class StripeGateway:
     def find_invoices(self, intents: Mapping[str, datetime.datetime]) -> dict[str, str]:
         """Find the invoices that PaymentIntents paid."""
         return balance.find_invoices(self._api, intents)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
