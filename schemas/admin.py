@@ -93,6 +93,10 @@ class SummaryResponse(Schema):
     ledger = fields.List(fields.Nested(LedgerTotal), required=True)
     balances = fields.List(fields.Nested(BalanceTotalItem), required=True)
     reminders_due = fields.Integer(required=True)
+    supporters_giving_twice = fields.Integer(
+        required=True,
+        metadata={"description": "Supporters with more than one running recurring pledge in one campaign."},
+    )
     conversions = fields.Nested(Conversions, required=True)
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 from flask import Response, redirect, request
 from sqlalchemy.orm import Session
@@ -73,22 +74,27 @@ def load_pledge_context(session: Session, pledge_id: uuid.UUID | None, token: st
     )
 
 
-def render_gateway_error(context: PledgeContext, error: DomainError, *, is_card_update: bool = False) -> Response:
-    """Return the page that explains why an operation was rejected.
+def render_gateway_error(
+    context: PledgeContext, error: DomainError, *, operation: Literal["cancel", "amount", "card"]
+) -> Response:
+    """Return the page that explains why an operation failed, and what holds now.
 
     Raises:
         DomainError: `error` itself, if there is no text for its code.
     """
-    name = "no_card" if is_card_update and context.pledge.gateway == SANDBOX_GATEWAY else error.code
-    if f"me_trouble_{name}" not in context.texts:
+    is_card_missing = operation == "card" and context.pledge.gateway == SANDBOX_GATEWAY
+    name = "no_card" if is_card_missing else error.code
+    texts, title = context.texts, f"me_trouble_{name}_title"
+    if title not in texts:
         raise error
+    specific = f"me_trouble_{name}_{operation}"
     response = render_page(
         "gateway_error.html",
         context.texts,
         status=http_status_for(error),
         campaign=context.pledge.campaign,
-        title=context.texts[f"me_trouble_{name}_title"],
-        message=context.texts[f"me_trouble_{name}"],
+        title=texts[title],
+        message=texts[specific if specific in texts else f"me_trouble_{name}"],
         return_url=context.return_url,
     )
     response.headers["X-Robots-Tag"] = "noindex"

@@ -127,9 +127,9 @@ def cancel_pledge(pledge_id: uuid.UUID | None = None, token: str | None = None) 
             context = load_pledge_context(session, pledge_id, token)
         # A stored cancellation request is completed later, so the supporter need not try again.
         if not subscriptions.is_cancelling(context.pledge):
-            return render_gateway_error(context, error)
+            return render_gateway_error(context, error, operation="cancel")
     except DomainError as error:
-        return render_gateway_error(context, error)
+        return render_gateway_error(context, error, operation="cancel")
     if request.form.get("then") == "remind" and _may_remind(context):
         return context.redirect_back(done="reminded", due_on=_create_reminder(context))
     return context.redirect_back(done="ended" if not subscriptions.is_cancelling(context.pledge) else None)
@@ -167,12 +167,12 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
             context = load_pledge_context(session, pledge_id, token)
         # A stored change is completed later, and the pledge's page says so.
         if context.pledge.pending_amount_minor != amount_minor:
-            return render_gateway_error(context, error)
+            return render_gateway_error(context, error, operation="amount")
         return context.redirect_back()
     except DomainError as error:
         field_error = _field_error(context, error, typed)
         if field_error is None:
-            return render_gateway_error(context, error)
+            return render_gateway_error(context, error, operation="amount")
         return _render_amount_form(context, typed=typed, field_error=field_error)
     return context.redirect_back(done="amount")
 
@@ -191,7 +191,7 @@ def redirect_to_card_update(pledge_id: uuid.UUID | None = None, token: str | Non
             lang=context.texts.lang,
         )
     except DomainError as error:
-        return render_gateway_error(context, error, is_card_update=True)
+        return render_gateway_error(context, error, operation="card")
     return redirect_to_gateway(
         url, context.texts, context.pledge.campaign, allowed=request.form.get("allowed", "")
     )

@@ -11,7 +11,7 @@ from service.domain.money import Money, format_money
 from service.domain.pledges.customers import shares_customer
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import is_bounced, total_charge
-from service.domain.pledges.queries import PaymentWithRefunds
+from service.domain.pledges.queries import PaymentWithRefunds, other_recurring_pledge
 from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
 from service.pages.formatting import format_long_date, format_pledge
@@ -83,7 +83,11 @@ def build_pledge_card(
         state_class=state,
         state=texts[f"me_pledge_{state}"],
         when=_when(pledge, texts),
-        notes=[*_notes(pledge, texts), *_card_note(pledge, supporter_pledges, texts)],
+        notes=[
+            *_notes(pledge, texts),
+            *_card_note(pledge, supporter_pledges, texts),
+            *_other_pledge_note(pledge, supporter_pledges, texts),
+        ],
         can_change=can_change,
         is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
         invoice_url=open_invoice_url(pledge),
@@ -156,6 +160,13 @@ def _card_note(pledge: Pledge, supporter_pledges: Sequence[Pledge], texts: Texts
     is_shared = shares_customer(pledge, supporter_pledges)
     if is_shared is not None and is_recurring_active(pledge) and not is_cancelling(pledge):
         yield texts.me_card_shared if is_shared else texts.me_card_separate
+
+
+def _other_pledge_note(pledge: Pledge, supporter_pledges: Sequence[Pledge], texts: Texts) -> Iterator[str]:
+    other = other_recurring_pledge(pledge, supporter_pledges)
+    if other is not None:
+        date = format_campaign_date(other.created_at, other, texts)
+        yield texts.format("me_gives_twice", gift=format_pledge_summary(other, texts), date=date)
 
 
 def _payment_row(

@@ -3,6 +3,7 @@
 import uuid
 
 from flask import Blueprint, redirect, request
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
@@ -11,10 +12,14 @@ from service.domain.errors import PledgeNotFound
 from service.domain.money import Money, format_money
 from service.domain.pledges.attribution import attribution_token_for
 from service.domain.pledges.pledges import get_pledge, is_bounced
+from service.domain.pledges.queries import other_recurring_pledge, pledges_for_supporter
 from service.domain.pledges.return_urls import source_page_url, success_url
+from service.domain.pledges.subscriptions import is_recurring_active
+from service.pages.account_view import format_campaign_date
 from service.pages.formatting import format_pledge
 from service.pages.rendering import render_page
-from service.pages.translations import texts_for_campaign
+from service.pages.session_cookie import current_supporter_id
+from service.pages.translations import Texts, texts_for_campaign
 from service.web import current_container, read_only
 
 # A pledge in one of these gets thanks; every other status has its own text.
@@ -71,6 +76,7 @@ def show_thank_you(slug: str) -> BaseResponse:
                 attribution_token_for(session, current_container().database.keyring, pledge),
                 currency=pledge.currency,
             ),
+            other_pledge=_other_pledge(session, pledge, texts),
             source_page_url=source_page_url(pledge, urls),
             is_test=pledge.gateway == "sandbox",
         )
@@ -79,6 +85,25 @@ def show_thank_you(slug: str) -> BaseResponse:
             # The header works without JavaScript and is gone once the payment is confirmed.
             response.headers["Refresh"] = f"{REFRESH_SECONDS}; url={next_url}"
         return response
+
+
+def _other_pledge(session: Session, pledge: Pledge, texts: Texts) -> str | None:
+    """Return what the reader should know if they give twice; None for a one-time pledge.
+
+    Anyone may pay with the address of another. Only a reader who is signed in sees what else they give.
+    """
+    if not is_recurring_active(pledge):
+        return None
+    if pledge.supporter_id is None or current_supporter_id(session) != pledge.supporter_id:
+        return texts.thanks_gives_already
+    other = other_recurring_pledge(pledge, pledges_for_supporter(session, pledge.supporter_id))
+    if other is None:
+        return None
+    return texts.format(
+        "thanks_gives_twice",
+        gift=format_pledge(texts, other.frequency, Money(other.amount_minor, other.currency)),
+        date=format_campaign_date(other.created_at, other, texts),
+    )
 
 
 def _state(pledge: Pledge) -> str:

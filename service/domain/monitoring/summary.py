@@ -14,12 +14,14 @@ from service.db.upsert import dialect_insert
 from service.domain.ledger.totals import balance_totals, totals_by_currency
 from service.domain.monitoring.status_counts import count_pledges, count_reminders
 from service.domain.pledges.attribution import count_conversions
+from service.domain.pledges.queries import count_supporters_giving_twice
 
 
 def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
     """Return counts by status, totals by currency in minor units, and the number of due reminders.
 
     `paid` is net of refunds and disputes, `ledger` lists its parts, and `balances` lists the gateway's fees.
+    `supporters_giving_twice` have more than one running recurring pledge in one campaign.
     `conversions` counts the pledges that were made from a reminder's link.
     """
     totals = totals_by_currency(session)
@@ -32,6 +34,7 @@ def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]
         "ledger": totals,
         "balances": balance_totals(session),
         "reminders_due": count_due_reminders(session, now=now),
+        "supporters_giving_twice": count_supporters_giving_twice(session),
         "conversions": {"pledges": count_conversions(session)},
     }
 

@@ -22,6 +22,7 @@ from service.domain.pagination import Page, decode_cursor, encode_cursor
 from service.domain.pledges.subscriptions import is_recurring_active
 
 BATCH_SIZE = 500
+RECURRING_STATUSES = (PledgeStatus.PROCESSING, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 EMAIL_OR_PLACEHOLDER = EncryptedText(EMAIL_TYPE.context, on_decrypt_error="(no key opens this address)")
 
 
@@ -94,6 +95,32 @@ def pledges_for_supporter(session: Session, supporter_id: uuid.UUID) -> Sequence
         .order_by(Pledge.created_at.desc())
     ).all()
     return sorted(pledges, key=lambda pledge: not is_recurring_active(pledge))
+
+
+def other_recurring_pledge(pledge: Pledge, supporter_pledges: Iterable[Pledge]) -> Pledge | None:
+    """Return the oldest other running recurring pledge of the same campaign, if this one runs as well."""
+    others = [
+        other
+        for other in supporter_pledges
+        if other.id != pledge.id and other.campaign_id == pledge.campaign_id and is_recurring_active(other)
+    ]
+    return min(others, key=lambda other: other.created_at) if others and is_recurring_active(pledge) else None
+
+
+def count_supporters_giving_twice(session: Session) -> int:
+    """Return how many supporters have more than one running recurring pledge in one campaign."""
+    several = (
+        select(Pledge.supporter_id)
+        .where(
+            Pledge.supporter_id.is_not(None),
+            Pledge.frequency != Frequency.ONCE,
+            Pledge.status.in_(RECURRING_STATUSES),
+        )
+        .group_by(Pledge.supporter_id, Pledge.campaign_id)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    return session.scalar(select(func.count(several.c.supporter_id.distinct()))) or 0
 
 
 def get_supporter_pledge(session: Session, pledge_id: uuid.UUID, supporter_id: uuid.UUID) -> Pledge:
