@@ -1,11 +1,14 @@
 """The documentation names only files, functions and headings that exist."""
 
+import ast
 import re
 
 import pytest
 
 from tests.processes import ROOT
 
+STRIPE_CALLS = ("call", "retrieve", "call_idempotent")
+PERMISSION_ROW = re.compile(r"^\| `(\w+)` \| `(?:GET|POST|DELETE) /v1/[^`]+` \| (.+) \|$", flags=re.MULTILINE)
 GUIDES = ("docs/architecture.md", "CONTRIBUTING.md")
 PAGES = sorted(str(path.relative_to(ROOT)) for pattern in ("*.md", "docs/**/*.md") for path in ROOT.glob(pattern))
 TOP_LEVEL = (
@@ -70,3 +73,33 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(name: str) -> None:
         if not file.exists() or (anchor and anchor not in anchors(str(file.resolve().relative_to(ROOT)))):
             broken.append(target + anchor)
     assert broken == []
+
+
+def stripe_operations() -> set[str]:
+    """Return the names of all operations of Stripe's API in the code."""
+    operations = set()
+    for path in (ROOT / "service/gateways/stripe").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in STRIPE_CALLS:
+                operations |= {
+                    argument.value
+                    for argument in node.args[:2]
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+                }
+    return operations
+
+
+def test_permission_of_each_stripe_call_is_documented_and_granted() -> None:
+    page = read("docs/payments.md")
+    rows = PERMISSION_ROW.findall(page)
+    assert sorted(name for name, _ in rows) == sorted(stripe_operations())
+    section = page.partition("## The restricted key")[2].partition("This is what each call needs")[0]
+    writable, _, readable = " ".join(section.split()).partition("**Read**")
+    for name, permissions in rows:
+        for permission in permissions.split(", "):
+            resource, _, access = permission.partition(": ")
+            granted = writable if access == "Write" else writable + readable
+            assert resource in granted, f"{name} needs {permission}"
