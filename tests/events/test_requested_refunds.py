@@ -180,7 +180,23 @@ def test_case_87_is_not_paid_twice_where_stripe_does_not_list_the_refund(
     assert "Another refund of 4.00 USD" in str(stored(container, refund_id).reason)
 
 
-def test_earlier_refund_in_the_dashboard_does_not_supersede(
+def test_known_refund_in_the_dashboard_does_not_supersede(
+    client: FlaskClient,
+    container: Container,
+    scenario: StripeScenario,
+    stripe: FakeStripe,
+    auth: dict[str, str],
+    charge: StripeJson,
+    key: str,
+) -> None:
+    stripe.refund(charge["id"], 300)
+    deliver(scenario)
+    requested_during_outage(client, container, stripe, auth, key)
+    assert run_job_later(container) == {"refunds": 1}
+    assert made_at_stripe(stripe) == [300, 400]
+
+
+def test_unknown_refund_in_the_dashboard_supersedes_a_late_one_whatever_the_clocks_say(
     client: FlaskClient,
     container: Container,
     stripe: FakeStripe,
@@ -189,26 +205,32 @@ def test_earlier_refund_in_the_dashboard_does_not_supersede(
     key: str,
 ) -> None:
     stripe.refund(charge["id"], 300)
+    # Our clock is ahead of Stripe's.
     container.clock.now += datetime.timedelta(minutes=5)
     requested_during_outage(client, container, stripe, auth, key)
-    assert run_job_later(container) == {"refunds": 1}
-    assert made_at_stripe(stripe) == [300, 400]
+    assert run_job_later(container) == {"refused": 1}
+    assert made_at_stripe(stripe) == [300]
 
 
-def test_requested_refund_that_no_longer_fits_fails_with_the_reason(
+@pytest.mark.parametrize("earlier", [300, 700])
+def test_refund_in_the_dashboard_before_the_request_counts_against_what_is_left(
     client: FlaskClient,
     container: Container,
     stripe: FakeStripe,
     auth: dict[str, str],
     charge: StripeJson,
     key: str,
+    earlier: int,
 ) -> None:
-    stripe.refund(charge["id"], 700)
+    stripe.refund(charge["id"], earlier)
     container.clock.now += datetime.timedelta(minutes=5)
-    refund_id = requested_during_outage(client, container, stripe, auth, key)
-    assert run_job_later(container) == {"refused": 1}
-    assert made_at_stripe(stripe) == [700]
-    assert stored(container, refund_id).reason == "Only 3.00 USD of this payment is left to refund."
+    answer = request_refund(client, container, auth, key)
+    if earlier == 300:
+        assert (answer.status_code, answer.json["status"]) == (200, "succeeded")
+    else:
+        says = "Only 3.00 USD of this payment is left to refund."
+        assert_problem(answer, 409, "order_refused", says=says)
+    assert made_at_stripe(stripe) == ([300, 400] if earlier == 300 else [700])
 
 
 def test_other_refund_that_failed_does_not_supersede(

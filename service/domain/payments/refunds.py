@@ -83,6 +83,7 @@ def refund_payment(
     with transaction() as session:
         payment = _lock_payment(session, payment_id)
         require_same_gateway(get_pledge(session, payment.pledge_id), gateway)
+        is_late = True
         refund = session.scalar(select(Refund).where(Refund.request_hash == sha256(key)))
         if refund is None:
             refund = Refund(
@@ -95,6 +96,7 @@ def refund_payment(
                 created_at=clock(),
             )
             session.add(refund)
+            is_late = False
         elif refund.payment_id != payment.id or amount_minor not in (None, refund.amount_minor):
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used for another refund; make a new key for a new refund."
@@ -106,16 +108,23 @@ def refund_payment(
     if refund.status != RefundStatus.REQUESTED:
         return refund
     try:
-        return complete_refund(transaction, gateway, refund.id, clock=clock)
+        return complete_refund(transaction, gateway, refund.id, clock=clock, is_late=is_late)
     except PaymentsUnavailable:
         with transaction() as session:
             return get_refund(session, refund.id)
 
 
 def complete_refund(
-    transaction: TransactionFactory, gateway: PaymentGateway, refund_id: uuid.UUID, *, clock: Clock
+    transaction: TransactionFactory,
+    gateway: PaymentGateway,
+    refund_id: uuid.UUID,
+    *,
+    clock: Clock,
+    is_late: bool = True,
 ) -> Refund:
     """Make a requested refund at the gateway and record the outcome; any other stays as it is. Idempotent.
+
+    The first attempt, during the request itself, is not `is_late`.
 
     Raises:
         RefundNotFound: no refund has this id.
@@ -128,7 +137,7 @@ def complete_refund(
         if refund.status != RefundStatus.REQUESTED or _is_locked(refund, now=clock()):
             return refund
         # Once a call may have been made, only the gateway knows whether this refund exists.
-        objection = None if refund.locked_until else _objection_to(session, payment, refund)
+        objection = None if refund.locked_until else _objection_to(session, payment, refund, is_late=is_late)
         _fail(refund, objection)
     if objection is not None:
         raise PaymentRequestRejected(objection)
@@ -143,7 +152,7 @@ def complete_refund(
         is_locked = _is_locked(refund, now=clock())
         _record_found(session, payment, found, now=clock())
         is_ours_to_make = refund.status == RefundStatus.REQUESTED and not is_locked
-        objection = _objection_to(session, payment, refund) if is_ours_to_make else None
+        objection = _objection_to(session, payment, refund, is_late=is_late) if is_ours_to_make else None
         _fail(refund, objection)
         if is_ours_to_make and objection is None:
             refund.locked_until = clock() + LEASE
@@ -281,18 +290,22 @@ def _record_found(session: Session, payment: Payment, found: GatewayRefunds, *, 
     sync_pledge_status(session, get_pledge(session, payment.pledge_id), now=now)
 
 
-def _objection_to(session: Session, payment: Payment, refund: Refund) -> str | None:
-    """Return why a requested refund must not be made any more: what happened to the payment since the request."""
-    made_meanwhile = session.scalar(
-        select(func.sum(Refund.amount_minor)).where(
-            Refund.payment_id == payment.id,
-            Refund.request_hash.is_(None),
-            Refund.status.in_(MADE_STATUSES),
-            # Recorded here after the request, and made at the gateway after it.
-            Refund.id > refund.id,
-            Refund.created_at >= refund.created_at - CLOCK_TOLERANCE,
-        )
+def _objection_to(session: Session, payment: Payment, refund: Refund, *, is_late: bool) -> str | None:
+    """Return why a requested refund must not be made any more: what happened to the payment since the request.
+
+    A refund that was recorded after the request was unknown to whoever asked. If ours is late, that is enough: the
+    gateway's clock need not agree with ours, and a refund that was not made can still be made.
+    """
+    recorded_meanwhile = select(func.sum(Refund.amount_minor)).where(
+        Refund.payment_id == payment.id,
+        Refund.request_hash.is_(None),
+        Refund.status.in_(MADE_STATUSES),
+        Refund.id > refund.id,
     )
+    if not is_late:
+        made_since = refund.created_at - CLOCK_TOLERANCE
+        recorded_meanwhile = recorded_meanwhile.where(Refund.created_at >= made_since)
+    made_meanwhile = session.scalar(recorded_meanwhile)
     if made_meanwhile:
         return (
             f"Another refund of {_format(int(made_meanwhile), payment)} was made at Stripe meanwhile. "
