@@ -82,9 +82,27 @@ def test_invalid_address_shows_error_beside_its_field(
     demo.expect_state("invalid")
     expect(demo.email).to_be_focused()
     expect(demo.email).to_have_value(typed)
-    # The last address passes the browser's validation, so the service rejects it.
+    # The last address passes the widget's check, so the service rejects it.
     expect(demo.error).to_have_text(message or re.compile("."))
     assert live_server.count("reminders") == before
+
+
+@pytest.mark.parametrize("typed", ["josé@example.org", "leser@müller.example", "grüße@müller.example"])
+def test_international_address_is_taken_by_the_box_and_by_the_page(
+    live_server: LiveServer, demo: SupportBox, typed: str
+) -> None:
+    before = live_server.count("reminders")
+    demo.not_ready.click()
+    demo.email.fill(typed)
+    demo.remind.click()
+    demo.expect_state("reminder-set")
+    assert live_server.count("reminders") == before + 1
+    page = demo.page
+    page.goto("/support/default?remind")
+    page.get_by_label("E-mail address").fill(f"page-{typed}")
+    page.get_by_role("button", name="Remind me next month").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(REMINDER_SET)
+    assert live_server.count("reminders") == before + 2
 
 
 def test_reminder_request_sends_minimal_data(demo: SupportBox) -> None:

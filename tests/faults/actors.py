@@ -14,6 +14,7 @@ from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.definitions import get_campaign
+from service.domain.email.mailbox_limits import RESUBSCRIPTION
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from service.domain.reminders.self_service import (
     cancel_reminder,
@@ -66,6 +67,9 @@ class ReaderActions(RuleBasedStateMachine):
         self.container, self.clock = container, clock
         self.mailbox = Mailbox()
         self.expected: dict[tuple[str, str], ExpectedReminder] = {}
+        # Those who cancelled, and have not said yes by a link since.
+        self.unsubscribed: set[tuple[str, str]] = set()
+        self.resubscribed_at: dict[tuple[str, str], datetime.datetime] = {}
 
     def run_workers(self, work: Work) -> None:
         """Let a worker accept its next steps."""
@@ -77,6 +81,12 @@ class ReaderActions(RuleBasedStateMachine):
         command = CreateReminder(
             campaign=slug, email=address, months=1 if repeat else months, repeat=repeat, timezone=ZONES[address]
         )
+        if reader in self.unsubscribed and not self.may_resubscribe(reader):
+            # It is answered as always, and changes nothing.
+            with self.container.database.transaction() as session:
+                create_or_update_reminder(session, get_campaign(session, slug), command, now=self.clock())
+            self.run_workers(work)
+            return
         with self.container.database.transaction() as session:
             create_or_update_reminder(session, get_campaign(session, slug), command, now=self.clock())
             supporter = get_or_create_supporter(session, address, now=self.clock())
@@ -84,11 +94,17 @@ class ReaderActions(RuleBasedStateMachine):
                 select(Reminder)
                 .join(Reminder.campaign)
                 .where(Reminder.supporter_id == supporter, Campaign.slug == slug)
-            ).one()
+            ).one_or_none()
+            if reminder is None:
+                # Its mailbox had its share of confirmation requests.
+                self.expected.pop(reader, None)
+                return
             expectation = self.expected.setdefault(
                 reader, ExpectedReminder(reminder.id, is_confirmed=slug != CONFIRMED_CAMPAIGN)
             )
             expectation.is_wanted, expectation.since = True, reminder.occurrence
+            if reader in self.unsubscribed:
+                expectation.is_confirmed = False
         self.run_workers(work)
 
     @rule(reader=READER_CHOICES, work=WORKER_STEPS)
@@ -97,7 +113,8 @@ class ReaderActions(RuleBasedStateMachine):
         if expectation is not None:
             with self.container.database.transaction() as session:
                 cancel_reminder(session, self.token(session, expectation), now=self.clock())
-            expectation.is_wanted, expectation.is_confirmed = False, reader[1] != CONFIRMED_CAMPAIGN
+            expectation.is_wanted, expectation.is_confirmed = False, False
+            self.unsubscribed.add(reader)
         self.run_workers(work)
 
     @rule(reader=READER_CHOICES, work=WORKER_STEPS)
@@ -108,6 +125,7 @@ class ReaderActions(RuleBasedStateMachine):
                 snooze_reminder(session, self.token(session, expectation), months=1, now=self.clock())
                 expectation.since = session.get_one(Reminder, expectation.reminder_id).occurrence
             expectation.is_wanted = expectation.is_confirmed = True
+            self.unsubscribed.discard(reader)
         self.run_workers(work)
 
     @rule(reader=READER_CHOICES, work=WORKER_STEPS)
@@ -119,7 +137,16 @@ class ReaderActions(RuleBasedStateMachine):
                 if not expectation.is_confirmed:
                     expectation.since = session.get_one(Reminder, expectation.reminder_id).occurrence
             expectation.is_confirmed = True
+            self.unsubscribed.discard(reader)
         self.run_workers(work)
+
+    def may_resubscribe(self, reader: tuple[str, str]) -> bool:
+        """Whether a sign-up after an unsubscribe is the first in 30 days; it then counts as that."""
+        last = self.resubscribed_at.get(reader)
+        if last is not None and last > self.clock() - RESUBSCRIPTION.window:
+            return False
+        self.resubscribed_at[reader] = self.clock()
+        return True
 
     def has_mail(self, expectation: ExpectedReminder) -> bool:
         return any(row == expectation.reminder_id for row, _ in self.mailbox.copies)

@@ -8,11 +8,17 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.enums import ReminderStatus
+from schemas.enums import Frequency, ReminderStatus
+from schemas.translations import load_texts
 from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.email import Suppression
 from service.db.models.reminder import Reminder, ReminderStatusChange
+from service.domain.campaigns.definitions import get_campaign
+from service.domain.campaigns.preferences import offered_preference
+from service.domain.money import Money
+from service.domain.offer_changes import describe_changes
+from service.domain.ports import ChargeLimits
 from service.domain.reminders.waiting import cancel_waiting_reminders
 from service.gateways.email.renderer import EmailRenderer
 from tests.api.client import (
@@ -318,3 +324,18 @@ def test_nothing_is_asked_if_nothing_waits_or_reminders_were_off(
 ) -> None:
     assert put(client, container, off(container)).status_code == 200
     assert put(client, container, off(container)).status_code == 200
+
+
+def test_amount_that_the_gateway_cannot_charge_is_said(container: Container) -> None:
+    with container.database.read_only() as session:
+        campaign = get_campaign(session, "default")
+        limits = ChargeLimits(step_minor=100)
+        preference = offered_preference(campaign, Frequency.MONTHLY, 550, "USD", limits=limits)
+        assert (preference.frequency, preference.money) == (Frequency.MONTHLY, None)
+        texts = load_texts("pages", "en")
+        sentence = "$5.50 can't be charged any more. Please choose another amount."
+        assert describe_changes(preference.changes, texts, "en") == [sentence]
+        assert offered_preference(campaign, Frequency.MONTHLY, 600, "USD", limits=limits).changes == ()
+        # No choice was made, so nothing can have changed, and the amount alone is one at the default frequency.
+        assert offered_preference(campaign, None, None, "XXX").changes == ()
+        assert offered_preference(campaign, None, 700, None).money == Money(700, "USD")
