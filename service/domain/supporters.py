@@ -5,13 +5,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from schemas.enums import SuppressionReason
 from service.db.base import new_id
 from service.db.keyring import DecryptionError, Keyring
 from service.db.models.email import DevOutboxEmail
+from service.db.models.email_change import EmailChange
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import HASH_VERSION, Supporter
@@ -155,9 +156,12 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     that no email leaves for a sign-up in flight; a later sign-up removes it.
     """
     suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
+    hashes = address_hashes(session_keyring(session), address)
+    session.execute(delete(DevOutboxEmail).where(DevOutboxEmail.recipient_hash.in_(hashes)))
+    # Another supporter may have asked for this address, or have had it before.
     session.execute(
-        delete(DevOutboxEmail).where(
-            DevOutboxEmail.recipient_hash.in_(address_hashes(session_keyring(session), address))
+        delete(EmailChange).where(
+            or_(EmailChange.new_email_hash.in_(hashes), EmailChange.old_email_hash.in_(hashes))
         )
     )
     # The events come first: one that is being applied may create the supporter, and is waited for here.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, Route
 
-from tests.browser.accounts import fresh_sign_in_link, pledge_page_url, session_cookie
+from tests.browser.accounts import email_change_link, fresh_sign_in_link, pledge_page_url, session_cookie
 from tests.browser.live_server import LiveServer
 
 
@@ -113,6 +113,35 @@ def no_card(visit: AccountPage) -> None:
     visit.press("Update the card")
 
 
+def email_form(visit: AccountPage) -> None:
+    visit.open_signed_in("/email")
+
+
+def invalid_new_email(visit: AccountPage) -> None:
+    visit.open_signed_in("/email")
+    visit.page.get_by_label("New email address").fill("reader")
+    visit.press("Send me the link")
+
+
+def email_link_sent(visit: AccountPage) -> None:
+    visit.open_signed_in("/email")
+    visit.page.get_by_label("New email address").fill(f"new.{visit.email}")
+    visit.press("Send me the link")
+
+
+def email_confirmation(visit: AccountPage) -> None:
+    visit.page.goto(email_change_link(visit.live_server, visit.pledge_id))
+
+
+def email_changed(visit: AccountPage) -> None:
+    email_confirmation(visit)
+    visit.press("Use this address")
+
+
+def expired_email_link(visit: AccountPage) -> None:
+    visit.page.goto("/me/email/no-such-link?lang=ru")
+
+
 def receipt(visit: AccountPage) -> None:
     visit.open_by_link()
     visit.page.get_by_role("link", name="Receipt").first.click()
@@ -154,6 +183,12 @@ STATES: list[tuple[Callable[[AccountPage], None], str]] = [
     (invalid_amount, "Change your gift of $2 a month"),
     (amount_changed, "The Harbour Lantern $5 a month"),
     (no_card, "There is no card to update"),
+    (email_form, "Change your email address"),
+    (invalid_new_email, "Change your email address"),
+    (email_link_sent, "Check your email"),
+    (email_confirmation, "Confirm your new email address"),
+    (email_changed, "Your email address has changed"),
+    (expired_email_link, "Ссылка больше не действует"),
     (receipt, "Receipt"),
     (payment_being_confirmed, "Thank you!"),
     (payment_confirmation_delayed, "Thank you!"),

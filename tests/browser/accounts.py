@@ -7,8 +7,10 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from service.bootstrap import build_container
+from service.db.models.email_change import EmailChange
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
+from service.domain.email_changes import email_change_token, request_email_change
 from service.domain.pledges.links import pledge_token
 from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in
 from tests.browser.live_server import LiveServer, pledge_id_from_url
@@ -59,6 +61,19 @@ def fresh_sign_in_link(live_server: LiveServer, email: str) -> str:
         token = _newest_token(session, container)
     container.database.engine.dispose()
     return f"{live_server.base_url}/me/enter/{token}"
+
+
+def email_change_link(live_server: LiveServer, pledge_id: str) -> str:
+    """Request another address for a pledge's supporter; return the link that confirms it."""
+    container = build_container(settings_for(live_server.database_url))
+    keyring, now = container.database.keyring, container.clock()
+    with container.database.transaction() as session:
+        supporter_id = session.get_one(Pledge, uuid.UUID(pledge_id)).supporter_id
+        request_email_change(session, supporter_id, f"{pledge_id}@example.org", lang="en", now=now)
+        newest = session.scalars(select(EmailChange).order_by(EmailChange.id.desc()).limit(1)).one()
+        token = email_change_token(keyring, newest.id, newest.requested_at)
+    container.database.engine.dispose()
+    return f"{live_server.base_url}/me/email/{token}"
 
 
 def pledge_page_url(live_server: LiveServer, pledge_id: str) -> str:

@@ -9,15 +9,19 @@ from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
 from schemas.enums import NotificationKind, SuppressionReason
+from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.email import Notification
 from service.db.models.email_change import EmailChange
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.domain.email.suppression import suppress
+from service.domain.privacy.key_rotation import rotate_keys
 from service.domain.privacy.retention import EMAIL_CHANGE_RETENTION, purge_email_changes
+from service.domain.supporters import erase_supporter
 from tests.api.client import count, post_reminder
 from tests.clock import FakeClock
+from tests.conftest import settings_for
 from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import run
 from tests.pages.accounts import READER, create_paid_pledge, page, request_link, sign_in, sign_in_link, stored
@@ -261,3 +265,38 @@ def test_link_that_could_not_be_sent_in_time_is_skipped(
             select(Notification).where(Notification.kind == NotificationKind.EMAIL_CHANGE)
         ).one()
     assert (skipped.status, skipped.reason) == ("skipped", "too_old")
+
+
+@pytest.mark.parametrize("erased", [NEW, NEW.upper(), READER])
+def test_erasure_of_either_address_deletes_the_request(
+    container: Container, client: FlaskClient, pledge_id: str, erased: str
+) -> None:
+    path = request_and_open(container, client)
+    if erased == READER:
+        # The supporter has the new address now, and the old one is still to be told.
+        client.post(path)
+    with container.database.transaction() as session:
+        erase_supporter(session, erased, now=container.clock())
+    assert count(container, EmailChange) == 0
+    assert sent(container) == []
+    assert client.post(path).status_code == 404
+
+
+def test_key_rotation_moves_both_addresses_to_the_first_key(
+    container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    client.post(request_and_open(container, client))
+    old_key = "a-key-that-only-the-tests-know-0123456789"
+    new_key = "another-key-that-only-the-tests-know-01234"
+    url = container.settings.database_url
+    rotating = build_container(settings_for(url, SECRET_KEYS=f"{new_key},{old_key}"), clock=container.clock)
+    result = rotate_keys(rotating.database.transaction, clock=container.clock)
+    rotating.database.engine.dispose()
+    assert result.undecryptable == ()
+    rotated = build_container(settings_for(url, SECRET_KEYS=new_key), clock=container.clock)
+    with rotated.database.read_only() as session:
+        change = session.scalars(select(EmailChange)).one()
+        assert (change.new_email, change.old_email) == (NEW, READER)
+        assert change.new_email_hash == rotated.database.keyring.lookup_hash(NEW)
+        assert change.old_email_hash == rotated.database.keyring.lookup_hash(READER)
+    rotated.database.engine.dispose()

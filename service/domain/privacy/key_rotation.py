@@ -22,6 +22,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.db.keyring import KEY_ID_BYTES, DecryptionError, Keyring
 from service.db.models.email import MESSAGE_TYPE, DevOutboxEmail
+from service.db.models.email_change import EMAIL_CHANGE_TYPE, EmailChange
 from service.db.models.erasure import ADDRESS_TYPE, Erasure
 from service.db.models.payment import PAYLOAD_TYPE, GatewayEvent
 from service.db.models.pledge import INVOICE_URL_TYPE, Pledge
@@ -77,6 +78,8 @@ def rotate_keys(
         lambda session, after: rotate_event_payloads(session, after=after),
         lambda session, after: rotate_invoice_urls(session, after=after),
         lambda session, after: rotate_erasures(session, after=after),
+        lambda session, after: rotate_email_changes(session, after=after),
+        lambda session, after: rotate_told_addresses(session, after=after),
     )
     for rotate in steps:
         for result in _run_batches(transaction, rotate):
@@ -237,6 +240,36 @@ def rotate_invoice_urls(session: Session, *, after: uuid.UUID | None, limit: int
     return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
 
 
+def rotate_email_changes(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
+    """Encrypt and hash with the first key the new addresses of requests to change one."""
+    addresses, undecryptable, last_id = _decrypt_batch(
+        session, EmailChange, EmailChange.new_email, EMAIL_CHANGE_TYPE, after=after, limit=limit
+    )
+    keyring = session_keyring(session)
+    changes = [
+        {"id": row_id, "new_email": address, "new_email_hash": address_hashes(keyring, address)[0]}
+        for row_id, address in addresses.items()
+    ]
+    if changes:
+        session.execute(update(EmailChange), changes)
+    return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
+
+
+def rotate_told_addresses(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
+    """Encrypt and hash with the first key the old addresses that are told of a change."""
+    addresses, undecryptable, last_id = _decrypt_batch(
+        session, EmailChange, EmailChange.old_email, EMAIL_CHANGE_TYPE, after=after, limit=limit
+    )
+    keyring = session_keyring(session)
+    changes = [
+        {"id": row_id, "old_email": address, "old_email_hash": address_hashes(keyring, address)[0]}
+        for row_id, address in addresses.items()
+    ]
+    if changes:
+        session.execute(update(EmailChange), changes)
+    return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
+
+
 def _run_batches(
     transaction: TransactionFactory,
     rotate: Callable[[Session, uuid.UUID | None], RotationBatch],
@@ -281,7 +314,12 @@ def _rehash_outbox_emails(session: Session, addresses: Iterable[str]) -> None:
 
 def _decrypt_batch(
     session: Session,
-    table: type[Supporter] | type[DevOutboxEmail] | type[GatewayEvent] | type[Pledge] | type[Erasure],
+    table: type[Supporter]
+    | type[DevOutboxEmail]
+    | type[GatewayEvent]
+    | type[Pledge]
+    | type[Erasure]
+    | type[EmailChange],
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
     column_type: Any,
     *,
