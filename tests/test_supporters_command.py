@@ -94,3 +94,24 @@ def test_invalid_input_is_an_error(run: Run) -> None:
     assert_cli_error(run("find", typed="nonsense"), "does not look like")
     assert_cli_error(run("change-email", "nonsense", typed=NEW), "UUID")
     assert_cli_error(run("change-email", "00000000-0000-0000-0000-000000000000", typed=NEW), "No supporter")
+
+
+def test_erase_ends_recurring_pledges_and_says_what_stays(run: Run, file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE pledges SET frequency = 'monthly', status = 'active'")
+    kept = run("erase", "--keep-recurring", typed=READER.upper())
+    assert_cli_error(kept, "still gives regularly")
+    assert audited(file) == []
+    erased = run("erase", typed=READER.upper())
+    assert erased.exit_code == 0
+    assert "Ended 1 recurring pledge." in erased.stdout
+    assert "Erased the supporter: 1 pledge, 1 reminder." in erased.stdout
+    assert "Kept: Amounts, currencies, dates" in erased.stdout
+    again = run("erase", typed=READER)
+    assert "nothing to erase" in again.stdout
+    assert "command line" not in again.stdout
+    assert [entry.split()[0] for entry in audited(file)] == ["erase_reader", "erase_reader"]
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT count(*) FROM supporters").fetchone() == (1,)
+        statuses = connection.execute("SELECT status FROM pledges ORDER BY erased_at IS NULL").fetchall()
+    assert statuses == [("cancelled",), ("active",)]

@@ -1,20 +1,22 @@
-"""`mainstay supporters`: find a supporter by address, and change the address."""
+"""`mainstay supporters`: find a supporter by address, change the address, and erase a supporter."""
 
 import sys
 import uuid
 
 import click
 
-from service.commands.context import get_container, pluralise, write_audit_log
+from schemas.enums import ErasureStatus
+from service.commands.context import CLI_ACTOR, get_container, pluralise, write_audit_log
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import EmailInUse
 from service.domain.privacy.address_changes import change_address
+from service.domain.privacy.erasure import erase
 from service.domain.supporters import find_supporters
 
 
 @click.group()
 def supporters() -> None:
-    """Find a supporter by email address, and change the address.
+    """Find a supporter by email address, change the address, and erase a supporter.
 
     Leave ADDRESS out to be asked for it, or to read it from standard input. That keeps it out of your shell's
     history.
@@ -76,6 +78,43 @@ def change_email(supporter_id: uuid.UUID, address: str | None, *, merge: bool) -
     ):
         if changed.customers[result]:
             click.echo(sentence.format(pluralise(changed.customers[result], "customer")))
+
+
+@supporters.command("erase")
+@click.argument("address", required=False)
+@click.option(
+    "--keep-recurring",
+    is_flag=True,
+    help="Erase nothing if the supporter still gives regularly; name the pledges.",
+)
+def erase_supporter(address: str | None, *, keep_recurring: bool) -> None:
+    """Erase the supporter with ADDRESS, here and at the payment processor. This cannot be undone.
+
+    Recurring pledges are ended at the payment processor first. Pledges keep their amounts, without a person. If
+    the processor does not answer, the worker completes the erasure. Recorded in the audit log, without the
+    address.
+    """
+    container = get_container()
+    result = erase(
+        container.database.transaction,
+        container.gateway,
+        _read_address(address),
+        end_recurring=not keep_recurring,
+        requested_by=CLI_ACTOR,
+        clock=container.clock,
+    )
+    if result.recurring_ended:
+        click.echo(f"Ended {pluralise(result.recurring_ended, 'recurring pledge')}.")
+    if result.status == ErasureStatus.REQUESTED:
+        click.echo("The payment processor doesn't answer. The worker completes the erasure when it does.")
+        return
+    if not result.found:
+        click.echo("No supporter has this address, so there was nothing to erase.")
+        return
+    counts = f"{pluralise(result.pledges, 'pledge')}, {pluralise(result.reminders, 'reminder')}"
+    click.echo(f"Erased the supporter: {counts}.")
+    for sentence in result.kept:
+        click.echo(f"Kept: {sentence}")
 
 
 def _read_address(argument: str | None) -> str:

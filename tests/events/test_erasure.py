@@ -1,6 +1,7 @@
 """Erasing a supporter who gives by Stripe: it ends there first, and no later event brings the address back."""
 
 import dataclasses
+import random
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -226,6 +227,36 @@ def test_supporter_who_gives_again_after_an_erasure_is_known_again(
     pledge = give(scenario, Frequency.ONCE)
     assert pledge_of(container, pledge).supporter_id is not None
     assert count(container, Notification) == 1
+
+
+@pytest.mark.parametrize("kind", ["bank debit", "monthly"])
+def test_events_of_an_erased_pledge_converge_and_bring_nobody_back(
+    client: FlaskClient, container: Container, scenario: StripeScenario, clock: FakeClock, kind: str
+) -> None:
+    stripe, is_debit = scenario.stripe, kind == "bank debit"
+    checkout = scenario.create_checkout(Frequency.ONCE if is_debit else Frequency.MONTHLY)
+    session_id, start = scenario.session_of(checkout), len(stripe.events)
+    (stripe.pay_by_bank_debit if is_debit else stripe.pay)(session_id, email=EMAIL)
+    deliver_new(scenario, start)
+    clock.advance(minutes=1)
+    assert erase(client, container).json["status"] == "completed"
+    if is_debit:
+        stripe.settle_bank_debit(session_id)
+    late, found = stripe.events[start:], []
+    for seed in range(3):
+        randomness = random.Random(seed)
+        for number, event in enumerate(randomness.sample(late, len(late)) + randomness.choices(late, k=4)):
+            # Another id makes a repeated event a new one.
+            scenario.deliver_webhooks(event | {"id": f"{event['id']}{seed}{number}"})
+            if randomness.random() < 0.5:
+                scenario.run_event_job()
+        scenario.run_until_idle()
+        found.append(scenario.snapshot(checkout.id))
+        pledge = pledge_of(container, checkout.id)
+        assert (pledge.supporter_id, pledge.erased_at is None) == (None, False)
+        assert count(container, Supporter) == count(container, Notification) == 0
+        assert_nothing_personal_is_stored(container)
+    assert found == [found[0]] * 3
 
 
 @pytest.mark.parametrize("hashed_by_release_before", [False, True])
