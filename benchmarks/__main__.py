@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from sqlalchemy import text
 
-from benchmarks import claims, dispatch, events, export, sign_ups
+from benchmarks import balance, claims, dispatch, events, export, sign_ups
 from benchmarks.baselines.table import minimal_reminders
 from benchmarks.compare import Comparison, LoadPlan, Measurement, compare, table
 from benchmarks.database import BenchmarkDatabase, benchmark_database
@@ -21,7 +21,7 @@ from service.db.models.reminder import ReminderStatusChange
 
 # The sections that need the web servers; the others need only databases.
 HTTP_SECTIONS = {"reminders", "campaign", "export"}
-SECTIONS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups", "events")
+SECTIONS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups", "events", "balance")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Size:
     sign_ups: LoadPlan
     claims: claims.Sizes
     events: int
+    balance_transactions: int
 
 
 FULL = Size(
@@ -51,6 +52,7 @@ FULL = Size(
         rows=1_000_000, small_table=100_000, procrastinate=1_000_000, batch=500, rounds=20, slow_rounds=2
     ),
     events=10_000,
+    balance_transactions=10_000,
 )
 QUICK = Size(
     http_load=LoadPlan(rounds=2, seconds=1, warm_up=0.5),
@@ -62,6 +64,7 @@ QUICK = Size(
     sign_ups=LoadPlan(rounds=1, seconds=0.3, warm_up=0.1),
     claims=claims.Sizes(rows=2_000, small_table=300, procrastinate=300, batch=5, rounds=2, slow_rounds=1),
     events=200,
+    balance_transactions=240,
 )
 
 # A sign-up as the widget sends it from an article.
@@ -167,6 +170,10 @@ def _measure_databases(databases: BenchmarkDatabase, size: Size, only: Collectio
     if "events" in only:
         replayed, wrong = events.run(databases, events=size.events)
         print(f"\n{replayed}", flush=True)
+        errors += wrong
+    if "balance" in only:
+        booked, wrong = balance.run(databases, transactions=size.balance_transactions)
+        print(f"\n{booked}", flush=True)
         errors += wrong
     return errors
 

@@ -19,9 +19,6 @@ from service.gateways.stripe.payments import invoice_for_payment_intent
 PAGE_SIZE: Final = 100
 # An invoice's payment is created when the invoice is finalized, and charged soon after.
 INVOICE_LEAD: Final = datetime.timedelta(hours=2)
-CLOCK_SKEW: Final = datetime.timedelta(minutes=5)
-# Beyond this share of foreign invoices, looking up each of ours takes fewer calls than listing.
-INVOICES_PER_PAGE: Final = 10
 REFUND_PREFIXES: Final = ("re_", "pyr_")
 DISPUTE_PREFIXES: Final = ("du_", "dp_")
 CHARGE_PREFIXES: Final = ("ch_", "py_")
@@ -115,13 +112,18 @@ def find_invoices(api: StripeApiClient, intents: Mapping[str, datetime.datetime]
 
 
 def _list_invoices(api: StripeApiClient, intents: Mapping[str, datetime.datetime]) -> dict[str, str]:
+    """Return what the listed payments of invoices tell, until a page of them tells nothing.
+
+    Another product's invoices may fill the pages. Then looking up each of ours takes fewer calls.
+    """
     found: dict[str, str] = {}
-    first, last = min(intents.values()) - INVOICE_LEAD, max(intents.values()) + CLOCK_SKEW
+    first, last = min(intents.values()) - INVOICE_LEAD, max(intents.values())
     params: InvoicePaymentListParams = {
         "created": {"gte": int(first.timestamp()), "lte": int(last.timestamp())},
         "limit": PAGE_SIZE,
     }
-    for _ in range(1 + len(intents) // INVOICES_PER_PAGE):
+    while True:
+        before = len(found)
         try:
             page = api.call(
                 "list_invoice_payments",
@@ -135,7 +137,7 @@ def _list_invoices(api: StripeApiClient, intents: Mapping[str, datetime.datetime
             invoice = object_id(data.get("invoice"))
             if intent in intents and invoice is not None:
                 found[str(intent)] = invoice
-        if not page.has_more or not page.data or len(found) == len(intents):
+        if not page.has_more or len(found) in (before, len(intents)):
             break
         params = {**params, "starting_after": page.data[-1].id}
     return found
