@@ -12,6 +12,7 @@ from babel.numbers import get_currency_symbol
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from schemas.enums import PledgeStatus
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
 from service.domain.money import Money, format_money, resolve_locale
 from service.domain.money_input import parse_amount
@@ -107,6 +108,7 @@ def confirm_cancellation(pledge_id: uuid.UUID | None = None, token: str | None =
         return_url=context.return_url,
         current_path=request.path,
         offers_reminder=_may_remind(context),
+        has_transfer_on_its_way=context.pledge.status == PledgeStatus.PROCESSING,
     )
     response.headers["X-Robots-Tag"] = "noindex"
     return response

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.enums import Frequency, NotificationKind, PledgeStatus
+from schemas.enums import Frequency, NotificationKind, PledgeStatus, ReminderStatus
 from service.container import Container
 from service.db.models.pledge import Pledge
 from service.domain.errors import InvalidTransition
@@ -13,9 +13,12 @@ from service.domain.payments.reconciliation import reconcile
 from service.domain.pledges.checkout import PledgeCheckout
 from service.domain.pledges.pledges import expire_abandoned_pledges
 from service.domain.pledges.subscriptions import cancel_pledge
+from tests.db.factories import create_reminder
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_event_notifications import emails, notifications
+from tests.jobs.fake_mailer import FakeMailer, find, run_send_reminders
 from tests.jobs.notifications import run as send
+from tests.stripe_double.customer_actions import CUSTOMER_EMAIL
 
 RECURRING = (Frequency.MONTHLY, Frequency.ANNUAL)
 
@@ -166,6 +169,8 @@ def test_recurring_debit_under_way_can_be_cancelled_at_the_gateway(
     assert pledge.status == PledgeStatus.CANCELLED
     subscription = scenario.stripe.get(scenario.session_of(checkout))["subscription"]
     assert scenario.stripe.get(subscription)["status"] == "canceled"
+    send(container)
+    assert "A bank transfer that’s already on its way may still arrive." in " ".join(emails(container)[0].split())
     # The transfer that was on its way arrives all the same; the pledge stays cancelled, and there is a receipt.
     scenario.stripe.settle_bank_debit(scenario.session_of(checkout))
     scenario.deliver_webhooks(*scenario.stripe.events)
@@ -197,3 +202,17 @@ def test_reader_sees_that_the_transfer_is_on_its_way(scenario: StripeScenario, c
     page = client.get(f"/support/default/thank-you?pledge={checkout.id}&lang=en")
     assert "didn’t make the payment" in page.text
     assert "Try again" in page.text
+
+
+def test_transfer_on_its_way_counts_as_given_for_a_reminder(
+    scenario: StripeScenario, container: Container
+) -> None:
+    reminder = create_reminder(container, CUSTOMER_EMAIL)
+    checkout = start_debit(scenario, Frequency.ONCE)
+    deliver(scenario, "checkout.session.completed")
+    container.clock.advance(days=31)
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.addresses == []
+    assert find(container, reminder).status == ReminderStatus.SKIPPED
+    assert status_of(scenario, checkout) == PledgeStatus.PROCESSING

@@ -20,6 +20,7 @@ from service.db.models.supporter import Supporter
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import ReconciliationReport, reconcile
 from service.domain.payments.refunds import refund_payment, withdraw_refund
+from service.domain.pledges.open_invoices import retry_open_invoices
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount
 from service.domain.privacy.address_changes import change_address
 from service.domain.privacy.erasure import complete_erasures, erase
@@ -285,7 +286,38 @@ def assert_erased_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> 
         assert len(entries) == len(erasures)
 
 
+def past_due_with_a_new_card(scenario: StripeScenario) -> uuid.UUID:
+    """Return a pledge whose renewal failed, and whose reader has saved another card since."""
+    pledge = paid_pledge(scenario, Frequency.MONTHLY)
+    pledge_row = scenario.snapshot(pledge)["pledge"]
+    scenario.stripe.fail_renewal(pledge_row["subscription_reference"])
+    scenario.stripe.advance(hours=1)
+    scenario.stripe.update_card(pledge_row["customer_reference"])
+    # The subscription has a card of its own since the checkout; the portal's session clears it.
+    scenario.stripe.get(pledge_row["subscription_reference"])["default_payment_method"] = None
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_until_idle()
+    return pledge
+
+
+def retry_invoice(container: Container, _: uuid.UUID) -> None:
+    retry_open_invoices(container.database.transaction, container.gateway)
+
+
+def assert_invoice_paid_once(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    reconcile_later(scenario)
+    pledge_row = scenario.snapshot(pledge)["pledge"]
+    assert pledge_row["status"] == PledgeStatus.ACTIVE
+    assert pledge_row["invoice_retry_requested_at"] is None
+    paid = [charge for charge in scenario.stripe.account.all("charge") if charge["status"] == "succeeded"]
+    mine = [charge for charge in paid if charge["customer"] == pledge_row["customer_reference"]]
+    assert len(mine) == 2
+
+
 CRASH_SCENARIOS = {
+    "try a new card": CrashScenario(
+        past_due_with_a_new_card, retry_invoice, assert_invoice_paid_once, "pay_invoice"
+    ),
     "erase a supporter who gives monthly": CrashScenario(
         lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
         erase_monthly_supporter,

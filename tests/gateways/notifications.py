@@ -42,6 +42,7 @@ VARIANTS: list[dict[str, Any]] = [
     # Its button is the only link.
     {"kind": NotificationKind.PAYMENT_FAILED, "invoice_url": INVOICE_URL, "needs_confirmation": True},
     {"kind": NotificationKind.RENEWAL, "frequency": Frequency.ANNUAL},
+    {"kind": NotificationKind.CANCELLED, "has_transfer_on_its_way": True, "money": None},
     *(
         {"kind": NotificationKind.CANCELLED, "frequency": frequency, "is_unpaid": unpaid, "money": None}
         for frequency in Frequency

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import LargeBinary, func, select, type_coerce
+from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency, NotificationKind, NotificationStatus, PledgeStatus
@@ -67,6 +67,7 @@ class NotificationContext:
     sign_in: SignIn | None
     email_change: EmailChangeRequest | None
     is_unpaid: bool
+    has_transfer_on_its_way: bool
 
     def today(self, now: datetime.datetime) -> datetime.date:
         """Return the date in the campaign's time zone."""
@@ -107,10 +108,11 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, NotificationClaim
     }
     found_campaigns = session.scalars(select(Campaign).where(Campaign.id.in_(set(campaign_ids.values()))))
     campaigns: dict[uuid.UUID | None, Campaign] = {campaign.id: campaign for campaign in found_campaigns}
-    unpaid = _cancelled_for_non_payment(
-        session,
-        {row.Pledge.id for row in claimed if row.Notification.kind == NotificationKind.CANCELLED and row.Pledge},
-    )
+    cancelled = {
+        row.Pledge.id for row in claimed if row.Notification.kind == NotificationKind.CANCELLED and row.Pledge
+    }
+    unpaid = _cancelled_from(session, cancelled, PledgeStatus.PAST_DUE, Pledge.cancel_requested_at.is_(None))
+    on_their_way = _cancelled_from(session, cancelled, PledgeStatus.PROCESSING)
     return [
         NotificationContext(
             notification=row.Notification,
@@ -121,6 +123,7 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, NotificationClaim
             sign_in=sign_ins.get(row.Notification.sign_in_id),
             email_change=email_changes.get(row.Notification.email_change_id),
             is_unpaid=row.Notification.pledge_id in unpaid,
+            has_transfer_on_its_way=row.Notification.pledge_id in on_their_way,
         )
         for row in claimed
     ]
@@ -235,8 +238,14 @@ def _default_campaign_id(session: Session, supporter_id: uuid.UUID) -> uuid.UUID
     return None
 
 
-def _cancelled_for_non_payment(session: Session, pledge_ids: set[uuid.UUID]) -> set[uuid.UUID]:
-    """Return which of these pledges ended because payments failed, and not on request."""
+def _cancelled_from(
+    session: Session, pledge_ids: set[uuid.UUID], status: PledgeStatus, *conditions: ColumnElement[bool]
+) -> set[uuid.UUID]:
+    """Return which of these pledges were cancelled from a status.
+
+    A past due pledge that nobody asked to cancel ended because payments failed. One that was processing may still
+    be paid by the transfer that was on its way.
+    """
     if not pledge_ids:
         return set()
     return set(
@@ -245,9 +254,9 @@ def _cancelled_for_non_payment(session: Session, pledge_ids: set[uuid.UUID]) -> 
             .join(PledgeStatusChange, PledgeStatusChange.pledge_id == Pledge.id)
             .where(
                 Pledge.id.in_(pledge_ids),
-                Pledge.cancel_requested_at.is_(None),
                 PledgeStatusChange.event == PledgeEvent.CANCEL.value,
-                PledgeStatusChange.from_status == PledgeStatus.PAST_DUE,
+                PledgeStatusChange.from_status == status,
+                *conditions,
             )
         )
     )

@@ -207,7 +207,12 @@ def build_notification_email(
         case NotificationKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case _:
-            return dataclasses.replace(base, is_unpaid=context.is_unpaid, page_url=support_page)
+            return dataclasses.replace(
+                base,
+                is_unpaid=context.is_unpaid,
+                has_transfer_on_its_way=context.has_transfer_on_its_way,
+                page_url=support_page,
+            )
 
 
 def _sign_in(

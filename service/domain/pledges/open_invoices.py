@@ -51,7 +51,8 @@ def record_open_invoice(
     if is_settled or session.scalar(paid.limit(1)) is not None:
         return
     if pledge.open_invoice_reference != invoice or url is not None:
-        pledge.open_invoice_url = url
+        # The page is personal, so the link does not come back after an erasure.
+        pledge.open_invoice_url = url if pledge.erased_at is None else None
     pledge.open_invoice_reference, pledge.open_invoice_at = invoice, at
 
 

@@ -48,10 +48,10 @@ class NotificationEmail:
     `money` is what was or will be paid, including `fees`, the part that covers the gateway's fees. `event_date` is
     the date of the payment, the next attempt, the renewal or the end. `dunning_number` numbers the emails about
     one failed payment, from 1 to 3. `is_unpaid` means that a pledge ended because payments failed, and not on
-    request. `invoice_url` is the gateway's page to pay an open invoice; with `needs_confirmation` the bank wants
-    the payment confirmed there, and the button links to it. `legal_name` and `tax_line` are for receipts. The
-    button links to `page_url`, which with
-    `links_to_pledge` is the pledge's page. `account_url` is the page with all of a reader's pledges.
+    request. With `has_transfer_on_its_way` it was cancelled before its first transfer came. `invoice_url` is the
+    gateway's page to pay an open invoice; with `needs_confirmation` the bank wants the payment confirmed there,
+    and the button links to it. `legal_name` and `tax_line` are for receipts. The button links to `page_url`, which
+    with `links_to_pledge` is the pledge's page. `account_url` is the page with all of a reader's pledges.
     """
 
     kind: NotificationKind
@@ -67,6 +67,7 @@ class NotificationEmail:
     account_url: str
     dunning_number: int = 1
     is_unpaid: bool = False
+    has_transfer_on_its_way: bool = False
     invoice_url: str | None = field(default=None, repr=False)
     needs_confirmation: bool = False
     links_to_pledge: bool = False

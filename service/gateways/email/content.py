@@ -166,7 +166,8 @@ def _payment_failed_parts(email: NotificationEmail) -> dict[str, str]:
 
 
 def _cancelled_parts(email: NotificationEmail) -> dict[str, str]:
-    return {"asked": f"ended_asked_{'unpaid_' if email.is_unpaid else ''}{email.frequency}"}
+    parts = {"asked": f"ended_asked_{'unpaid_' if email.is_unpaid else ''}{email.frequency}"}
+    return parts | ({"message": "ended_message_transfer"} if email.has_transfer_on_its_way else {})
 
 
 def _no_other_parts(_email: NotificationEmail) -> dict[str, str]:
