@@ -330,6 +330,8 @@ def test_requested_refunds_are_listed_and_withdrawn(
     assert [item["id"] for item in page["items"]] == [second]
     rest = get_json(client, auth, REFUNDS, status="requested", limit=1, cursor=page["next_cursor"])
     assert ([item["id"] for item in rest["items"]], rest["next_cursor"]) == ([first], None)
+    metrics = client.get("/metrics", headers=auth).text
+    assert 'mainstay_refunds{status="requested"} 2.0' in metrics
     calls = stripe.faults.calls.total()
     for _ in range(2):
         assert client.delete(f"{REFUNDS}/{first}", headers=auth).status_code == 204
