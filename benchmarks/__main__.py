@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from sqlalchemy import text
 
-from benchmarks import balance, claims, dispatch, events, export, sign_ups
+from benchmarks import balance, claims, dispatch, events, export, shop, sign_ups
 from benchmarks.baselines.table import minimal_reminders
 from benchmarks.compare import Comparison, LoadPlan, Measurement, compare, table
 from benchmarks.database import BenchmarkDatabase, benchmark_database
@@ -21,7 +21,7 @@ from service.db.models.reminder import ReminderStatusChange
 
 # The sections that need the web servers; the others need only databases.
 HTTP_SECTIONS = {"reminders", "campaign", "export"}
-SECTIONS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups", "events", "balance")
+SECTIONS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups", "events", "balance", "shop")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Size:
     claims: claims.Sizes
     events: int
     balance_transactions: int
+    shop_events: int
 
 
 FULL = Size(
@@ -53,6 +54,7 @@ FULL = Size(
     ),
     events=10_000,
     balance_transactions=10_000,
+    shop_events=300,
 )
 QUICK = Size(
     http_load=LoadPlan(rounds=2, seconds=1, warm_up=0.5),
@@ -65,6 +67,7 @@ QUICK = Size(
     claims=claims.Sizes(rows=2_000, small_table=300, procrastinate=300, batch=5, rounds=2, slow_rounds=1),
     events=200,
     balance_transactions=240,
+    shop_events=20,
 )
 
 # A sign-up as the widget sends it from an article.
@@ -174,6 +177,10 @@ def _measure_databases(databases: BenchmarkDatabase, size: Size, only: Collectio
     if "balance" in only:
         booked, wrong = balance.run(databases, transactions=size.balance_transactions)
         print(f"\n{booked}", flush=True)
+        errors += wrong
+    if "shop" in only:
+        replayed, wrong = shop.run(databases, events=size.shop_events)
+        print(f"\n{replayed}", flush=True)
         errors += wrong
     return errors
 

@@ -1,6 +1,7 @@
 """Whose an event is: a pledge's of this deployment, another deployment's, or another product's on the account."""
 
 import copy
+import random
 import uuid
 from typing import Any
 
@@ -72,10 +73,15 @@ def scenario_kinds() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("order", ["sent", "reversed", "repeated"])
+@pytest.mark.parametrize("order", ["sent", "reversed", "repeated", "shuffled"])
 def test_known_subscription_counts_after_its_metadata_vanished(scenario: StripeScenario, order: str) -> None:
     pledge, events = subscription_with_renewal(scenario)
-    stream = {"sent": events, "reversed": events[::-1], "repeated": events + events}[order]
+    stream = {
+        "sent": events,
+        "reversed": events[::-1],
+        "repeated": events + events,
+        "shuffled": random.Random(1).sample(events, len(events)),
+    }[order]
     calls = scenario.stripe.faults.calls.total()
     for event in stream:
         scenario.deliver_webhooks(event)

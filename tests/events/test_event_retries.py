@@ -14,7 +14,7 @@ from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment
 from service.domain.errors import InvalidTransition
 from service.domain.payments import event_processing
-from service.domain.payments.event_processing import MAX_OWNER_RETRIES, retry_event
+from service.domain.payments.event_processing import OWNER_WAITS, retry_event
 from tests.api.client import count
 from tests.cli import run_cli
 from tests.conftest import settings_for
@@ -80,7 +80,7 @@ def test_refund_without_payment_is_retried_with_backoff_and_parked(
     scenario: StripeScenario, container: Container
 ) -> None:
     backoffs = [backoff.total_seconds() for backoff in process_until_parked(scenario)]
-    assert backoffs == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
+    assert backoffs == [5, 150, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
     event = only_event(container)
     assert (event.attempts, event.reason) == (12, "Its payment is not in the books.")
     container.clock.advance(days=1)
@@ -165,13 +165,13 @@ def test_waiting_event_does_not_block_others(
 def test_outage_during_lookup_counts_no_attempt(
     scenario: StripeScenario, container: Container, stripe: FakeStripe
 ) -> None:
-    for _ in range(MAX_OWNER_RETRIES):
+    for _ in OWNER_WAITS:
         assert scenario.run_event_job() == {"waiting": 1}
         container.clock.now = only_event(container).next_attempt_at
     stripe.faults.respond(503, times=2)
     assert scenario.run_event_job() == {"put_off": 1}
     event = only_event(container)
-    assert (event.status, event.attempts) == (EventStatus.WAITING, MAX_OWNER_RETRIES)
+    assert (event.status, event.attempts) == (EventStatus.WAITING, len(OWNER_WAITS))
     container.clock.now = event.next_attempt_at
     assert scenario.run_event_job() == {"waiting": 1}
 

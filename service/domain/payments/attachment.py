@@ -81,19 +81,23 @@ def attach_event(
         get_pledge(session, pledge_id)
         if event.status == EventStatus.APPLIED:
             return event
-        payload = event.payload or ""
+        payload, redacted_at = event.payload or "", event.redacted_at
     try:
         with translate_gateway_errors():
             parsed = source.parse_event(payload, ChosenPledge(pledge_id))
     except InvalidEvent as error:
         raise PaymentMismatch(str(error)) from error
     try:
-        return _apply_to_pledge(transaction, source.name, event_id, parsed, pledge_id, clock=clock)
+        return _apply_to_pledge(
+            transaction, source.name, event_id, parsed, pledge_id, redacted_at=redacted_at, clock=clock
+        )
     except SubscriptionOrderUnknown:
         # No transaction is open during the look-up.
         with translate_gateway_errors():
             parsed = look_up_subscriptions(source, parsed)
-        return _apply_to_pledge(transaction, source.name, event_id, parsed, pledge_id, clock=clock)
+        return _apply_to_pledge(
+            transaction, source.name, event_id, parsed, pledge_id, redacted_at=redacted_at, clock=clock
+        )
 
 
 def _get_attachable(session: Session, event_id: uuid.UUID, pledge_id: uuid.UUID) -> GatewayEvent:
@@ -114,6 +118,7 @@ def _apply_to_pledge(
     parsed: list[PaymentEvent],
     pledge_id: uuid.UUID,
     *,
+    redacted_at: datetime.datetime | None,
     clock: Clock,
 ) -> GatewayEvent:
     kinds = PaymentSucceeded | SubscriptionUpdated | CheckoutCompleted
@@ -127,6 +132,8 @@ def _apply_to_pledge(
         event = _get_attachable(session, event_id, pledge_id)
         if event.status == EventStatus.APPLIED:
             return event
+        if event.redacted_at != redacted_at:
+            raise InvalidTransition("An erasure has just changed this event; try again.")
         pledge = get_pledge(session, pledge_id, for_update=True)
         for subscription in subscriptions:
             if subscription is not None:

@@ -47,9 +47,9 @@ from service.domain.ports.payment_events import PaymentEvent, SubscriptionUpdate
 BATCH_SIZE = 20
 MAX_DEPENDENCY_RETRIES = 12
 MAX_ERROR_RETRIES = 5
-# An event that names nothing known here waits this often, 155 seconds in all, for an earlier event that may. Then
-# it is ignored, unless the gateway knows better. The payload of another product is kept for as long.
-MAX_OWNER_RETRIES = 5
+# An event that names nothing known here waits for an earlier event that may. Then it is ignored, unless the
+# gateway knows better. The payload of another product is kept for as long.
+OWNER_WAITS = (datetime.timedelta(seconds=5), datetime.timedelta(seconds=150))
 # A batch is left before its claim times out, so that two workers do not process the rest of it.
 BATCH_TIME_LIMIT = VISIBILITY_TIMEOUT * 3 / 4
 
@@ -207,7 +207,7 @@ def _parse(
         return None, None
     if payload is None:
         raise InvalidEvent("The payload of this event is deleted.")
-    return source.parse_event(payload, known, may_wait=attempts < MAX_OWNER_RETRIES), event.redacted_at
+    return source.parse_event(payload, known, may_wait=attempts < len(OWNER_WAITS)), event.redacted_at
 
 
 def _record_failure(
@@ -232,7 +232,8 @@ def _record_failure(
 
 def _classify_failure(event: GatewayEvent, error: Exception) -> ProcessingResult:
     if isinstance(error, OwnerUnknown):
-        return ProcessingResult(status=EventStatus.WAITING, reason=str(error), retry_in=backoff(event.attempts))
+        wait = OWNER_WAITS[min(event.attempts, len(OWNER_WAITS)) - 1]
+        return ProcessingResult(status=EventStatus.WAITING, reason=str(error), retry_in=wait)
     if isinstance(error, DependencyMissing):
         status = EventStatus.PARKED if event.attempts >= MAX_DEPENDENCY_RETRIES else EventStatus.WAITING
         return ProcessingResult(status=status, reason=str(error), retry_in=backoff(event.attempts))
