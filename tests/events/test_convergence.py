@@ -173,7 +173,22 @@ def an_abandoned_checkout(scenario: StripeScenario) -> uuid.UUID:
     return checkout.id
 
 
+def second_pledge_of_one_customer(scenario: StripeScenario) -> uuid.UUID:
+    """A supporter gives once, and then monthly as the same customer."""
+    first = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    scenario.stripe.pay(scenario.session_of(first))
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_until_idle()
+    with scenario.container.database.read_only() as session:
+        supporter = session.get_one(Pledge, first.id).supporter_id
+    second = scenario.create_checkout(Frequency.MONTHLY, supporter_id=supporter)
+    scenario.stripe.pay(scenario.session_of(second))
+    assert len(scenario.stripe.account.all("customer")) == 1
+    return second.id
+
+
 SCENARIOS = {
+    "same customer": (second_pledge_of_one_customer, PledgeStatus.ACTIVE, 2, 1500),
     "one year": (one_year(), PledgeStatus.ACTIVE, 12, 5800),
     "lost dispute": (one_year(dispute="lost"), PledgeStatus.ACTIVE, 11, 5300),
     "retries exhausted": (one_year(exhausts_retries=True), PledgeStatus.CANCELLED, 11, 5300),
