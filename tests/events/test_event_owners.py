@@ -2,7 +2,9 @@
 
 import copy
 import random
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from sqlalchemy import select
 from schemas.enums import EventStatus, Frequency, PledgeStatus
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Installation, Pledge
+from service.domain.payments.reconciliation import reconcile
 from service.domain.pledges.installation import get_or_create_installation_id, replace_installation_id
 from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double.account import StripeJson
@@ -97,6 +100,35 @@ def test_subscription_whose_metadata_vanished_is_found_by_reconciliation_order(s
     scenario.deliver_webhooks(*events[::-1])
     scenario.run_until_idle()
     assert len(scenario.snapshot(pledge)["payments"]) == 2
+
+
+def test_reconciliation_finds_events_whose_metadata_vanished(scenario: StripeScenario) -> None:
+    pledge, events = subscription_with_renewal(scenario)
+    changed = {event["id"]: event for event in events}
+    account, container = scenario.stripe.account, scenario.container
+    account.events = [changed.get(event["id"], event) for event in account.events]
+    for _ in range(2):
+        reconcile(
+            container.database.transaction,
+            container.gateway,
+            container.event_source,
+            urls=container.urls,
+            clock=container.clock,
+        )
+        scenario.run_until_idle()
+    assert len(scenario.snapshot(pledge)["payments"]) == 2
+
+
+def test_two_processes_create_one_installation_id_at_once(scenario: StripeScenario) -> None:
+    start, database = threading.Barrier(4), scenario.container.database
+
+    def create(_: int) -> uuid.UUID:
+        start.wait(timeout=20)
+        with database.transaction() as session:
+            return get_or_create_installation_id(session)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(create, range(4)))) == 1
 
 
 @pytest.mark.parametrize("mode", ["payment", "subscription"])
