@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["pledge_id"],
             ["pledges.id"],
-            name=op.f("fk_former_subscriptions_pledge_id_pledges"),
+            name=op.f("fk_former_subscriptions_pledge_id"),
             ondelete="CASCADE",
         ),
     )
