@@ -3,11 +3,14 @@
 import datetime
 from collections.abc import Callable
 
+import pytest
+
 from schemas.enums import Frequency
 from service.domain.money import Money
 from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
+    InvoiceSettled,
     PaymentBounced,
     PaymentFailed,
     PaymentSucceeded,
@@ -162,6 +165,7 @@ def test_failed_renewal_has_attempt_number_and_next_attempt(
         next_attempt_at=clock() + datetime.timedelta(days=3),
         pledge_id=PLEDGE_ID,
         subscription=reference,
+        invoice_url=double.get(invoice)["hosted_invoice_url"],
     )
     (updated,) = parsed_events(events, latest_event("customer.subscription.updated"))
     assert isinstance(updated, SubscriptionUpdated)
@@ -199,13 +203,36 @@ def test_amount_change_yields_new_amount_and_renewal_date(
     assert updated.state != updated.previous_state
 
 
-def test_invoice_of_zero_is_no_payment(
-    gateway: StripeGateway, double: FakeStripe, events: StripeEvents, latest_event: LatestEvent
+@pytest.mark.parametrize(
+    ("changes", "paid"),
+    [
+        ({"amount_paid": 0}, None),
+        ({"amount_paid_off_stripe": 500}, None),
+        ({"amount_paid_off_stripe": 200}, 300),
+        # Older API versions have only this.
+        ({"paid_out_of_band": True}, None),
+        ({"paid_out_of_band": False}, 500),
+    ],
+    ids=str,
+)
+def test_only_money_that_stripe_received_is_a_payment(
+    gateway: StripeGateway,
+    double: FakeStripe,
+    events: StripeEvents,
+    latest_event: LatestEvent,
+    changes: StripeJson,
+    paid: int | None,
 ) -> None:
-    subscribe(gateway, double)
+    subscribe(gateway, double, 500)
     event = latest_event("invoice.paid")
-    event["data"]["object"]["amount_paid"] = 0
-    assert parsed_events(events, event) == []
+    event["data"]["object"].update(changes)
+    (parsed,) = parsed_events(events, event)
+    if paid is None:
+        assert isinstance(parsed, InvoiceSettled)
+        assert parsed.invoice == event["data"]["object"]["id"]
+    else:
+        assert isinstance(parsed, PaymentSucceeded)
+        assert parsed.money == Money(paid, "USD")
 
 
 def test_only_charge_and_refund_events_of_a_year_need_lookups(

@@ -163,6 +163,8 @@ def test_subscription_with_period_of_its_own(events: StripeEvents) -> None:
         renews_at=OCCURRED_AT + MONTH,
         pledge_id=PLEDGE_ID,
         customer="cus_old",
+        state=updated.state,
+        previous_state=updated.previous_state,
     )
 
 
