@@ -21,6 +21,7 @@ EXPECTED_EVENTS = {
     "checkout.session.async_payment_failed",
     "invoice.paid",
     "invoice.payment_failed",
+    "invoice.payment_action_required",
     "invoice.upcoming",
     "customer.subscription.updated",
     "customer.updated",
