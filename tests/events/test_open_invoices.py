@@ -11,8 +11,10 @@ from schemas.enums import NotificationKind, PledgeStatus
 from service.container import Container
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
+from service.domain.errors import PaymentsUnavailable
 from service.domain.payments.reconciliation import reconcile
 from service.domain.pledges.links import pledge_token
+from service.domain.pledges.subscriptions import cancel_pledge
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_event_notifications import emails, notifications, start_subscription
 from tests.jobs.notifications import run as send
@@ -179,3 +181,36 @@ def save_card(
         customer, [subscription], return_url="https://desk.test/me", lang="en"
     )
     scenario.stripe.update_card(customer, decline_code=decline_code)
+
+
+def test_reader_who_cancelled_is_not_charged_for_the_open_invoice(
+    scenario: StripeScenario, container: Container, subscription: str
+) -> None:
+    scenario.stripe.fail_renewal(subscription)
+    scenario.run_until_idle()
+    scenario.stripe.advance(hours=1)
+    save_card(scenario, container, subscription)
+    scenario.run_event_job()
+    pledge = only_pledge(container)
+    assert pledge.invoice_retry_requested_at is not None
+    cancel_pledge(container.database.transaction, container.gateway, pledge.id, clock=container.clock)
+    process_gateway_events(container, RUNNING)
+    assert pay_calls(scenario) == 0
+    assert only_pledge(container).invoice_retry_requested_at is None
+
+
+def test_reader_who_cancels_during_an_outage_is_not_charged_for_the_open_invoice(
+    scenario: StripeScenario, container: Container, subscription: str
+) -> None:
+    scenario.stripe.fail_renewal(subscription)
+    scenario.run_until_idle()
+    scenario.stripe.advance(hours=1)
+    save_card(scenario, container, subscription)
+    scenario.run_event_job()
+    scenario.stripe.faults.respond(503, "DELETE /v1/subscriptions/{id}", times=5)
+    with pytest.raises(PaymentsUnavailable):
+        cancel_pledge(
+            container.database.transaction, container.gateway, only_pledge(container).id, clock=container.clock
+        )
+    process_gateway_events(container, RUNNING)
+    assert pay_calls(scenario) == 0

@@ -109,7 +109,8 @@ def retry_open_invoices(
 def retry_open_invoice(transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID) -> None:
     """Charge the open invoice of a pledge with the customer's present card, if that was requested.
 
-    The gateway's events report the outcome, so a card that is declined again is told to the reader as always.
+    The gateway's events report the outcome, so a card that is declined again is told to the reader as always. A
+    pledge that was cancelled or paid since the request is not charged.
 
     Raises:
         PledgeNotFound: no pledge has this id.
@@ -119,9 +120,10 @@ def retry_open_invoice(transaction: TransactionFactory, gateway: PaymentGateway,
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)
         invoice, requested_at = pledge.open_invoice_reference, pledge.invoice_retry_requested_at
+        is_owed = pledge.status == PledgeStatus.PAST_DUE and pledge.cancel_requested_at is None
     if requested_at is None:
         return
-    if invoice is not None:
+    if invoice is not None and is_owed:
         require_same_gateway(pledge, gateway)
         try:
             with translate_gateway_errors():
