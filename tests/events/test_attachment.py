@@ -143,6 +143,24 @@ def test_new_subscription_of_a_cancelled_pledge_is_attached_and_the_rest_follows
         assert session.scalars(select(FormerSubscription.pledge_id)).all() == [pledge]
 
 
+def test_reader_is_told_of_each_cancellation(scenario: StripeScenario, container: Container) -> None:
+    pledge, events = cancelled_with_new_subscription(scenario)
+    scenario.deliver_webhooks(*events)
+    scenario.run_until_idle()
+    attach(scenario, next(event for event in events if event["type"] == "invoice.paid"), pledge)
+    scenario.run_until_idle()
+    deleted = next(event for event in scenario.stripe.events if event["type"] == "customer.subscription.deleted")
+    again = renamed(deleted, deleted["data"]["object"]["id"])
+    again["created"] += 60
+    for event in (again, dict(again, id="evt_repeated")):
+        scenario.deliver_webhooks(event)
+        scenario.run_until_idle()
+    assert scenario.snapshot(pledge)["pledge"]["status"] == PledgeStatus.CANCELLED
+    with container.database.read_only() as session:
+        is_cancellation = Notification.kind == NotificationKind.CANCELLED
+        assert len(session.scalars(select(Notification.id).where(is_cancellation)).all()) == 2
+
+
 def test_event_is_attached_to_no_pledge_whose_own_subscription_runs(scenario: StripeScenario) -> None:
     _, (*_, event) = cancelled_with_new_subscription(scenario)
     scenario.deliver_webhooks(event)

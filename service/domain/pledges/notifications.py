@@ -8,12 +8,12 @@ import datetime
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.db.models.payment import Payment
-from service.db.models.pledge import Pledge
+from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.email.outbox import enqueue_notification
 from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.ports.payment_events import PaymentActionRequired, PaymentFailed, RenewalUpcoming
@@ -85,8 +85,11 @@ def enqueue_renewal(
 
 
 def enqueue_cancellation(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
-    """Enqueue the email that the pledge is cancelled."""
-    _enqueue(session, pledge, NotificationKind.CANCELLED, str(pledge.id), event_at=pledge.ended_at or now, now=now)
+    """Enqueue the email that the pledge is cancelled, once for each of its subscriptions."""
+    former = select(func.count()).select_from(FormerSubscription).where(FormerSubscription.pledge_id == pledge.id)
+    number = (session.scalar(former) or 0) + 1
+    dedup_key = str(pledge.id) if number == 1 else f"{pledge.id}#{number}"
+    _enqueue(session, pledge, NotificationKind.CANCELLED, dedup_key, event_at=pledge.ended_at or now, now=now)
 
 
 def _enqueue(
