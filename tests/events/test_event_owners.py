@@ -231,3 +231,19 @@ def test_installation_id_is_created_once_and_replaced_on_request(scenario: Strip
     with database.read_only() as session:
         assert session.scalars(select(Installation.id)).all() == [second]
     assert first != second
+
+
+def test_what_a_supporter_bought_of_another_product_is_ignored_when_refunded(scenario: StripeScenario) -> None:
+    _, events = subscription_with_renewal(scenario)
+    scenario.deliver_webhooks(*events)
+    scenario.run_until_idle()
+    customer = next(event for event in events if event["type"] == "invoice.paid")["data"]["object"]["customer"]
+    before = len(scenario.stripe.events)
+    params = payment_session_params(customer=customer)
+    session = scenario.stripe.client().v1.checkout.sessions.create(params=params)
+    scenario.stripe.refund(scenario.stripe.pay(session.id)["id"], 100)
+    [refunded] = [event for event in scenario.stripe.events[before:] if event["type"] == "charge.refunded"]
+    assert refunded["data"]["object"]["customer"] == customer
+    scenario.deliver_webhooks(refunded)
+    scenario.run_until_idle()
+    assert statuses(scenario)["charge.refunded"] == {EventStatus.IGNORED}

@@ -72,8 +72,9 @@ class EventOwners:
         """
         if kind.startswith(CUSTOMER) and not kind.startswith(SUBSCRIPTION):
             return self._of_customer(obj, known, may_wait)
-        metadata = _metadata(obj)
-        owner, is_decided = self._by_names(metadata, _references(obj), object_id(obj.get("customer")), known)
+        # A supporter may pay for another product too, so the customer of a payment decides nothing.
+        customer = None if kind.startswith(PAYMENT_PREFIXES) else object_id(obj.get("customer"))
+        owner, is_decided = self._by_names(_metadata(obj), _references(obj), customer, known)
         if is_decided:
             return owner
         if kind.startswith(CHECKOUT_PREFIXES):
@@ -164,7 +165,6 @@ class EventOwners:
             found = self._api.retrieve("retrieve_payment_intent", lambda v1: v1.payment_intents.retrieve(intent))
             if found is None:
                 return EventOwner(None)
-            # A supporter may pay for another product too, so the customer decides nothing.
             metadata = found.get("metadata")
             owner, is_decided = self._by_names([metadata], {intent}, None, known)
             if is_decided or metadata or not found.get("customer"):
