@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from jobs.payments import reconcile_payments
-from schemas.enums import Frequency, PledgeStatus
+from schemas.enums import EventStatus, Frequency, NotificationKind, PledgeStatus
 from service.bootstrap import build_container
 from service.container import Container
+from service.db.models.email import Notification
 from service.db.models.payment import GatewayEvent, ReconciliationCursor
-from service.domain.payments.reconciliation import is_due
+from service.domain.payments.reconciliation import is_due, reconcile
 from service.domain.ports import GatewayUnavailable
 from service.domain.privacy.key_rotation import rotate_keys
 from tests.conftest import settings_for
@@ -43,6 +44,21 @@ def sources(container: Container) -> dict[str, str]:
     """Return the source of each stored event by its reference."""
     with container.database.read_only() as session:
         return dict(session.execute(select(GatewayEvent.reference, GatewayEvent.source)).all())
+
+
+def event_statuses(container: Container, kind: str) -> list[EventStatus]:
+    with container.database.read_only() as session:
+        return list(session.scalars(select(GatewayEvent.status).where(GatewayEvent.kind == kind)))
+
+
+def run_reconciliation(container: Container) -> None:
+    reconcile(
+        container.database.transaction,
+        container.gateway,
+        container.event_source,
+        urls=container.urls,
+        clock=container.clock,
+    )
 
 
 def pay_once(scenario: StripeScenario, key: str) -> dict[str, Any]:
@@ -162,3 +178,39 @@ def test_event_payloads_survive_key_rotation(
 def _pledge_of(container: Container, event: dict[str, Any]) -> Any:
     with container.database.read_only() as session:
         return session.scalars(select(GatewayEvent.pledge_id).where(GatewayEvent.reference == event["id"])).one()
+
+
+def test_refund_that_was_parked_for_want_of_its_payment_is_booked_once_that_is_found(
+    scenario: StripeScenario, container: Container
+) -> None:
+    checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    paid = scenario.stripe.pay(scenario.session_of(checkout))
+    refund = scenario.stripe.refund(paid["id"], 400)
+    scenario.deliver_webhooks(*(event for event in scenario.stripe.events if event["type"] == "refund.created"))
+    scenario.run_until_idle()
+    scenario.run_until_idle()
+    assert event_statuses(container, "refund.created") == [EventStatus.PARKED]
+    scenario.stripe.account.events = [
+        event for event in scenario.stripe.account.events if event["type"] != "charge.refunded"
+    ]
+    run_reconciliation(container)
+    assert event_statuses(container, "refund.created") == [EventStatus.APPLIED]
+    assert [row[0] for row in scenario.snapshot(checkout.id)["refunds"]] == [refund["id"]]
+
+
+def test_parked_event_that_is_still_unresolved_raises_no_second_alert(
+    scenario: StripeScenario, container: Container
+) -> None:
+    checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
+    paid = scenario.stripe.pay(scenario.session_of(checkout))
+    scenario.stripe.refund(paid["id"], 400)
+    scenario.deliver_webhooks(*(event for event in scenario.stripe.events if event["type"] == "refund.created"))
+    scenario.run_until_idle()
+    scenario.run_until_idle()
+    scenario.stripe.account.events = []
+    container.clock.advance(days=2)
+    run_reconciliation(container)
+    assert event_statuses(container, "refund.created") == [EventStatus.PARKED]
+    with container.database.read_only() as session:
+        is_alert = Notification.kind == NotificationKind.ALERT
+        assert len(session.scalars(select(Notification.id).where(is_alert)).all()) == 1

@@ -3,19 +3,16 @@
 import datetime
 import uuid
 from collections.abc import Collection
-from typing import Final
 
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from schemas.enums import EventStatus
 from service.db.models.payment import GatewayEvent
 from service.domain.errors import EventNotFound, InvalidTransition, PaymentMismatch
-from service.domain.payments.event_handlers import UNKNOWN_PAYMENT, UNKNOWN_SUBSCRIPTION, handle_event
-from service.domain.payments.event_processing import MAX_DEPENDENCY_RETRIES, look_up_subscriptions
+from service.domain.payments.event_handlers import handle_event
+from service.domain.payments.event_processing import look_up_subscriptions, make_resolvable_events_due
 from service.domain.pledges.pledges import get_pledge
 from service.domain.pledges.subscriptions import (
-    OTHER_SUBSCRIPTION,
     SubscriptionOrderUnknown,
     replace_subscription,
     translate_gateway_errors,
@@ -33,9 +30,6 @@ from service.domain.ports.payment_events import (
     PaymentSucceeded,
     SubscriptionUpdated,
 )
-
-# Reasons that an attached event may resolve for others.
-RESOLVED_REASONS: Final = (UNKNOWN_SUBSCRIPTION, OTHER_SUBSCRIPTION, UNKNOWN_PAYMENT)
 
 
 class ChosenPledge:
@@ -141,25 +135,5 @@ def _apply_to_pledge(
         for item in parsed:
             handle_event(session, gateway, item, now=now, attached=True)
         event.status, event.reason, event.pledge_id, event.applied_at = EventStatus.APPLIED, None, pledge_id, now
-        _make_resolved_events_due(session, gateway, now=now)
+        make_resolvable_events_due(session, gateway, now=now)
     return event
-
-
-def _make_resolved_events_due(session: Session, gateway: str, *, now: datetime.datetime) -> None:
-    due_again = (
-        select(GatewayEvent.id)
-        .where(
-            GatewayEvent.gateway == gateway,
-            GatewayEvent.status == EventStatus.PARKED,
-            GatewayEvent.reason.in_(RESOLVED_REASONS),
-            GatewayEvent.payload.is_not(None),
-        )
-        .with_for_update(skip_locked=True)
-    )
-    session.execute(
-        update(GatewayEvent)
-        .where(GatewayEvent.id.in_(session.scalars(due_again).all()))
-        # One that is not resolved is parked again at once.
-        .values(status=EventStatus.RECEIVED, attempts=MAX_DEPENDENCY_RETRIES - 1, next_attempt_at=now)
-        .execution_options(synchronize_session=False)
-    )

@@ -64,6 +64,8 @@ CHECKOUT_EVENTS = (CheckoutCompleted, CheckoutExpired, PaymentBounced)
 
 UNKNOWN_SUBSCRIPTION = "Its subscription is not that of any pledge."
 UNKNOWN_PAYMENT = "Its payment is not in the books."
+UNKNOWN_CUSTOMER = "Its customer is not that of any pledge."
+UNKNOWN_SUPPORTER = "The pledge of its customer has no supporter yet."
 PAID_LESS = "The payment is less than was pledged."
 PAID_ALREADY = "This one-time pledge was paid already, by another payment."
 
@@ -96,7 +98,7 @@ def handle_event(
     if isinstance(event, PaymentMethodChanged):
         pledge_ids = request_invoice_retries(session, gateway, event.customer, at=event.occurred_at)
         if not pledge_ids:
-            raise DependencyMissing("Its customer is not that of any pledge.")
+            raise DependencyMissing(UNKNOWN_CUSTOMER)
         return pledge_ids[0]
     if isinstance(event, CustomerUpdated):
         return _handle_customer_updated(session, gateway, event)
@@ -341,7 +343,7 @@ def _handle_customer_updated(session: Session, gateway: str, event: CustomerUpda
         if supporter_id is not None:
             follow_customer(session, gateway, supporter_id, event)
     if not supporter_ids and not any(pledge.erased_at for pledge in pledges):
-        raise DependencyMissing("The pledge of its customer has no supporter yet.")
+        raise DependencyMissing(UNKNOWN_SUPPORTER)
     return pledges[0].id
 
 

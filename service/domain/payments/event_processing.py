@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -19,9 +19,17 @@ from schemas.enums import EventStatus
 from service.db.keyring import DecryptionError
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
+from service.db.types import equals_literal
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.event_addresses import delete_hashes, redact_events
-from service.domain.payments.event_handlers import DependencyMissing, handle_event
+from service.domain.payments.event_handlers import (
+    UNKNOWN_CUSTOMER,
+    UNKNOWN_PAYMENT,
+    UNKNOWN_SUBSCRIPTION,
+    UNKNOWN_SUPPORTER,
+    DependencyMissing,
+    handle_event,
+)
 from service.domain.payments.inbox import (
     VISIBILITY_TIMEOUT,
     backoff,
@@ -32,7 +40,7 @@ from service.domain.payments.inbox import (
 )
 from service.domain.payments.known_pledges import RecordedPledges
 from service.domain.payments.parked import enqueue_parked_alert
-from service.domain.pledges.subscriptions import SubscriptionOrderUnknown
+from service.domain.pledges.subscriptions import OTHER_SUBSCRIPTION, SubscriptionOrderUnknown
 from service.domain.ports import (
     Clock,
     EventSource,
@@ -47,6 +55,14 @@ from service.domain.ports.payment_events import PaymentEvent, SubscriptionUpdate
 BATCH_SIZE = 20
 MAX_DEPENDENCY_RETRIES = 12
 MAX_ERROR_RETRIES = 5
+# Reasons for parking an event that another event may resolve.
+RESOLVABLE_REASONS = (
+    UNKNOWN_SUBSCRIPTION,
+    OTHER_SUBSCRIPTION,
+    UNKNOWN_PAYMENT,
+    UNKNOWN_CUSTOMER,
+    UNKNOWN_SUPPORTER,
+)
 # An event that names nothing known here waits for an earlier event that may. Then it is ignored, unless the
 # gateway knows better. The payload of another product is kept for as long.
 OWNER_WAITS = (datetime.timedelta(seconds=5), datetime.timedelta(seconds=150))
@@ -173,6 +189,31 @@ def _apply(
         return _save_result(session, event, result, now=clock())
 
 
+def make_resolvable_events_due(session: Session, gateway: str, *, now: datetime.datetime) -> int:
+    """Make parked events due that another event may have resolved since; return how many.
+
+    One that is not resolved is parked again at once, without another alert.
+    """
+    parked = (
+        select(GatewayEvent.id)
+        .where(
+            GatewayEvent.gateway == gateway,
+            equals_literal(GatewayEvent.status, EventStatus.PARKED),
+            GatewayEvent.reason.in_(RESOLVABLE_REASONS),
+            GatewayEvent.payload.is_not(None),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    event_ids = session.scalars(parked).all()
+    session.execute(
+        update(GatewayEvent)
+        .where(GatewayEvent.id.in_(event_ids))
+        .values(status=EventStatus.RECEIVED, attempts=MAX_DEPENDENCY_RETRIES, next_attempt_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return len(event_ids)
+
+
 def retry_event(
     transaction: TransactionFactory, source: EventSource, event_id: uuid.UUID, *, clock: Clock
 ) -> GatewayEvent:
@@ -268,7 +309,9 @@ def _save_result(
         redact_events(session, GatewayEvent.id == event.id, now=now)
     if result.status == EventStatus.PARKED:
         log.warning("event_parked", reference=event.reference, kind=event.kind, reason=result.reason)
-        enqueue_parked_alert(session, event, now=now)
+        # Staff know of one that `make_resolvable_events_due` tried again in vain.
+        if event.attempts <= MAX_DEPENDENCY_RETRIES or result.reason not in RESOLVABLE_REASONS:
+            enqueue_parked_alert(session, event, now=now)
     return result.status
 
 

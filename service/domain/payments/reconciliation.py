@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from service.db.models.payment import ReconciliationCursor
 from service.db.upsert import dialect_insert
 from service.domain.payments.balance_listing import fetch_balance_transactions
-from service.domain.payments.event_processing import process_pending_events
+from service.domain.payments.event_processing import make_resolvable_events_due, process_pending_events
 from service.domain.payments.inbox import RECONCILER, store_event
 from service.domain.payments.recovery import complete_pending_operations
 from service.domain.ports import (
@@ -76,6 +76,8 @@ def reconcile(
 ) -> ReconciliationReport:
     """Store missed events, process what is pending, and complete pending operations.
 
+    Events that were parked because the one they depend on was missed are processed again.
+
     `on_progress` is called with the number of events seen so far.
 
     Raises:
@@ -102,6 +104,9 @@ def reconcile(
     with transaction() as session:
         _advance_cursor(session, source.name, started_at)
     events = process_pending_events(transaction, source, clock=clock, should_continue=should_continue)
+    with transaction() as session:
+        make_resolvable_events_due(session, source.name, now=clock())
+    events += process_pending_events(transaction, source, clock=clock, should_continue=should_continue)
     completed = complete_pending_operations(
         transaction, gateway, urls=urls, clock=clock, should_continue=should_continue
     )
