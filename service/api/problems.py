@@ -49,6 +49,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.EmailChangeLinkExpired: 404,
     errors.SupporterNotFound: 404,
     errors.EmailInUse: 409,
+    errors.ErasureUnderWay: 409,
     errors.UnknownTimezone: 422,
     errors.InvalidCursor: 422,
     errors.InvalidTransition: 409,

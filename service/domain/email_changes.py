@@ -71,7 +71,9 @@ def find_open_change(
         EmailChange.confirmed_at.is_(None),
         ~exists().where(newer.supporter_id == EmailChange.supporter_id, newer.id > EmailChange.id),
     )
-    change = session.scalar(query.with_for_update() if for_update else query)
+    if for_update:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    change = session.scalar(query)
     if change is None:
         raise _link_expired()
     return change

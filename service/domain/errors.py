@@ -211,6 +211,12 @@ class EmailInUse(DomainError):
     code = "email_in_use"
 
 
+class ErasureUnderWay(DomainError):
+    """The supporter is being erased, so that nothing of theirs can change."""
+
+    code = "erasure_under_way"
+
+
 class InvalidCursor(DomainError):
     """This service did not issue the cursor."""
 

@@ -24,23 +24,41 @@ ADDRESS_PATTERN = re.compile(r"[^\s@<>()\[\],;:\"]+@[^\s@<>()\[\],;:\"]+")
 PERSONAL_FIELDS = frozenset(
     {
         "address",
+        "billing_address",
         "billing_details",
         "business_name",
         "custom_fields",
+        "customer_acceptance",
         "customer_address",
         "customer_details",
         "customer_email",
         "customer_name",
         "customer_phone",
+        "customer_purchase_ip",
         "customer_shipping",
+        "customer_tax_ids",
+        # Staff write names into descriptions.
+        "description",
         "email",
+        "evidence",
+        # These pages show the name and the address of the payer.
+        "hosted_invoice_url",
         "individual_name",
+        "invoice_pdf",
+        "ip_address",
         "name",
+        "owner",
         "payment_method_details",
         "phone",
         "receipt_email",
+        "receipt_url",
         "shipping",
+        "shipping_address",
         "shipping_details",
+        "tax_ids",
+        "user_agent",
+        "verified_name",
+        "verified_phone",
     }
 )
 FINISHED = (EventStatus.APPLIED, EventStatus.IGNORED)
@@ -114,11 +132,14 @@ def erase_event_payloads(
     The payload of a finished event is deleted. An event that still waits for its pledge, or for an operator, keeps
     what says which money it is about.
     """
-    keyring = get_keyring(session.get_bind().dialect)
-    by_address = select(GatewayEventAddress.event_id).where(
-        GatewayEventAddress.email_hash.in_(address_hashes(keyring, address))
-    )
-    redact_events(session, or_(GatewayEvent.pledge_id.in_(pledge_ids), GatewayEvent.id.in_(by_address)), now=now)
+    redact_events(session, _is_about(session, address, pledge_ids), now=now)
+
+
+def lock_events(session: Session, address: str, pledge_ids: Select[uuid.UUID]) -> None:
+    """Lock the events that `erase_event_payloads` will change, before their pledges are locked."""
+    condition = _is_about(session, address, pledge_ids)
+    query = select(GatewayEvent.id).where(condition, GatewayEvent.payload.is_not(None)).order_by(GatewayEvent.id)
+    session.execute(query.with_for_update())
 
 
 def redact_events(session: Session, condition: ColumnElement[bool], *, now: datetime.datetime) -> None:
@@ -165,6 +186,14 @@ def is_being_erased(session: Session, address: str) -> bool:
         Erasure.status == ErasureStatus.REQUESTED,
     )
     return bool(session.scalar(select(exists().where(*requested))))
+
+
+def _is_about(session: Session, address: str, pledge_ids: Select[uuid.UUID]) -> ColumnElement[bool]:
+    keyring = get_keyring(session.get_bind().dialect)
+    by_address = select(GatewayEventAddress.event_id).where(
+        GatewayEventAddress.email_hash.in_(address_hashes(keyring, address))
+    )
+    return or_(GatewayEvent.pledge_id.in_(pledge_ids), GatewayEvent.id.in_(by_address))
 
 
 def _mark_hashed(session: Session, event_ids: Collection[uuid.UUID]) -> None:

@@ -6,7 +6,15 @@ from werkzeug.wrappers import Response as BaseResponse
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
 from service.domain.email_changes import find_open_change, request_email_change
-from service.domain.errors import AddressNotSupported, EmailChangeLinkExpired, InvalidAddress, TooManyRequests
+from service.domain.errors import (
+    AddressNotSupported,
+    EmailChangeLinkExpired,
+    EmailInUse,
+    ErasureUnderWay,
+    InvalidAddress,
+    SupporterNotFound,
+    TooManyRequests,
+)
 from service.domain.privacy.address_changes import confirm_email_change
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
@@ -90,7 +98,7 @@ def confirm_change(token: str) -> BaseResponse:
             lang=texts.lang,
             clock=container.clock,
         )
-    except EmailChangeLinkExpired:
+    except (EmailChangeLinkExpired, EmailInUse, ErasureUnderWay, SupporterNotFound):
         return _render(texts, "over", status=404)
     return redirect(url_for(".show_email_form", done="yes", lang=request.args.get("lang")), 303)
 

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from service.db.session import constraint_name
 from service.domain.email.addresses import address_hashes
 from service.domain.email_changes import enqueue_notice_to_old_address, find_open_change
-from service.domain.errors import EmailInUse
+from service.domain.errors import EmailInUse, ErasureUnderWay
+from service.domain.event_addresses import is_being_erased
 from service.domain.payments.customers import EMAIL_CONSTRAINT, record_address, update_customers
 from service.domain.ports import Clock, PaymentGateway, TransactionFactory
 from service.domain.privacy.merging import merge_supporters
@@ -22,8 +23,10 @@ from service.domain.supporters import (
     SupporterSummary,
     find_other_supporter,
     get_address,
+    lock_with_pledges,
     session_keyring,
     summarise_supporter,
+    supporter_not_found,
 )
 
 
@@ -50,6 +53,7 @@ def change_address(
     Raises:
         SupporterNotFound: no supporter has this id.
         EmailInUse: it is the address of another supporter, and `merge` is false.
+        ErasureUnderWay: the supporter, or the one who has the address, is being erased.
     """
     with translate_conflict(), transaction() as session:
         merged = replace_address(session, supporter_id, address, merge=merge, now=clock())
@@ -73,6 +77,8 @@ def confirm_email_change(
 
     Raises:
         EmailChangeLinkExpired: the link was used before, has expired, is not the latest, or never existed.
+        ErasureUnderWay: one of the two supporters is being erased.
+        SupporterNotFound, EmailInUse: they were merged or deleted at the same moment.
     """
     try:
         supporter_id = _confirm(transaction, token, session_secret=session_secret, lang=lang, now=clock())
@@ -86,9 +92,16 @@ def _confirm(
     transaction: TransactionFactory, token: str, *, session_secret: str | None, lang: str, now: datetime.datetime
 ) -> uuid.UUID:
     with translate_conflict(), transaction() as session:
+        change = find_open_change(session, token, now=now)
+        supporter_id = change.supporter_id
+        # Before the request is locked, because a merge or an erasure locks it after its supporter.
+        other_id = _lock(session, supporter_id, change.new_email)
         change = find_open_change(session, token, now=now, for_update=True)
-        supporter_id, old = change.supporter_id, get_address(session, change.supporter_id)
-        if find_other_supporter(session, change.new_email, supporter_id) is not None:
+        if change.supporter_id != supporter_id:
+            # Their supporter was merged into another at the same moment.
+            raise _email_in_use()
+        old = get_address(session, supporter_id)
+        if other_id is not None:
             # Whoever asked for the change may not be the person who confirms it, and must not see what is merged.
             end_other_sessions(session, supporter_id, session_secret)
         replace_address(session, supporter_id, change.new_email, merge=True, now=now)
@@ -121,17 +134,32 @@ def replace_address(
     """Store another address of a supporter; return whether another supporter was merged into them.
 
     Raises:
-        SupporterNotFound, EmailInUse: as `change_address`.
+        SupporterNotFound, EmailInUse, ErasureUnderWay: as `change_address`.
     """
-    summarise_supporter(session, supporter_id)
-    other_id = find_other_supporter(session, address, supporter_id)
+    other_id = _lock(session, supporter_id, address)
+    old = get_address(session, supporter_id)
+    if is_being_erased(session, address) or (old is not None and is_being_erased(session, old)):
+        # A merge would make the pledges and reminders of both those of the person who is erased.
+        raise ErasureUnderWay("This person's data is being erased, so the address cannot change.", field="email")
     if other_id is not None:
         if not merge:
             raise _email_in_use()
-        # Before the supporter is locked: a payment locks its pledge first, so the two would deadlock otherwise.
         merge_supporters(session, kept=supporter_id, duplicate=other_id, now=now, keeps_address=True)
     record_address(session, supporter_id, address, at=now)
     return other_id is not None
+
+
+def _lock(session: Session, supporter_id: uuid.UUID, address: str) -> uuid.UUID | None:
+    """Lock a supporter and another who has this address; return the other's id.
+
+    Raises:
+        SupporterNotFound: no supporter has this id.
+    """
+    other_id = find_other_supporter(session, address, supporter_id)
+    locked = lock_with_pledges(session, [each for each in (supporter_id, other_id) if each is not None])
+    if supporter_id not in locked:
+        raise supporter_not_found()
+    return other_id if other_id in locked else None
 
 
 def _email_in_use() -> EmailInUse:

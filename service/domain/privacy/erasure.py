@@ -18,11 +18,13 @@ from schemas.enums import ErasureStatus, PledgeStatus, SuppressionReason
 from service.db.base import new_id
 from service.db.keyring import DecryptionError
 from service.db.models.customer import CustomerUpdate
+from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
 from service.domain.email.suppression import lookup_hashes, suppress
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable, RecurringPledgeActive
+from service.domain.event_addresses import lock_events
 from service.domain.pledges.subscriptions import (
     SANDBOX_GATEWAY,
     cancel_pledge,
@@ -32,7 +34,7 @@ from service.domain.pledges.subscriptions import (
 )
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 from service.domain.staff import write_audit_entry
-from service.domain.supporters import erase_supporter, supporter_ids_for
+from service.domain.supporters import erase_supporter, lock_with_pledges, supporter_ids_for
 
 # Longer than the calls for one erasure may take, so that a request which still runs is left alone.
 CLAIM_TIMEOUT = datetime.timedelta(minutes=2)
@@ -172,6 +174,8 @@ def _request(
     now: datetime.datetime,
 ) -> uuid.UUID:
     """Record the request in the caller's transaction; return its id, or that of one that is still requested."""
+    # A job that goes on with an erasure locks its row first, then the events, and then the pledges.
+    erasure = _requested(session, address, for_update=True)
     supporters = supporter_ids_for(session, address)
     running = _running(session, supporters)
     if running and not end_recurring:
@@ -185,18 +189,14 @@ def _request(
             require_same_gateway(pledge, gateway)
     # No email leaves while the gateway is waited for.
     suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
-    hashes = lookup_hashes(session, address)
-    erasure = session.scalar(
-        select(Erasure)
-        .where(Erasure.email_hash.in_(hashes), Erasure.status == ErasureStatus.REQUESTED)
-        .order_by(Erasure.id)
-        .limit(1)
-        .with_for_update()
-    )
     if erasure is None:
+        # The suppression was locked until the request before this one was committed.
+        simultaneous = _requested(session, address)
+        if simultaneous is not None:
+            return simultaneous.id
         erasure = Erasure(
             id=new_id(),
-            email_hash=hashes[0],
+            email_hash=lookup_hashes(session, address)[0],
             address=address,
             status=ErasureStatus.REQUESTED,
             requested_by=requested_by,
@@ -211,9 +211,21 @@ def _request(
     _mark_running(erasure, running, now=now)
     # No change of address that is still under way may bring the address back at the gateway.
     session.execute(delete(CustomerUpdate).where(CustomerUpdate.supporter_id.in_(supporters)))
+    # Nor may a link that waits to be opened change the address, or merge somebody into this supporter.
+    session.execute(delete(EmailChange).where(EmailChange.supporter_id.in_(supporters)))
     # Nobody goes on reading the account of a supporter who is being erased.
     session.execute(delete(SignIn).where(SignIn.supporter_id.in_(supporters)))
     return erasure.id
+
+
+def _requested(session: Session, address: str, *, for_update: bool = False) -> Erasure | None:
+    query = (
+        select(Erasure)
+        .where(Erasure.email_hash.in_(lookup_hashes(session, address)), Erasure.status == ErasureStatus.REQUESTED)
+        .order_by(Erasure.id)
+        .limit(1)
+    )
+    return session.scalar(query.with_for_update() if for_update else query)
 
 
 def _complete(
@@ -245,6 +257,9 @@ def _next_step(
     erasure = session.get_one(Erasure, erasure_id, with_for_update=True)
     if erasure.status == ErasureStatus.COMPLETED or erasure.address is None:
         return None
+    supporters = supporter_ids_for(session, erasure.address)
+    # An event that is being applied has locked its own row before the pledge, and may create the supporter.
+    lock_events(session, erasure.address, select(Pledge.id).where(Pledge.supporter_id.in_(supporters)))
     supporters = supporter_ids_for(session, erasure.address)
     running = _running(session, supporters)
     _mark_running(erasure, running, now=now)
@@ -282,8 +297,9 @@ def _finish(session: Session, erasure: Erasure, *, now: datetime.datetime) -> No
 
 
 def _running(session: Session, supporters: Collection[uuid.UUID]) -> Sequence[Pledge]:
-    """Lock the pledges of these supporters; return those that the gateway goes on charging."""
-    query = select(Pledge).where(Pledge.supporter_id.in_(supporters)).order_by(Pledge.id).with_for_update()
+    """Lock these supporters and their pledges; return the pledges that the gateway goes on charging."""
+    lock_with_pledges(session, supporters)
+    query = select(Pledge).where(Pledge.supporter_id.in_(supporters)).order_by(Pledge.id)
     return [pledge for pledge in session.scalars(query) if is_recurring_active(pledge)]
 
 

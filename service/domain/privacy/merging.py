@@ -17,6 +17,7 @@ from service.db.models.supporter import Supporter
 from service.domain.reminders.self_service import can_cancel, can_confirm
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import cancel, confirm
+from service.domain.supporters import lock_with_pledges
 
 
 def merge_supporters(
@@ -33,7 +34,9 @@ def merge_supporters(
     older one after asking for the newer one, and confirmed if they had confirmed the older one. The kept supporter
     gets the earlier `created_at` and, unless it `keeps_address`, the address as it was typed last.
     """
-    for table in (Pledge, Notification, SignIn, CustomerUpdate, EmailChange):
+    lock_with_pledges(session, (kept, duplicate))
+    # A worker locks a sign-in before the notification that has its link.
+    for table in (Pledge, SignIn, EmailChange, Notification, CustomerUpdate):
         session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
     by_campaign = {reminder.campaign_id: reminder for reminder in _lock_reminders(session, kept)}
     for reminder in _lock_reminders(session, duplicate):

@@ -31,19 +31,23 @@ def erase_customer(api: StripeApiClient, customer: str) -> bool:
         GatewayUnavailable: Stripe did not answer or cannot serve us now.
         GatewayRejected: Stripe rejected the request.
     """
-    existing = api.retrieve("retrieve_customer", lambda v1: v1.customers.retrieve(customer, options=NO_RETRIES))
-    if existing is None or existing.get("deleted"):
+    if _is_deleted(api, customer):
         return True
-    api.call("redact_customer", lambda v1: v1.customers.update(customer, REDACTED, NO_RETRIES))  # type: ignore[arg-type]
-    if _has_open_payment(api, customer):
-        return False
     try:
+        api.call("redact_customer", lambda v1: v1.customers.update(customer, REDACTED, NO_RETRIES))  # type: ignore[arg-type]
+        if _has_open_payment(api, customer):
+            return False
         api.call("delete_customer", lambda v1: v1.customers.delete(customer, options=NO_RETRIES))
     except GatewayRejected:
-        gone = api.retrieve("retrieve_customer", lambda v1: v1.customers.retrieve(customer, options=NO_RETRIES))
-        if gone is not None and not gone.get("deleted"):
+        # Another process, or staff, may have deleted it at the same moment.
+        if not _is_deleted(api, customer):
             raise
     return True
+
+
+def _is_deleted(api: StripeApiClient, customer: str) -> bool:
+    found = api.retrieve("retrieve_customer", lambda v1: v1.customers.retrieve(customer, options=NO_RETRIES))
+    return found is None or bool(found.get("deleted"))
 
 
 def _has_open_payment(api: StripeApiClient, customer: str) -> bool:
