@@ -20,6 +20,7 @@ from service.domain.notifications.queue import oldest_due_notification_age
 from service.domain.payments.alerts import matters_for_staff
 from service.domain.payments.parked import describe_parked
 from service.domain.ports import ServerMisconfigured
+from service.domain.privacy.erasure import describe_late_erasures
 from service.domain.reminders.queue import BACKLOG_ALERT_AFTER, oldest_due_age
 from service.web import current_container, is_local_request, read_only
 
@@ -63,7 +64,8 @@ def _attention() -> dict[str, str]:
     """Return what waits for staff, by topic."""
     try:
         with read_only() as session:
-            return matters_for_staff(session) | describe_parked(session)
+            erasures = describe_late_erasures(session, now=current_container().clock())
+            return matters_for_staff(session) | describe_parked(session) | erasures
     except SQLAlchemyError:
         # An older schema lacks a table; the check of the migrations says so.
         return {}

@@ -14,13 +14,13 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from jobs.privacy import erase_supporters
-from schemas.enums import ErasureStatus, EventStatus, Frequency, PledgeStatus
+from schemas.enums import ErasureStatus, EventStatus, Frequency, NotificationKind, PledgeStatus
 from service.app import create_app
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.models import Base
 from service.db.models.admin import AuditEntry
-from service.db.models.email import Notification
+from service.db.models.email import DevOutboxEmail, Notification
 from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.payment import GatewayEvent, GatewayEventAddress, Payment
 from service.db.models.pledge import Pledge
@@ -28,9 +28,11 @@ from service.db.models.supporter import Supporter
 from service.domain.event_addresses import find_addresses, redact_payload
 from service.domain.privacy.erasure import ERASURE_RETENTION, purge_erasures
 from service.domain.privacy.key_rotation import hash_events, rotate_keys
-from tests.api.client import assert_problem, auth_headers, count
+from tests.api.client import assert_problem, auth_headers, count, post_reminder
 from tests.clock import FakeClock
 from tests.events.stripe_fixture import StripeScenario
+from tests.jobs.fake_mailer import FakeMailer, run_send_reminders
+from tests.jobs.notifications import run as run_send_notifications
 from tests.stripe_double import FakeStripe
 from tests.stripe_double.account import StripeJson
 
@@ -143,6 +145,48 @@ def test_erasure_while_stripe_is_down_is_completed_by_the_job(
     with container.database.read_only() as session:
         erasure = session.scalars(select(Erasure)).one()
     assert (erasure.status, erasure.recurring_ended, erasure.address) == (ErasureStatus.COMPLETED, 1, None)
+
+
+def test_no_email_leaves_while_an_erasure_waits_for_stripe(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    pledge = give(scenario)
+    run_send_notifications(container)
+    sent = count(container, DevOutboxEmail)
+    before = len(scenario.stripe.events)
+    # The subscription is ended, and then Stripe fails.
+    stripe.faults.respond(503, "POST /v1/customers/{id}", times=50)
+    assert erase(client, container).status_code == 202
+    assert subscription_of(scenario, pledge)["status"] == "canceled"
+    clock.advance(seconds=20)
+    deliver_new(scenario, before)
+    assert post_reminder(client, email=EMAIL).status_code == 201
+    assert client.post("/me", data={"email": EMAIL}).status_code == 303
+    mailer = FakeMailer()
+    for _ in range(3):
+        clock.advance(seconds=20)
+        run_send_notifications(container)
+        run_send_reminders(container, mailer)
+    assert mailer.sent == []
+    assert count(container, DevOutboxEmail) == sent
+
+
+def test_staff_learn_of_an_erasure_that_stripe_refuses(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    give(scenario)
+    stripe.faults.respond(403, "POST /v1/customers/{id}", times=50)
+    assert erase(client, container).status_code == 202
+    for days, alerts in ((0, 0), (1, 1), (0, 1), (1, 2)):
+        clock.advance(days=days, minutes=5)
+        assert erase_supporters(container, threading.Event())["put_off"] == 1
+        with container.database.read_only() as session:
+            query = select(Notification).where(Notification.kind == NotificationKind.ALERT)
+            found = session.scalars(query).all()
+        assert len(found) == alerts
+        attention = client.get("/readyz").json.get("attention", {})
+        assert ("erasures" in attention) == bool(alerts)
+        assert "lovelace" not in f"{attention} {[alert.body for alert in found]}".casefold()
 
 
 def test_customer_with_a_bank_debit_under_way_is_deleted_after_it(

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import ScalarSelect, and_, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import SuppressionReason
+from schemas.enums import ErasureStatus, SuppressionReason
 from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
+from service.db.models.erasure import Erasure
 from service.db.models.supporter import Supporter
-from service.db.types import get_keyring
+from service.db.types import equals_literal, get_keyring
 from service.db.upsert import dialect_insert
 from service.domain.email.addresses import fold_address, normalise_address
 from service.domain.errors import InvalidAddress
@@ -81,23 +82,35 @@ def suppress_supporter(
 def find_suppressed(
     session: Session, recipients: Iterable[Recipient], *, ignoring: Collection[SuppressionReason] = ()
 ) -> dict[uuid.UUID, SuppressionReason]:
-    """Return the reason for each recipient that is suppressed, by key, with one query for all.
+    """Return the reason for each recipient that is suppressed, by key, with two queries for all.
 
-    A bounce or a complaint always counts. An unsubscribe counts only if it is later than the request for this
-    email, because a new request takes it back. The reasons in `ignoring` do not count.
+    A bounce or a complaint always counts, and so does an erasure that waits for the payment gateway. An
+    unsubscribe counts only if it is later than the request for this email, because a new request takes it back.
+    The reasons in `ignoring` do not count.
     """
     emails = [
         (key, lookup_hashes(session, address), slug, asked_at) for key, address, slug, asked_at in recipients
     ]
     if not emails:
         return {}
+    all_hashes = {email_hash for _, hashes, _, _ in emails for email_hash in hashes}
     query = select(Suppression.email_hash, Suppression.scope, Suppression.reason, Suppression.at).where(
-        Suppression.email_hash.in_({email_hash for _, hashes, _, _ in emails for email_hash in hashes}),
+        Suppression.email_hash.in_(all_hashes),
         Suppression.scope.in_({ALL_CAMPAIGNS} | {slug for _, _, slug, _ in emails}),
     )
     known = {(email_hash, scope): (reason, at) for email_hash, scope, reason, at in session.execute(query)}
+    being_erased = set(
+        session.scalars(
+            select(Erasure.email_hash).where(
+                equals_literal(Erasure.status, ErasureStatus.REQUESTED), Erasure.email_hash.in_(all_hashes)
+            )
+        )
+    )
     found = {}
     for key, hashes, slug, asked_at in emails:
+        if not being_erased.isdisjoint(hashes):
+            found[key] = SuppressionReason.ERASURE
+            continue
         rows = [known.get((email_hash, scope)) for email_hash in hashes for scope in (ALL_CAMPAIGNS, slug)]
         relevant = [row for row in rows if row and row[0] not in ignoring]
         reasons = [reason for reason, at in relevant if reason in PERMANENT_REASONS or at > asked_at]

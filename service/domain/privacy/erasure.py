@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session, defer
 
 from schemas.enums import ErasureStatus, PledgeStatus, SuppressionReason
@@ -22,6 +22,8 @@ from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
+from service.db.types import equals_literal
+from service.domain.email.outbox import enqueue_alert
 from service.domain.email.suppression import lookup_hashes, suppress
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable, RecurringPledgeActive
 from service.domain.event_addresses import lock_events
@@ -39,6 +41,7 @@ from service.domain.supporters import erase_supporter, lock_with_pledges, suppor
 # Longer than the calls for one erasure may take, so that a request which still runs is left alone.
 CLAIM_TIMEOUT = datetime.timedelta(minutes=2)
 CUSTOMER_RETRY_INTERVAL = datetime.timedelta(days=1)
+LATE_AFTER = datetime.timedelta(days=1)
 # Stripe lists events for 30 days, and we keep payloads for 90.
 ERASURE_RETENTION = datetime.timedelta(days=90)
 MAX_STEPS = 1000
@@ -127,6 +130,8 @@ def complete_erasures(
         except (GatewayUnavailable, GatewayRejected, DomainError, DecryptionError) as error:
             log.warning("erasure_put_off", erasure=str(erasure_id), reason=str(error))
             counts["put_off"] += 1
+            with transaction() as session:
+                _alert_if_late(session, erasure_id, reason=str(error), now=clock())
         else:
             counts["completed"] += 1
     for erasure_id, reference in customers:
@@ -142,6 +147,19 @@ def complete_erasures(
             _record_customer(transaction, gateway, erasure_id, reference, is_deleted=True, now=clock())
             counts["customers"] += 1
     return counts
+
+
+def describe_late_erasures(session: Session, *, now: datetime.datetime) -> dict[str, str]:
+    """Return a phrase about the erasures that wait for more than a day, by its topic; nothing without any."""
+    late = session.scalar(
+        select(func.count())
+        .select_from(Erasure)
+        .where(equals_literal(Erasure.status, ErasureStatus.REQUESTED), Erasure.requested_at <= now - LATE_AFTER)
+    )
+    if not late:
+        return {}
+    noun, verb = ("erasure", "waits") if late == 1 else ("erasures", "wait")
+    return {"erasures": f"{late} {noun} {verb} for the payment processor for more than a day; see the log"}
 
 
 def purge_erasures(session: Session, *, now: datetime.datetime, limit: int = 200) -> int:
@@ -216,6 +234,30 @@ def _request(
     # Nobody goes on reading the account of a supporter who is being erased.
     session.execute(delete(SignIn).where(SignIn.supporter_id.in_(supporters)))
     return erasure.id
+
+
+def _alert_if_late(session: Session, erasure_id: uuid.UUID, *, reason: str, now: datetime.datetime) -> None:
+    query = select(Erasure.requested_at).where(
+        Erasure.id == erasure_id,
+        Erasure.status == ErasureStatus.REQUESTED,
+        Erasure.requested_at <= now - LATE_AFTER,
+    )
+    requested_at = session.scalar(query)
+    if requested_at is None:
+        return
+    enqueue_alert(
+        session,
+        "late_erasure",
+        subject="An erasure needs a person",
+        body=(
+            f"The erasure {erasure_id} was requested on {requested_at:%d %B %Y} and is not done: {reason}\n\n"
+            "Until it is, the supporter's data stays here and at the payment processor, and the supporter gets no "
+            "email. Mainstay tries again every two minutes. If the key of the payment processor lacks a "
+            "permission, docs/payments.md lists those that an erasure needs.\n\n"
+            "There may be others, about which no further email comes today."
+        ),
+        now=now,
+    )
 
 
 def _requested(session: Session, address: str, *, for_update: bool = False) -> Erasure | None:
