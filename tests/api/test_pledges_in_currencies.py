@@ -113,6 +113,7 @@ class SteppedGateway:
 
     def __init__(self, container: Container) -> None:
         self.create_checkout = container.gateway.create_checkout
+        self.save_product = container.gateway.save_product
 
     def charge_limits(self, currency: str) -> ChargeLimits:
         return ChargeLimits(smallest_minor=5000, step_minor=10) if currency == "KWD" else ChargeLimits()

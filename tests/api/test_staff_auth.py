@@ -27,6 +27,7 @@ ROUTES = {
     ("POST", "/v1/admin/supporters/<uuid:supporter_id>/email"): Scope.MANAGE,
     ("GET", "/v1/admin/events"): Scope.READ,
     ("POST", "/v1/admin/events/<uuid:event_id>/apply"): Scope.MANAGE,
+    ("POST", "/v1/admin/events/<uuid:event_id>/attach"): Scope.MANAGE,
     ("GET", "/v1/admin/pledges/<uuid:pledge_id>/payments"): Scope.READ,
     ("POST", "/v1/admin/pledges/<uuid:pledge_id>/cancel"): Scope.MANAGE,
     ("POST", "/v1/admin/payments/<uuid:payment_id>/refund"): Scope.MANAGE,

@@ -106,6 +106,13 @@ VIOLATIONS = [
         "ck_installations_only_one",
         "INSERT INTO installations (number, id) VALUES (2, '01936f0000007000800000000000000a')",
     ),
+    (
+        "ck_mailbox_limits_count_positive",
+        (
+            "INSERT INTO mailbox_limits (mailbox_hash, action, scope, count, window_started_at, last_at)"
+            " VALUES ('0', 'sign_in', '*', 0, '2026-11-26 00:00:00', '2026-11-26 00:00:00')"
+        ),
+    ),
     ("ck_payments_amount_positive", "UPDATE payments SET amount_minor = 0"),
     ("ck_payments_status_known", "UPDATE payments SET status = 'pending'"),
     ("ck_reminders_status_known", "UPDATE reminders SET status = 'lost'"),
