@@ -22,18 +22,18 @@ def test_sent_notification_is_purged_after_400_days(container: Container, clock:
     sent = enqueue(container, NotificationKind.RECEIPT)
     run(container, FakeMailer())
     clock.advance(days=399)
-    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0, "email_changes": 0}
     assert notification_ids(container) == {sent}
     clock.advance(days=1)
     scheduled = enqueue(container, NotificationKind.RECEIPT)
-    assert purge_notifications(container, RUNNING) == {"notices": 1, "sign_ins": 0}
+    assert purge_notifications(container, RUNNING) == {"notices": 1, "sign_ins": 0, "email_changes": 0}
     assert notification_ids(container) == {scheduled}
 
 
 def test_scheduled_notification_is_never_purged(container: Container, clock: FakeClock) -> None:
     scheduled = enqueue(container, NotificationKind.RECEIPT)
     clock.advance(days=1000)
-    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0, "email_changes": 0}
     assert notification_ids(container) == {scheduled}
 
 
@@ -43,9 +43,9 @@ def test_sign_in_request_is_purged_after_a_day_with_its_notification(
     enqueue(container, NotificationKind.SIGN_IN)
     run(container, FakeMailer())
     clock.advance(hours=23)
-    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0}
+    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0, "email_changes": 0}
     clock.advance(hours=1)
-    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 1}
+    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 1, "email_changes": 0}
     assert notification_ids(container) == set()
     with container.database.read_only() as session:
         assert session.scalars(select(SignIn.id)).all() == []
