@@ -10,6 +10,7 @@ import pytest
 from schemas.enums import Frequency, NotificationKind
 from schemas.translations import load_texts, text_names
 from service.domain.money import Money
+from service.domain.ports import AlertEmail
 from service.gateways.email.renderer import EmailRenderer
 from tests.gateways.emails import parse
 from tests.gateways.notifications import RECEIPT, VARIANTS, notification
@@ -49,9 +50,20 @@ def test_email_has_no_unfilled_placeholders_and_one_button(variant: dict[str, An
     assert html.count("http://desk.test/p/token") == text.count("http://desk.test/p/token") == 1
 
 
-@pytest.mark.parametrize("kind", NotificationKind)
+@pytest.mark.parametrize("kind", [kind for kind in NotificationKind if kind != NotificationKind.ALERT])
 def test_notifications_have_no_unsubscribe_headers(kind: NotificationKind) -> None:
-    message = render(kind=kind, **({"frequency": None} if kind == NotificationKind.SIGN_IN else {}))
+    assert_no_unsubscribe_headers(
+        render(kind=kind, **({"frequency": None} if kind == NotificationKind.SIGN_IN else {}))
+    )
+
+
+def test_alerts_have_no_unsubscribe_headers() -> None:
+    alert = AlertEmail(message_id="<1@desk.test>", to="staff@paper.example", subject="A", paragraphs=("B",))
+    assert_no_unsubscribe_headers(parse(EmailRenderer("support@paper.example", lambda: NOW).render(alert)))
+
+
+def assert_no_unsubscribe_headers(message: EmailMessage) -> None:
+    assert message["Subject"]
     assert message["List-Unsubscribe"] is None
     assert message["List-Unsubscribe-Post"] is None
 
