@@ -1,6 +1,7 @@
 """Email addresses in the payloads of gateway events: finding them by hash, and erasing them with their owner."""
 
 import datetime
+import itertools
 import json
 import re
 import uuid
@@ -19,7 +20,9 @@ from service.domain.email.addresses import address_hashes, normalise_address
 from service.domain.email.suppression import lookup_hashes
 from service.domain.errors import InvalidAddress
 
-ADDRESS_PATTERN = re.compile(r"[^\s@<>()\[\],;:\"]+@[^\s@<>()\[\],;:\"]+")
+# What cannot be in an address. Splitting takes linear time, and a payload may hold a megabyte of anything.
+SEPARATORS = re.compile(r"[\s<>()\[\],;:\"]+")
+MAX_ADDRESS_LENGTH = 320
 # The fields in which Stripe's objects describe a person. Ids, amounts, times and metadata are not among them.
 PERSONAL_FIELDS = frozenset(
     {
@@ -68,7 +71,7 @@ def find_addresses(payload: str) -> set[str]:
     """Return every valid email address in a payload, normalised."""
     addresses = set()
     for text in _strings(_load(payload)):
-        for candidate in ADDRESS_PATTERN.findall(text):
+        for candidate in set(_candidates(text)):
             try:
                 addresses.add(normalise_address(candidate.strip(".")))
             except InvalidAddress:
@@ -82,7 +85,10 @@ def redact_payload(payload: str) -> str | None:
     What is left says which payment or subscription it is about, so that an event which waits can still be applied.
     """
     loaded = _load(payload)
-    return json.dumps(_redact(loaded)) if isinstance(loaded, dict) else None
+    try:
+        return json.dumps(_redact(loaded)) if isinstance(loaded, dict) else None
+    except RecursionError:
+        return None
 
 
 def hash_addresses(session: Session, event_id: uuid.UUID, addresses: Iterable[str]) -> None:
@@ -218,14 +224,26 @@ def _load(payload: str) -> Any:
 
 
 def _strings(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
+    remaining = [value]
+    while remaining:
+        item = remaining.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            remaining += item.values()
+        elif isinstance(item, list):
+            remaining += item
+
+
+def _candidates(text: str) -> Iterable[str]:
+    """Yield what may be an address: the text around each "@" up to a separator."""
+    if "@" not in text:
+        return
+    for word in SEPARATORS.split(text):
+        parts = word.split("@")
+        for local, domain in itertools.pairwise(parts):
+            if local and domain and len(local) + len(domain) < MAX_ADDRESS_LENGTH:
+                yield f"{local}@{domain}"
 
 
 def _redact(value: Any) -> Any:
@@ -233,4 +251,4 @@ def _redact(value: Any) -> Any:
         return {name: None if name in PERSONAL_FIELDS else _redact(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_redact(item) for item in value]
-    return None if isinstance(value, str) and ADDRESS_PATTERN.search(value) else value
+    return None if isinstance(value, str) and any(_candidates(value)) else value
