@@ -47,21 +47,21 @@ CHANGES = [
     (
         {"frequency": "monthly", "amount": 1500},
         {"frequencies": [ONCE], "default_frequency": "once"},
-        "Monthly support isn't offered right now.",
+        "Monthly support isn’t offered right now.",
         "Ежемесячная поддержка сейчас недоступна.",
         None,
     ),
     (
         {"frequency": "annual", "amount": 5000},
         {"frequencies": [ONCE, MONTHLY], "default_frequency": "once"},
-        "Annual support isn't offered right now.",
+        "Annual support isn’t offered right now.",
         "Ежегодная поддержка сейчас недоступна.",
         None,
     ),
     (
         {"frequency": "once", "amount": 500},
         {"frequencies": [MONTHLY], "default_frequency": "monthly"},
-        "One-time support isn't offered right now.",
+        "One-time support isn’t offered right now.",
         "Разовая поддержка сейчас недоступна.",
         None,
     ),
@@ -82,7 +82,7 @@ CHANGES = [
     (
         {"frequency": "monthly", "amount": 500},
         {"currency": "EUR"},
-        "Support in USD isn't offered right now.",
+        "Support in USD isn’t offered right now.",
         "Поддержка в валюте USD сейчас недоступна.",
         "monthly",
     ),
@@ -161,7 +161,7 @@ def test_support_page_does_not_turn_a_monthly_amount_into_a_single_one(
 ) -> None:
     change_campaign(container, frequencies=[ONCE | {"presets": [500], "default": 500}], default_frequency="once")
     page = client.get("/support/default?frequency=monthly&amount=1500").text
-    assert "Monthly support isn't offered right now." in visible_text(page)
+    assert "Monthly support isn’t offered right now." in visible_text(page)
     assert 'name="other_amount"' in page
     assert 'value="15"' not in page
     for nonsense in (
@@ -333,7 +333,7 @@ def test_amount_that_the_gateway_cannot_charge_is_said(container: Container) -> 
         preference = offered_preference(campaign, Frequency.MONTHLY, 550, "USD", limits=limits)
         assert (preference.frequency, preference.money) == (Frequency.MONTHLY, None)
         texts = load_texts("pages", "en")
-        sentence = "$5.50 can't be charged any more. Please choose another amount."
+        sentence = "$5.50 can’t be charged any more. Please choose another amount."
         assert describe_changes(preference.changes, texts, "en") == [sentence]
         assert offered_preference(campaign, Frequency.MONTHLY, 600, "USD", limits=limits).changes == ()
         # No choice was made, so nothing can have changed, and the amount alone is one at the default frequency.
