@@ -117,7 +117,11 @@ def _when(pledge: Pledge, texts: Texts) -> str:
     if pledge.ended_at is not None and not is_recurring_active(pledge):
         return texts.format("me_ended_on", date=format_campaign_date(pledge.ended_at, pledge, texts))
     created_on = format_campaign_date(pledge.created_at, pledge, texts)
-    return texts.format("me_since" if is_recurring_active(pledge) else "me_on", date=created_on)
+    if not is_recurring_active(pledge):
+        return texts.format("me_on", date=created_on)
+    # Neither a payment that failed nor a cancellation dates from the day on which the support began.
+    has_trouble = pledge.status == PledgeStatus.PAST_DUE or is_cancelling(pledge)
+    return texts.format("me_given_since" if has_trouble else "me_since", date=created_on)
 
 
 def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
