@@ -1,4 +1,7 @@
-"""Identify this deployment by an id of its own."""
+"""Identify this installation by an id of its own.
+
+Compatible with the release before, which does not use the table.
+"""
 
 import sqlalchemy as sa
 from alembic import op

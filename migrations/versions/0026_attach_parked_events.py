@@ -1,4 +1,7 @@
-"""Remember subscriptions that others replaced, and count parked events quickly."""
+"""Remember subscriptions that others replaced, and count parked events quickly.
+
+Compatible with the release before, which does not use the table.
+"""
 
 import sqlalchemy as sa
 from alembic import op

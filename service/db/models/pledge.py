@@ -168,9 +168,9 @@ class FormerSubscription(Base):
 
 
 class Installation(Base):
-    """The one row that identifies this deployment; the gateway stores its `id` beside the id of each pledge.
+    """The one row that identifies this installation; the gateway stores its `id` beside the id of each pledge.
 
-    With it, two deployments that share one account at a gateway tell their events apart.
+    With it, two installations that share one account at a gateway tell their events apart.
     """
 
     __tablename__ = "installations"

@@ -22,7 +22,7 @@ class RecordedPledges:
 
     @cached_property
     def installation_id(self) -> uuid.UUID:
-        """The id of this deployment."""
+        """The id of this installation."""
         with self._transaction() as session:
             return get_or_create_installation_id(session)
 

@@ -1,4 +1,4 @@
-"""The id of this deployment, by which it recognises its own objects at a payment gateway."""
+"""The id of this installation, by which it recognises its own objects at a payment gateway."""
 
 import uuid
 
@@ -12,7 +12,7 @@ NUMBER = 1
 
 
 def get_or_create_installation_id(session: Session) -> uuid.UUID:
-    """Return the id of this deployment; the first call creates it, even if two processes make it at once."""
+    """Return the id of this installation; the first call creates it, even if two processes make it at once."""
     query = select(Installation.id)
     installation_id = session.scalar(query)
     if installation_id is None:

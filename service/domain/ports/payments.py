@@ -125,11 +125,11 @@ class KnownOwner:
 
 
 class KnownPledges(Protocol):
-    """What this deployment knows of pledges: asked before the gateway is."""
+    """What this installation knows of pledges: asked before the gateway is."""
 
     @property
     def installation_id(self) -> uuid.UUID | None:
-        """The id of this deployment."""
+        """The id of this installation."""
 
     def find_owner(
         self, references: Collection[str], *, pledge_id: uuid.UUID | None, customer: str | None
@@ -225,7 +225,7 @@ class EventSource(Protocol):
     def parse_event(
         self, payload: str, known: KnownPledges = ..., *, may_wait: bool = False
     ) -> list[PaymentEvent]:
-        """Translate an event; the list is empty if the event does not belong to a pledge of this deployment.
+        """Translate an event; the list is empty if the event does not belong to a pledge of this installation.
 
         The call may look something up at the gateway, so it must not be made inside a transaction.
 

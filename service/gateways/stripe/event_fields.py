@@ -85,7 +85,7 @@ def find_pledge_id(*sources: Any) -> uuid.UUID | None:
 
 
 def find_installation_id(*metadata: Any) -> uuid.UUID | None:
-    """Return the first id of a deployment in metadata objects."""
+    """Return the first id of an installation in metadata objects."""
     ids = (parse_uuid(get_path(source, INSTALLATION_METADATA_KEY)) for source in metadata)
     return next((installation_id for installation_id in ids if installation_id is not None), None)
 

@@ -1,6 +1,6 @@
-"""Decide whether a Stripe event belongs to a pledge of this deployment, and to which.
+"""Decide whether a Stripe event belongs to a pledge of this installation, and to which.
 
-Other products and other deployments of Mainstay may share the Stripe account. The payload and our own database
+Other products and other installations of Mainstay may share the Stripe account. The payload and our own database
 decide. Stripe is asked only if neither does, which is never the case for an event that names a pledge.
 """
 
@@ -91,8 +91,8 @@ class EventOwners:
     ) -> tuple[EventOwner | None, bool]:
         """Return the owner by what metadata and ids name, and whether that decides.
 
-        Our own ids come before the metadata, which anyone may edit at Stripe. The id of a deployment comes before
-        both, because a copy of our database knows the same ids.
+        Our own ids come before the metadata, which anyone may edit at Stripe. The id of an installation comes
+        before both, because a copy of our database knows the same ids.
         """
         installation = find_installation_id(*metadata)
         if None not in (installation, known.installation_id) and installation != known.installation_id:
@@ -102,7 +102,7 @@ class EventOwners:
         if found.pledge_id is not None:
             return EventOwner(found.pledge_id), True
         if named is not None:
-            # A pledge of ours whose row is gone is for an operator. Without a deployment's id, it is another's.
+            # A pledge of ours whose row is gone is for an operator. Without an installation's id, it is another's.
             return (EventOwner(named) if installation is not None else None), True
         return (EventOwner(None), True) if found.is_customer else (None, False)
 
