@@ -17,7 +17,7 @@ from service.db.migration import is_up_to_date
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import oldest_due_notification_age
-from service.domain.payments.alerts import matters_for_staff
+from service.domain.payments.alerts import describe_disputes_and_warnings
 from service.domain.payments.parked import describe_parked
 from service.domain.ports import ServerMisconfigured
 from service.domain.privacy.erasure import describe_late_erasures
@@ -65,7 +65,8 @@ def _attention() -> dict[str, str]:
     try:
         with read_only() as session:
             erasures = describe_late_erasures(session, now=current_container().clock())
-            return matters_for_staff(session) | describe_parked(session) | erasures
+            disputes = describe_disputes_and_warnings(session)
+            return disputes | describe_parked(session) | erasures
     except SQLAlchemyError:
         # An older schema lacks a table; the check of the migrations says so.
         return {}

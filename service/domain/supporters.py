@@ -165,7 +165,7 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     """Erase a supporter (GDPR, article 17): the address, the reminders and the stored emails.
 
     Pledges stay for accounting, without a supporter. A keyed hash of the address stays in the suppression list, so
-    that no email leaves for a sign-up in flight; a later sign-up removes it.
+    that no email leaves for a sign-up in flight; a reader who signs up later has to confirm.
     """
     suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
     hashes = address_hashes(session_keyring(session), address)

@@ -200,7 +200,7 @@ def test_staff_get_one_alert_a_day_about_parked_money(scenario: StripeScenario, 
     scenario.deliver_webhooks(second, other)
     scenario.run_until_idle()
     ((topic, subject, body),) = alerts(container)
-    assert (topic, subject) == ("parked_money", "Money at Stripe needs a person")
+    assert (topic, subject) == ("parked_money", "Money at Stripe needs your attention")
     assert body is not None
     assert "mainstay stripe attach" in body
     assert EMAIL not in body

@@ -77,17 +77,17 @@ def count_fraud_warnings(session: Session) -> int:
     return session.scalar(query) or 0
 
 
-def matters_for_staff(session: Session) -> dict[str, str]:
+def describe_disputes_and_warnings(session: Session) -> dict[str, str]:
     """Return what waits for staff, as one phrase for each topic; a topic with nothing to do is left out."""
     counts = count_disputes(session)
     disputes, warnings = sum(counts[status] for status in ALERTED_STATUSES), count_fraud_warnings(session)
-    matters = {}
+    phrases = {}
     if disputes:
         noun, verb = ("dispute or inquiry", "waits") if disputes == 1 else ("disputes and inquiries", "wait")
-        matters["disputes"] = f"{disputes} {noun} {verb} for your response"
+        phrases["disputes"] = f"{disputes} {noun} {verb} for your response"
     if warnings:
-        matters["early_fraud_warnings"] = f"{warnings} early fraud warning{'s' * (warnings != 1)} to act on"
-    return matters
+        phrases["early_fraud_warnings"] = f"{warnings} early fraud warning{'s' * (warnings != 1)} to act on"
+    return phrases
 
 
 def _where(payment: Payment) -> str:

@@ -144,7 +144,7 @@ def record_sandbox_payment(
     """
     pledge = get_pledge(session, pledge_id, for_update=True)
     if charge.money.amount_minor < pledge.amount_minor:
-        raise PaymentMismatch("The payment is less than was pledged.")
+        raise PaymentMismatch(PAID_LESS)
     handle_payment_succeeded(
         session, pledge, PaymentSucceeded(reference=charge.reference, money=charge.money, occurred_at=now), now=now
     )

@@ -85,7 +85,9 @@ def enqueue_parked_alert(session: Session, event: GatewayEvent, *, now: datetime
     enqueue_alert(
         session,
         "parked_money" if about_money else "parked_event",
-        subject="Money at Stripe needs a person" if about_money else "An event from Stripe needs a person",
+        subject="Money at Stripe needs your attention"
+        if about_money
+        else "An event from Stripe needs your attention",
         body=(
             f"Mainstay could not apply {event.reference} ({event.kind}) and has parked it: {event.reason}\n\n"
             f"{advice(event)}\n\n"

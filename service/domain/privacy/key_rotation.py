@@ -78,8 +78,8 @@ def rotate_keys(
         lambda session, after: rotate_event_payloads(session, after=after),
         lambda session, after: rotate_invoice_urls(session, after=after),
         lambda session, after: rotate_erasures(session, after=after),
-        lambda session, after: rotate_email_changes(session, after=after),
-        lambda session, after: rotate_told_addresses(session, after=after),
+        lambda session, after: rotate_new_addresses(session, after=after),
+        lambda session, after: rotate_old_addresses(session, after=after),
     )
     for rotate in steps:
         for result in _run_batches(transaction, rotate):
@@ -240,29 +240,29 @@ def rotate_invoice_urls(session: Session, *, after: uuid.UUID | None, limit: int
     return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
 
 
-def rotate_email_changes(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
+def rotate_new_addresses(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
     """Encrypt and hash with the first key the new addresses of requests to change one."""
+    return _rotate_email_changes(session, EmailChange.new_email, EmailChange.new_email_hash, after, limit)
+
+
+def rotate_old_addresses(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
+    """Encrypt and hash with the first key the old addresses of confirmed changes."""
+    return _rotate_email_changes(session, EmailChange.old_email, EmailChange.old_email_hash, after, limit)
+
+
+def _rotate_email_changes(
+    session: Session,
+    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
+    hash_column: InstrumentedAttribute[bytes] | InstrumentedAttribute[bytes | None],
+    after: uuid.UUID | None,
+    limit: int,
+) -> RotationBatch:
     addresses, undecryptable, last_id = _decrypt_batch(
-        session, EmailChange, EmailChange.new_email, EMAIL_CHANGE_TYPE, after=after, limit=limit
+        session, EmailChange, column, EMAIL_CHANGE_TYPE, after=after, limit=limit
     )
     keyring = session_keyring(session)
     changes = [
-        {"id": row_id, "new_email": address, "new_email_hash": address_hashes(keyring, address)[0]}
-        for row_id, address in addresses.items()
-    ]
-    if changes:
-        session.execute(update(EmailChange), changes)
-    return RotationResult(rotated=len(changes), undecryptable=undecryptable), last_id
-
-
-def rotate_told_addresses(session: Session, *, after: uuid.UUID | None, limit: int = BATCH_SIZE) -> RotationBatch:
-    """Encrypt and hash with the first key the old addresses that are told of a change."""
-    addresses, undecryptable, last_id = _decrypt_batch(
-        session, EmailChange, EmailChange.old_email, EMAIL_CHANGE_TYPE, after=after, limit=limit
-    )
-    keyring = session_keyring(session)
-    changes = [
-        {"id": row_id, "old_email": address, "old_email_hash": address_hashes(keyring, address)[0]}
+        {"id": row_id, column.key: address, hash_column.key: address_hashes(keyring, address)[0]}
         for row_id, address in addresses.items()
     ]
     if changes:

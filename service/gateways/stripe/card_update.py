@@ -10,8 +10,8 @@ from typing import Any
 from stripe import RequestOptions
 
 from service.gateways.stripe.checkout import stripe_locale
-from service.gateways.stripe.client import StripeApiClient
-from service.gateways.stripe.subscriptions import NO_RETRIES, PROMOTION_KEY_PREFIX
+from service.gateways.stripe.client import NO_RETRIES, StripeApiClient
+from service.gateways.stripe.subscriptions import PROMOTION_KEY_PREFIX
 
 
 def create_portal_session(

@@ -24,6 +24,8 @@ CONNECT_SECONDS, READ_SECONDS, RETRIES = 1.5, 3.0, 1
 PROBE_TIMEOUT = datetime.timedelta(seconds=10)
 FAILURE_THRESHOLD = 3
 MAX_KEYS: Final = 3
+# For an operation of several calls, which together must end in time.
+NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 # A further idempotency key is used only within this time, because a reader waits.
 RETRY_BUDGET_SECONDS: Final = 3.0
 

@@ -7,8 +7,7 @@ stores in its payments stays there.
 from typing import Any, Final
 
 from service.domain.ports import GatewayRejected
-from service.gateways.stripe.client import StripeApiClient
-from service.gateways.stripe.subscriptions import NO_RETRIES
+from service.gateways.stripe.client import NO_RETRIES, StripeApiClient
 
 OPEN_INTENT_STATUSES: Final = frozenset({"processing", "requires_action", "requires_capture"})
 # An empty string unsets a field.

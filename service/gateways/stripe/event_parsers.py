@@ -476,12 +476,7 @@ def parse_refund(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]
     refund = event.object
     if refund.get("object", "refund") != "refund":
         return []
-    intent = object_id(refund.get("payment_intent"))
-    references = payment_references(
-        api,
-        charge_id=object_id(refund.get("charge")),
-        charge={"payment_intent": intent} if intent else None,
-    )
+    references = _references_of_payment(api, refund)
     return [to_refund_updated(refund, references, reported_at=event.occurred_at)] if references else []
 
 
@@ -502,7 +497,7 @@ def _refunds_of_charge(api: StripeApiClient, charge: StripeJson) -> list[StripeJ
 def parse_dispute(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the state of a dispute or inquiry, with the balance transactions that it names."""
     dispute = event.object
-    references = _dispute_references(api, dispute)
+    references = _references_of_payment(api, dispute)
     if not references:
         return []
     reason = dispute.get("reason")
@@ -535,8 +530,8 @@ def _dispute_balance_transactions(dispute: StripeJson) -> tuple[GatewayBalanceTr
     return tuple(transaction for transaction in found if transaction is not None)
 
 
-def _dispute_references(api: StripeApiClient, obj: StripeJson) -> tuple[str, ...]:
-    """Return the references of the payment that a dispute or a fraud warning is about."""
+def _references_of_payment(api: StripeApiClient, obj: StripeJson) -> tuple[str, ...]:
+    """Return the references of the payment that a refund, a dispute or a fraud warning is about."""
     intent = object_id(obj.get("payment_intent"))
     return payment_references(
         api, charge_id=object_id(obj.get("charge")), charge={"payment_intent": intent} if intent else None
@@ -548,7 +543,7 @@ def _dispute_references(api: StripeApiClient, obj: StripeJson) -> tuple[str, ...
 
 def parse_fraud_warning(api: StripeApiClient, event: ParsedEvent) -> list[PaymentEvent]:
     """Return the warning of the card's issuer that a payment may be fraudulent."""
-    references = _dispute_references(api, event.object)
+    references = _references_of_payment(api, event.object)
     if not references:
         return []
     return [

@@ -15,7 +15,7 @@ from schemas.enums import RefundStatus
 from service.domain.money import Money
 from service.domain.ports import GatewayRefunds, GatewayRejected, RefundParams
 from service.domain.ports.payment_events import RefundUpdated
-from service.gateways.stripe.client import StripeApiClient, call_idempotent
+from service.gateways.stripe.client import NO_RETRIES, StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import to_stripe_amount
 from service.gateways.stripe.event_fields import (
     StripeJson,
@@ -38,7 +38,6 @@ STATUSES: Final = {
 ENDED_STATUSES: Final = (RefundStatus.FAILED, RefundStatus.CANCELLED)
 CHARGE_PREFIXES: Final = ("ch_", "py_")
 PAGE_SIZE: Final = 100
-NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 
 
 def to_refund_updated(

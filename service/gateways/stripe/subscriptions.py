@@ -7,11 +7,9 @@ seconds.
 import uuid
 from typing import Any, Final
 
-from stripe import RequestOptions
-
 from service.domain.money import Money
 from service.domain.ports import GatewayAmountChanged, GatewayRejected
-from service.gateways.stripe.client import StripeApiClient, call_idempotent
+from service.gateways.stripe.client import NO_RETRIES, StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import from_stripe_amount, to_stripe_amount
 from service.gateways.stripe.event_fields import get_path
 from service.gateways.stripe.products import reactivate_product
@@ -19,7 +17,6 @@ from service.gateways.stripe.products import reactivate_product
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
 PROMOTION_KEY_PREFIX: Final = "promote/"
 AMOUNT_METADATA_KEY: Final = "mainstay_amount"
-NO_RETRIES: Final[RequestOptions] = {"max_network_retries": 0}
 
 
 def cancel_subscription(api: StripeApiClient, subscription: str) -> None:
