@@ -95,6 +95,27 @@ def test_new_card_is_tried_at_once(scenario: StripeScenario, container: Containe
     assert pay_calls(scenario) == 1
 
 
+def test_new_card_is_tried_although_the_failure_is_reported_after_it(
+    scenario: StripeScenario, container: Container, subscription: str
+) -> None:
+    scenario.stripe.deliver = None
+    before = len(scenario.stripe.events)
+    scenario.stripe.fail_renewal(subscription)
+    scenario.stripe.advance(hours=1)
+    save_card(scenario, container, subscription)
+    for event in scenario.stripe.events[:before:-1]:
+        scenario.deliver_webhooks(event)
+        process_gateway_events(container, RUNNING)
+    scenario.run_until_idle()
+    process_gateway_events(container, RUNNING)
+    assert pay_calls(scenario) == 1
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_until_idle()
+    process_gateway_events(container, RUNNING)
+    assert only_pledge(container).status == PledgeStatus.ACTIVE
+    assert pay_calls(scenario) == 1
+
+
 def test_declined_new_card_is_told_and_not_tried_again(
     scenario: StripeScenario, container: Container, subscription: str
 ) -> None:

@@ -44,8 +44,9 @@ class Pledge(UUIDPrimaryKey, Base):
 
     `open_invoice_reference` is the last invoice that could not be charged, `open_invoice_url` the gateway's page
     to pay it, `open_invoice_at` when that was reported, and `action_required_at` when the bank last wanted a
-    payment confirmed. `invoice_retry_requested_at` records that it is to be charged again, before the gateway is
-    called. A pledge with `erased_at` gets no supporter any more.
+    payment confirmed. `payment_method_changed_at` is when its customer last saved a card, and
+    `invoice_retry_requested_at` records that the invoice is to be charged again, before the gateway is called. A
+    pledge with `erased_at` gets no supporter any more.
     """
 
     __tablename__ = "pledges"
@@ -118,6 +119,7 @@ class Pledge(UUIDPrimaryKey, Base):
     open_invoice_url: Mapped[str | None] = mapped_column(INVOICE_URL_TYPE)
     open_invoice_at: Mapped[datetime.datetime | None]
     action_required_at: Mapped[datetime.datetime | None]
+    payment_method_changed_at: Mapped[datetime.datetime | None]
     invoice_retry_requested_at: Mapped[datetime.datetime | None]
     erased_at: Mapped[datetime.datetime | None]
     created_at: Mapped[datetime.datetime]

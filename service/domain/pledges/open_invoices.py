@@ -39,7 +39,10 @@ def needs_confirmation(pledge: Pledge) -> bool:
 def record_open_invoice(
     session: Session, pledge: Pledge, *, invoice: str, url: str | None, at: datetime.datetime
 ) -> None:
-    """Record the invoice that could not be charged, unless a newer one is known or it has been paid since."""
+    """Record the invoice that could not be charged, unless a newer one is known or it has been paid since.
+
+    If the customer has saved a card since, it is charged again.
+    """
     if pledge.open_invoice_at is not None and at < pledge.open_invoice_at:
         return
     paid = select(Payment.id).where(
@@ -54,6 +57,8 @@ def record_open_invoice(
         # The page is personal, so the link does not come back after an erasure.
         pledge.open_invoice_url = url if pledge.erased_at is None else None
     pledge.open_invoice_reference, pledge.open_invoice_at = invoice, at
+    if pledge.payment_method_changed_at is not None and at < pledge.payment_method_changed_at:
+        pledge.invoice_retry_requested_at = pledge.payment_method_changed_at
 
 
 def close_invoice(pledge: Pledge, invoice: str) -> None:
@@ -77,6 +82,8 @@ def request_invoice_retries(
         .with_for_update()
     ).all()
     for pledge in pledges:
+        # The failure may be reported after the card.
+        pledge.payment_method_changed_at = max(pledge.payment_method_changed_at or at, at)
         is_owed = pledge.status == PledgeStatus.PAST_DUE and pledge.open_invoice_reference is not None
         if is_owed and pledge.open_invoice_at is not None and pledge.open_invoice_at < at:
             pledge.invoice_retry_requested_at = at

@@ -56,6 +56,7 @@ FACTS_OF_A_SUBSCRIPTION = (
     "open_invoice_url",
     "open_invoice_at",
     "action_required_at",
+    "payment_method_changed_at",
     "invoice_retry_requested_at",
 )
 OTHER_SUBSCRIPTION = "The pledge belongs to another subscription."
