@@ -69,14 +69,14 @@ CHANGES = [
         {"frequency": "monthly", "amount": 200},
         {"frequencies": FROM_TEN},
         "The smallest amount is $10 now.",
-        "Теперь наименьшая сумма – 10",
+        "Теперь наименьшая сумма — 10",
         "monthly",
     ),
     (
         {"frequency": "once", "amount": 5000},
         {"frequencies": UP_TO_SIX},
         "The largest amount is $6 now.",
-        "Теперь наибольшая сумма – 6",
+        "Теперь наибольшая сумма — 6",
         "once",
     ),
     (

@@ -24,6 +24,13 @@ def test_russian_has_the_same_texts_and_placeholders_as_english(namespace: str) 
         assert parse_placeholders(russian[name]) == parse_placeholders(text), name
 
 
+@pytest.mark.parametrize("namespace", ["widget", *NAMESPACES])
+def test_no_russian_sentence_ends_with_a_date(namespace: str) -> None:
+    # A long Russian date ends with the full stop of "г.", so that a sentence would end with two.
+    russian = json.loads((TEXTS / f"{namespace}.ru.json").read_text("utf-8"))
+    assert [name for name, text in russian.items() if "{date}." in text] == []
+
+
 def test_text_names_are_unique() -> None:
     names = [name for namespace in ("widget", *NAMESPACES) for name in load_texts(namespace, "en")]
     assert len(names) == len(set(names))
