@@ -177,6 +177,17 @@ def test_cancel_ends_all_occurrences(client: FlaskClient, container: Container, 
     assert snooze(client, container, months=1).json["repeat"] is False
 
 
+def test_repeated_sign_up_never_makes_a_standing_reminder_repeat(
+    client: FlaskClient, container: Container
+) -> None:
+    first = post_reminder(client, months=1)
+    # The response does not tell what is known of an address.
+    assert post_reminder(client, months=3, repeat=True).json["repeat"] is True
+    reminder = only_reminder(container)
+    assert (reminder.months, reminder.every_months) == (3, None)
+    assert reminder.due_on.isoformat() > first.json["due_on"]
+
+
 def test_one_off_request_replaces_repeating_reminder(client: FlaskClient, container: Container) -> None:
     post_reminder(client, months=1, repeat=True)
     assert post_reminder(client, months=6).json["repeat"] is False

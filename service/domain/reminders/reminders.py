@@ -142,8 +142,9 @@ def create_or_update_reminder(
     if existing.status in UPCOMING_STATUSES or is_unsubscribed:
         # Anyone can type in an address, so this may move the date and nothing else of what the reader chose.
         due = first_due(campaign, months, existing.timezone, now=now, month_seconds=month_seconds)
-        values = {name: values[name] for name in ("months", "every_months", "asked_at")}
-        values["due_on"] = due.local_date
+        # It may end a repetition, and never begin one: that would send more email than the reader asked for.
+        every_months = existing.every_months and values["every_months"]
+        values = {"months": months, "every_months": every_months, "due_on": due.local_date, "asked_at": now}
     for name, value in values.items():
         setattr(existing, name, value)
     if is_unsubscribed or (campaign.reminder_confirm and existing.confirmed_at is None):
