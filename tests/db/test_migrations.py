@@ -7,10 +7,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, func, inspect, select, text, update
+from sqlalchemy import JSON, Engine, func, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from service.commands.migrate import seed_demo_campaign
@@ -48,12 +49,23 @@ def test_empty_database_upgrades_downgrades_and_upgrades_again(empty_container: 
 
 def test_each_migration_can_be_reverted(empty_container: Container) -> None:
     engine = empty_container.database.engine
-    for script in reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions())):
+    migrate(engine)
+    for script in ScriptDirectory.from_config(alembic_config()).walk_revisions():
+        upgraded = tables(empty_container)
+        downgrade_by_one(engine)
+        reverted = tables(empty_container)
         migrate(engine, revision=script.revision)
-        before = tables(empty_container)
-        migrate(engine, revision="base")
-        migrate(engine, revision=script.revision)
-        assert tables(empty_container) == before
+        assert tables(empty_container) == upgraded
+        downgrade_by_one(engine)
+        assert tables(empty_container) == reverted
+    assert tables(empty_container) == set()
+
+
+def downgrade_by_one(engine: Engine) -> None:
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "-1")
 
 
 def test_migrating_twice_is_idempotent(empty_container: Container) -> None:
