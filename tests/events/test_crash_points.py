@@ -341,7 +341,8 @@ CRASH_SCENARIOS = {
         deliver_payment_and_partial_refund,
         process_events,
         assert_active_and_partially_refunded,
-        "list_invoice_payments",
+        # No event needs a look-up: the refund's payment is known by its charge once that is booked.
+        "commit",
     ),
     "cancel": CrashScenario(
         lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
@@ -394,6 +395,8 @@ def test_reconciliation_restores_agreement_after_crash_at_any_point(
             lambda container, subject=subject: crash_scenario.act(container, subject),
         )
         reconcile_later(scenario)
+        # The job retries an event that arrived before the payment that it is about.
+        scenario.run_until_idle()
         crash_scenario.after(scenario, subject)
         assert_both_sides_agree(scenario, stripe)
         # Stripe sends events for the completed operations; after those there is nothing new.
@@ -405,5 +408,5 @@ def test_reconciliation_restores_agreement_after_crash_at_any_point(
         crash_points.append(point)
     # The first crash point follows the commit of the intent, the last the commit of the outcome.
     assert (crash_points[0], crash_points[-1]) == (AFTER_COMMIT, AFTER_COMMIT)
-    assert crash_scenario.call in crash_points
+    assert crash_scenario.call in crash_points, sorted(set(crash_points))
     assert crash_scenario.other_calls <= set(crash_points)

@@ -251,7 +251,7 @@ def test_pledges_of_two_customers_keep_two_cards_and_the_page_says_so(
     second = pay(scenario, scenario.create_checkout(Frequency.MONTHLY))
     before = scenario.stripe.get(second.subscription_reference)["default_payment_method"]
     sign_in(scenario.container, client, EMAIL)
-    assert page(client, "/me").count("This support has a card of its own.") == 2
+    assert page(client, "/me").count("This support is paid with another card.") == 2
     card = update_card(client, scenario, first)
     assert (card_of(scenario, first), card_of(scenario, second)) == (card["id"], before)
 

@@ -182,7 +182,7 @@ def test_emails_do_not_promise_reminders_that_are_off(
     change_campaign(container, reminder={"enabled": False})
     [text] = send_due(container, clock, mailer)
     assert "You can be reminded later" not in text
-    assert "You can stop any further email here:" in text
+    assert "You can stop these emails:" in text
     assert "Remind me" not in client.get(f"/r/{token}").text
 
 
