@@ -13,7 +13,7 @@ from service.db.models.reminder import Reminder
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
-from service.domain.errors import AddressNotSupported, InvalidAddress, SignInLinkExpired, TooManyRequests
+from service.domain.errors import SignInLinkExpired
 from service.domain.pledges.queries import payments_for, pledges_for_supporter
 from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
 from service.domain.reminders.schedule import offered_interval, validate_interval
@@ -21,7 +21,7 @@ from service.domain.reminders.self_service import reminder_token
 from service.domain.sign_in import end_session, is_link_valid, redeem_link, request_sign_in
 from service.pages.account_view import build_pledge_card
 from service.pages.csrf import reject_cross_site_requests
-from service.pages.form_errors import FieldError
+from service.pages.email_form import EMAIL_FORM_ERRORS, render_email_form, render_email_form_error
 from service.pages.formatting import format_interval, format_long_date, format_reminder_button
 from service.pages.gateway_redirect import gateway_origins
 from service.pages.rendering import render_page, sender_name
@@ -35,6 +35,9 @@ from service.pages.support_form import parse_int
 from service.pages.translations import Texts, default_texts
 from service.web import check_rate_limit, check_sign_in_rate_limit, current_container, read_only, transaction
 
+# Its states are `form`, `sent`, `enter` and `over`.
+TEMPLATE = "sign_in.html"
+
 account = Blueprint("account", __name__)
 account.before_request(reject_cross_site_requests)
 
@@ -47,7 +50,7 @@ def show_account() -> Response:
         supporter_id = current_supporter_id(session)
         if supporter_id is not None:
             return render_account(session, supporter_id, texts)
-    return _render_sign_in(texts, "sent" if "sent" in request.args else "form")
+    return render_email_form(TEMPLATE, texts, "sent" if "sent" in request.args else "form")
 
 
 @account.post("/me")
@@ -61,19 +64,8 @@ def request_sign_in_link() -> BaseResponse:
         with transaction() as session:
             require_supported_address(session, address, server=container.settings.mail.server_address)
             request_sign_in(session, address, lang=texts.lang, now=container.clock())
-    except AddressNotSupported:
-        field_error = FieldError(field="email", message=texts.email_not_supported, status=422)
-        return _render_sign_in(texts, "form", email=typed, field_error=field_error)
-    except InvalidAddress:
-        message = texts.email_invalid if typed else texts.email_missing
-        return _render_sign_in(
-            texts, "form", email=typed, field_error=FieldError(field="email", message=message, status=422)
-        )
-    except TooManyRequests as error:
-        field_error = FieldError(field="form", message=texts.me_sign_in_too_often, status=429)
-        response = _render_sign_in(texts, "form", email=typed, field_error=field_error)
-        response.headers["Retry-After"] = str(error.retry_after_seconds or 1)
-        return response
+    except EMAIL_FORM_ERRORS as error:
+        return render_email_form_error(TEMPLATE, texts, typed, error)
     # No URL contains the address.
     return redirect(url_for(".show_account", sent="yes", lang=request.args.get("lang")), 303)
 
@@ -83,7 +75,9 @@ def show_sign_in_link(token: str) -> Response:
     """Show the sign-in button. A GET must not redeem the link, because email scanners follow links."""
     with read_only() as session:
         is_valid = is_link_valid(session, token, now=current_container().clock())
-    return _render_sign_in(default_texts(), "enter" if is_valid else "over", status=200 if is_valid else 404)
+    return render_email_form(
+        TEMPLATE, default_texts(), "enter" if is_valid else "over", status=200 if is_valid else 404
+    )
 
 
 @account.post("/me/enter/<token>")
@@ -94,7 +88,7 @@ def sign_in(token: str) -> BaseResponse:
         with transaction() as session:
             secret = redeem_link(session, token, now=current_container().clock())
     except SignInLinkExpired:
-        return _render_sign_in(default_texts(), "over", status=404)
+        return render_email_form(TEMPLATE, default_texts(), "over", status=404)
     response = redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
     set_session_cookie(response, secret)
     return response
@@ -203,26 +197,3 @@ def _offer(campaign: Campaign, texts: Texts) -> tuple[str, str, list[tuple[int, 
     """Return a campaign's slug, the question, and the intervals in months with their button labels."""
     interval_options = [(months, format_reminder_button(months, texts)) for months in campaign.reminder_choices]
     return campaign.slug, texts.format("me_reminder_offer", campaign=campaign.name), interval_options
-
-
-def _render_sign_in(
-    texts: Texts,
-    state: str,
-    *,
-    email: str = "",
-    field_error: FieldError | None = None,
-    status: int | None = None,
-) -> Response:
-    """Return the sign-in page in `state`: `form`, `sent`, `enter` or `over`."""
-    response = render_page(
-        "sign_in.html",
-        texts,
-        status=status or (field_error.status if field_error else 200),
-        sender_name=sender_name(),
-        state=state,
-        email=email,
-        field_error=field_error,
-        current_path=request.path,
-    )
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
