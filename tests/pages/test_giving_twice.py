@@ -47,7 +47,7 @@ def test_thank_you_page_does_not_tell_a_stranger_what_an_address_gives(
 ) -> None:
     thanks = visible_text(page(client, f"/support/default/thank-you?pledge={pledges[1]}&lang=en"))
     assert "$5" not in thanks
-    assert "Already giving? If you didn’t mean to give twice, you can end one." in thanks
+    assert "If you were already giving, you can change or end either one at any time." in thanks
 
 
 @pytest.mark.parametrize(
