@@ -1,13 +1,12 @@
 """A circuit breaker: it stops calls to a server that is down, and allows a trial call after a growing backoff."""
 
 import datetime
-import secrets
+import random
 import threading
 
 INITIAL_BACKOFF = datetime.timedelta(seconds=5)
 MAX_BACKOFF = datetime.timedelta(minutes=1)
 OPERATOR_BACKOFF = datetime.timedelta(minutes=5)
-_random = secrets.SystemRandom()
 
 
 class CircuitBreaker:
@@ -61,7 +60,7 @@ class CircuitBreaker:
                 return
             backoff = min(INITIAL_BACKOFF * 2 ** min(max(over_threshold, 0), 10), MAX_BACKOFF)
             # Jitter, so that processes that lost the server together do not return together.
-            backoff *= 0.5 + 0.5 * _random.random()
+            backoff *= 0.5 + 0.5 * random.random()  # noqa: S311 - it spreads load; a test can seed it
             self._open_until = now + (OPERATOR_BACKOFF if needs_operator else backoff)
 
     def record_success(self) -> None:
