@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install dev test announce-installs lint bench lock widget faults trace
+.PHONY: help install dev test announce-installs lint bench lock widget faults trace audit sbom
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,6 +16,11 @@ help: ## show this list of commands
 
 .venv/dev.stamp: .venv/run.stamp requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# The tools of `make audit` and `make sbom`, which the tests do without.
+.venv/audit.stamp: .venv/dev.stamp requirements-audit.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-audit.txt
 	@touch $@
 
 # The widget's tools come from its lock file; Node comes with the development requirements.
@@ -46,6 +51,13 @@ lint: .venv/dev.stamp widget/node_modules/.stamp ## check style, types, import d
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget run lint
+
+audit: .venv/audit.stamp ## look for known vulnerabilities, risky calls and licences in the code and its dependencies
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/audit.py
+
+sbom: .venv/audit.stamp ## write sbom.cdx.json: what the service is made of, as CycloneDX
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --short-PURLs --output-reproducible -o sbom.cdx.json
+	@echo "Wrote sbom.cdx.json"
 
 bench: .venv/dev.stamp ## compare the hot paths with alternatives, on PostgreSQL; BENCH_ARGS="--only claims --rows 10000000"
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -71,12 +71,12 @@ def upgrade() -> None:
     for table, outcomes in OUTCOMES:
         _replace_outcomes(table, outcomes)
     for old, new in JOB_ERRORS:
-        op.execute(f"UPDATE job_runs SET error = '{new}' WHERE error = '{old}'")  # noqa: S608 - constants
+        op.execute(f"UPDATE job_runs SET error = '{new}' WHERE error = '{old}'")  # nosec B608  # noqa: S608 - constants
 
 
 def downgrade() -> None:
     for old, new in JOB_ERRORS:
-        op.execute(f"UPDATE job_runs SET error = '{old}' WHERE error = '{new}'")  # noqa: S608 - constants
+        op.execute(f"UPDATE job_runs SET error = '{old}' WHERE error = '{new}'")  # nosec B608  # noqa: S608 - constants
     for table, outcomes in OUTCOMES:
         _replace_outcomes(table, [(old, new) for new, old in outcomes])
     _rename_constraint("notifications", "uq_notifications_kind_dedup_key", "uq_notifications_kind_about")
@@ -133,7 +133,7 @@ def _replace_outcomes(table: str, outcomes: Iterable[tuple[str, str]]) -> None:
     _replace_check(table, old, both)
     for before, after in zip(old, new, strict=True):
         if before != after:
-            op.execute(f"UPDATE {table} SET outcome = {after} WHERE outcome = {before}")  # noqa: S608 - constants
+            op.execute(f"UPDATE {table} SET outcome = {after} WHERE outcome = {before}")  # nosec B608  # noqa: S608 - constants
     _replace_check(table, both, new)
 
 
