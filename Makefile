@@ -38,11 +38,13 @@ announce-installs:
 
 test: announce-installs .venv/dev.stamp widget/node_modules/.stamp ## run all tests, including PostgreSQL, SMTP, worker and browser tests
 	@./scripts/need-browser
+	@./scripts/need-servers
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget test
 	# The tests start many short processes, so Python may cache bytecode even if the shell disables that.
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 6
 
 faults: .venv/dev.stamp ## run real crash tests at full size, and print the figures
+	@./scripts/need-servers
 	FAULTS=full $(BIN)/python -m pytest -s tests/faults
 
 lint: .venv/dev.stamp widget/node_modules/.stamp ## check style, types, import directions, and that the built widget is up to date

@@ -12,11 +12,13 @@ import threading
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import ProgrammingError
 
 from jobs.job_runs import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from service.bootstrap import build_container
 from service.container import Container
+from service.db.prepared_statements import is_name_conflict
 from service.logs import configure_logging
 from service.settings import SettingsError, read_settings
 
@@ -73,7 +75,13 @@ def run_job(job: Job, container: Container, recorder: JobRunRecorder, stop: thre
     run = recorder.start(job.name) if job.record_runs else None
     counts, error = None, None
     try:
-        counts = job.run(container, stop)
+        try:
+            counts = job.run(container, stop)
+        except ProgrammingError as conflict:
+            if not is_name_conflict(conflict):
+                raise
+            # Statements are not prepared any more. Every job may be run again.
+            counts = job.run(container, stop)
     except Exception as failure:
         log.exception("job_failed", job=job.name)
         error = failure

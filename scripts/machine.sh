@@ -1,11 +1,23 @@
 # Functions that the install scripts share; they source this file with `.`.
 BROWSER_PACKAGES="chromium-headless-shell fonts-dejavu-core"
+# Debian's names of the servers that the tests start, which are also their programs' names.
+SERVER_PACKAGES="pgbouncer"
 
 has_browser() {
     for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
         command -v "$name" >/dev/null && return 0
     done
     [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]
+}
+
+missing_servers() {
+    missing=
+    for name in $SERVER_PACKAGES; do
+        # Debian keeps servers where only root's PATH leads.
+        (PATH="$PATH:${SERVER_FOLDERS-/usr/sbin:/usr/local/sbin}" && command -v "$name" >/dev/null) ||
+            missing="${missing:+$missing }$name"
+    done
+    echo "$missing"
 }
 
 has_venv() {

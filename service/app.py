@@ -5,7 +5,9 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
+from flask.typing import ResponseReturnValue
 from gunicorn.http.errors import NoMoreData, ParseException
+from sqlalchemy.exc import ProgrammingError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import __version__
@@ -31,6 +33,7 @@ from service.api.reminders import reminders
 from service.api.webhooks import mail_webhooks, receive_stripe_webhook, stripe_webhook
 from service.bootstrap import build_container
 from service.container import Container
+from service.db.prepared_statements import is_name_conflict
 from service.logs import configure_logging
 from service.middleware import REQUEST_ID_ENVIRON_KEY, RequestLogMiddleware
 from service.pages import register_pages
@@ -51,6 +54,18 @@ class PrivacyFlask(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function unchanged; Flask would check ten times a request whether it is a coroutine."""
         return func
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Call the view, and once more if it met the first conflict about the name of a prepared statement.
+
+        Its transaction is rolled back, and statements are not prepared any more.
+        """
+        try:
+            return super().dispatch_request()
+        except ProgrammingError as error:
+            if not is_name_conflict(error):
+                raise
+            return super().dispatch_request()
 
     def log_exception(self, exc_info: Any) -> None:
         """Log an exception that no error handler handled."""

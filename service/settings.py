@@ -108,9 +108,18 @@ class StripeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The whole configuration of one process."""
+    """The whole configuration of one process.
+
+    Each process opens `database_pool` connections to PostgreSQL as it needs them, and up to
+    `database_pool_overflow` more for as long as it needs those. `database_prepares` is `auto` or `off`.
+    `migration_database_url` leads to the same database without a pooler; None means that `database_url` does.
+    """
 
     database_url: str = field(repr=False)
+    migration_database_url: str | None = field(default=None, repr=False)
+    database_prepares: str
+    database_pool: int
+    database_pool_overflow: int
     mail: MailSettings
     public_url: str
     secret_keys: tuple[str, ...] = field(repr=False)
@@ -170,6 +179,7 @@ def _settings(env: Env) -> Settings:
     on_heroku = env.str("DYNO", None) is not None
     port = get_int(env, "PORT", 8000, minimum=1, maximum=65535)
     database = database_url(env.str("DATABASE_URL", "sqlite:///var/mainstay.db"))
+    prepares = one_of("DATABASE_PREPARES", "auto", "off")
     month = env.str("MONTH_SECONDS", None)
     mail = mail_settings(env, demo_clock=month is not None)
     gateway = env.str("GATEWAY", "sandbox", validate=one_of("GATEWAY", "sandbox", "stripe"))
@@ -177,6 +187,13 @@ def _settings(env: Env) -> Settings:
     demo = mail.server is None and database.startswith("sqlite")
     return Settings(
         database_url=database,
+        migration_database_url=_migration_database_url(env, database),
+        database_prepares=env.str("DATABASE_PREPARES", "auto", validate=prepares),
+        database_pool=get_int(env, "DATABASE_POOL", 4, minimum=1, maximum=100),
+        # Each connection of a worker to the mail server may need two at once, one of them for its records.
+        database_pool_overflow=get_int(
+            env, "DATABASE_POOL_OVERFLOW", 2 * mail.connections, minimum=0, maximum=200
+        ),
         mail=mail,
         public_url=public_url(env.str("PUBLIC_URL", f"http://localhost:{port}")),
         secret_keys=_secret_keys(env, demo=demo),
@@ -273,7 +290,19 @@ def _rate_limit(env: Env) -> str | None:
     return None if rate == "off" else rate
 
 
-def database_url(url: str) -> str:
+def _migration_database_url(env: Env, database: str) -> str | None:
+    given = env.str("MIGRATION_DATABASE_URL", None)
+    if given is None:
+        return None
+    url = database_url(given, setting_name="MIGRATION_DATABASE_URL")
+    if url.startswith("sqlite") or database.startswith("sqlite"):
+        raise SettingsError(
+            "MIGRATION_DATABASE_URL must lead to the PostgreSQL database of DATABASE_URL, without its pooler."
+        )
+    return url
+
+
+def database_url(url: str, *, setting_name: str = "DATABASE_URL") -> str:
     """Return the URL with the driver that is installed; accepts Heroku's `postgres://` too."""
     scheme, separator, rest = url.partition("://")
     try:
@@ -285,7 +314,7 @@ def database_url(url: str) -> str:
     if scheme in ("sqlite", "sqlite+pysqlite") and separator:
         return f"sqlite://{rest}"
     raise SettingsError(
-        "DATABASE_URL must start with postgresql:// or sqlite:///, as in postgresql://user:password@host/name."
+        f"{setting_name} must start with postgresql:// or sqlite:///, as in postgresql://user:password@host/name."
     )
 
 

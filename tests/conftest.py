@@ -136,7 +136,8 @@ def cached_engine() -> Iterator[Callable[[Settings, Keyring], Engine]]:
     engines: dict[object, Engine] = {}
 
     def engine_for(settings: Settings, keyring: Keyring) -> Engine:
-        key = settings.database_url, settings.secret_keys, settings.mail.connections
+        pool = settings.database_prepares, settings.database_pool, settings.database_pool_overflow
+        key = settings.database_url, settings.secret_keys, pool
         if key not in engines:
             engines[key] = create_database_engine(settings, keyring)
         return engines[key]

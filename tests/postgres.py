@@ -38,7 +38,7 @@ class PostgresServer:
     def __init__(self, *, durable: bool = False) -> None:
         binaries = find_binaries()
         self.folder = Path(tempfile.mkdtemp(prefix="mainstay-pg-", dir="/tmp"))
-        account = self._unprivileged_account()
+        account = unprivileged_account()
         if account:
             # PostgreSQL refuses to run as root, so it runs as an account that must be able to read all its files.
             os.chown(self.folder, account["user"], account["group"])
@@ -83,20 +83,6 @@ class PostgresServer:
         self._wait(process)
         return process
 
-    @staticmethod
-    def _unprivileged_account() -> dict:
-        if os.geteuid() != 0:
-            return {}
-        for name in ("postgres", "nobody"):
-            try:
-                found = pwd.getpwnam(name)
-            except KeyError:
-                continue
-            return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
-        raise RuntimeError(
-            "PostgreSQL refuses root, and there is no account 'postgres' or 'nobody' to use instead"
-        )
-
     def _wait(self, process: subprocess.Popen) -> None:
         for _ in range(1200):
             ready = subprocess.run([self._binaries / "pg_isready", "-q", "-h", self.folder], check=False)
@@ -106,6 +92,21 @@ class PostgresServer:
                 break
             time.sleep(0.05)
         raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()}")
+
+
+def unprivileged_account() -> dict:
+    """Return the arguments with which root starts a process as another account; nothing for any other user."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
+    raise RuntimeError(
+        "PostgreSQL and PgBouncer refuse root, and there is no account 'postgres' or 'nobody' to use instead"
+    )
 
 
 def _binaries_readable_by(binaries: Path, folder: Path, account: dict) -> Path:

@@ -54,7 +54,7 @@ class BareMachine:
         return subprocess.run(
             ["/bin/sh", ROOT / "scripts" / name],
             cwd=self.checkout,
-            env={"PATH": str(self.on_path)},
+            env={"PATH": str(self.on_path), "SERVER_FOLDERS": str(self.on_path)},
             capture_output=True,
             text=True,
             check=False,
@@ -87,6 +87,28 @@ def test_apt_failure_is_reported_in_one_sentence(machine: BareMachine, script: s
     assert response.returncode == 1
     assert response.stderr.startswith("apt-get could not install ")
     assert response.stderr.count("\n") == 1
+
+
+def test_missing_servers_are_installed_by_apt_or_named_with_the_command(machine: BareMachine) -> None:
+    response = machine.run("need-servers")
+    assert response.returncode == 1
+    assert response.stderr == (
+        "The tests need pgbouncer: install it (Debian: sudo apt-get install pgbouncer) and run make test again.\n"
+    )
+    machine.set_user("0")
+    machine.add_apt()
+    response = machine.run("need-servers")
+    assert (response.returncode, response.stderr) == (0, "")
+    assert response.stdout == "Installing pgbouncer with apt-get: the tests start it.\n"
+    assert machine.installed.read_text().splitlines()[-1].endswith("--no-install-recommends pgbouncer")
+
+
+def test_installed_servers_are_not_installed_again(machine: BareMachine) -> None:
+    machine.set_user("0")
+    machine.add_apt()
+    machine.add(machine.on_path / "pgbouncer", "exit 0")
+    response = machine.run("need-servers")
+    assert (response.returncode, response.stdout, response.stderr) == (0, "", "")
 
 
 def test_installed_browser_is_not_replaced(machine: BareMachine) -> None:
@@ -140,7 +162,7 @@ def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
     assert machine.run("announce-installs").stdout == (
         "make test installs what it needs first: python3-venv (apt-get); Python packages into .venv/ (pip); "
         "the widget's tools into widget/node_modules/ (npm); "
-        "chromium-headless-shell fonts-dejavu-core (apt-get).\n"
+        "chromium-headless-shell fonts-dejavu-core (apt-get); pgbouncer (apt-get).\n"
     )
     assert not machine.installed.exists()
 
@@ -155,7 +177,8 @@ def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
 def test_announcement_names_only_what_is_missing(
     machine: BareMachine, changed: str | None, announced: str
 ) -> None:
-    machine.add(machine.on_path / "chromium", "exit 0")
+    for program in ("chromium", "pgbouncer"):
+        machine.add(machine.on_path / program, "exit 0")
     machine.add(machine.checkout / ".venv" / "bin" / "pip", "exit 0")
     (machine.checkout / "widget" / "node_modules").mkdir(parents=True)
     sources = ("requirements-dev.txt", "widget/package-lock.json")

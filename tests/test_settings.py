@@ -102,6 +102,12 @@ INVALID = [
     ("MONTH_SECONDS", "0"),
     ("MONTH_SECONDS", "1.5"),
     ("GATEWAY", "cash"),
+    ("DATABASE_PREPARES", "on"),
+    ("DATABASE_POOL", "0"),
+    ("DATABASE_POOL", "101"),
+    ("DATABASE_POOL_OVERFLOW", "-1"),
+    ("MIGRATION_DATABASE_URL", "mysql://host/name"),
+    ("MIGRATION_DATABASE_URL", "sqlite:///other.db"),
     ("DATABASE_URL", "mysql://host/name"),
     ("DATABASE_URL", "mainstay.db"),
     ("DATABASE_URL", "postgres:"),
@@ -248,3 +254,21 @@ def test_settings_are_frozen() -> None:
 )
 def test_public_url_is_normalised_like_origin(configured: str, normalised: str) -> None:
     assert read(PUBLIC_URL=configured).public_url == normalised
+
+
+def test_default_connections_of_two_web_processes_and_a_worker_are_under_twenty() -> None:
+    settings = read()
+    for_each = settings.database_pool + settings.database_pool_overflow
+    assert (settings.web_concurrency + 1) * for_each < 20
+
+
+def test_workers_with_more_smtp_connections_get_more_to_the_database() -> None:
+    assert read(MAIL_CONNECTIONS="8").database_pool_overflow == 16
+    assert read(MAIL_CONNECTIONS="8", DATABASE_POOL_OVERFLOW="0").database_pool_overflow == 0
+
+
+def test_migrations_may_take_another_way_to_the_database() -> None:
+    assert read().migration_database_url is None
+    given = read(MIGRATION_DATABASE_URL="postgres://u:hidden@host:5432/name")
+    assert given.migration_database_url == "postgresql+psycopg://u:hidden@host:5432/name"
+    assert "hidden" not in repr(given)

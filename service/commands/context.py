@@ -1,5 +1,6 @@
 """What commands share: the container, the audit log, and the wording of counts."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,13 +13,15 @@ from service.settings import SettingsError, read_settings
 CLI_ACTOR = "command line"
 
 
-def get_container() -> Container:
-    """Return a container with the settings of the environment.
+def get_container(*, for_migration: bool = False) -> Container:
+    """Return a container with the settings of the environment; `for_migration` without a pooler where one is set.
 
     Raises:
         SettingsError: a setting is invalid, or the folder of the SQLite database cannot be created.
     """
     settings = read_settings()
+    if for_migration and settings.migration_database_url is not None:
+        settings = replace(settings, database_url=settings.migration_database_url)
     try:
         return build_container(settings)
     except OSError as error:

@@ -18,8 +18,11 @@ DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 
 @click.command()
 def migrate() -> None:
-    """Bring the database up to date, and add a demo campaign if there are no campaigns."""
-    migrate_and_seed(get_container())
+    """Bring the database up to date, and add a demo campaign if there are no campaigns.
+
+    MIGRATION_DATABASE_URL leads to the database without a pooler such as PgBouncer, if DATABASE_URL has one.
+    """
+    migrate_and_seed(get_container(for_migration=True))
     click.echo("The database is up to date.")
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.db.keyring import Keyring
+from service.db.prepared_statements import PreparedStatements
 from service.db.types import attach_keyring, get_keyring
 from service.settings import Settings, sqlite_path
 
@@ -70,12 +71,14 @@ def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
             path.parent.mkdir(parents=True, exist_ok=True)
         options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
     else:
-        # Each connection to the mail server needs two database connections, in addition to those of the jobs or
-        # of the web process's threads. Notifications have one more connection to the mail server.
-        overflow = 8 + 2 * (settings.mail.connections + 1)
-        options |= {"pool_size": 8, "max_overflow": overflow, "pool_timeout": CONNECT_TIMEOUT_SECONDS}
+        options |= {
+            "pool_size": settings.database_pool,
+            "max_overflow": settings.database_pool_overflow,
+            "pool_timeout": CONNECT_TIMEOUT_SECONDS,
+        }
+        options["connect_args"] = {"prepare_threshold": None}
         if "connect_timeout" not in settings.database_url:
-            options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+            options["connect_args"] |= {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
     engine = create_engine(settings.database_url, **options)
     attach_keyring(engine.dialect, keyring)
     if engine.dialect.name == "sqlite":
@@ -83,6 +86,8 @@ def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         add_lazy_pre_ping(engine)
+        if settings.database_prepares == "auto":
+            PreparedStatements(engine)
     return engine
 
 

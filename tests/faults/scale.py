@@ -19,6 +19,7 @@ class Scale:
     outage_seconds: float
     mail_rate: int
     poisoned: int
+    pooled: int
     runs: int
     steps: int
     max_wait_seconds: float
@@ -35,6 +36,7 @@ SHORT = Scale(
     outage_seconds=3,
     mail_rate=25,
     poisoned=200,
+    pooled=300,
     runs=10,
     steps=40,
     max_wait_seconds=120,
@@ -50,6 +52,7 @@ FULL = Scale(
     outage_seconds=60,
     mail_rate=100,
     poisoned=1_000,
+    pooled=1_500,
     runs=300,
     steps=60,
     max_wait_seconds=600,
