@@ -1,0 +1,20 @@
+"""Protection of CSV cells against formula injection (OWASP, "CSV injection").
+
+A spreadsheet runs a cell that begins with a formula sign. Which characters end a cell is the choice of the person
+who opens the file: in LibreOffice a comma, a semicolon, a tab or a bar, whatever the file was written with. A sign
+is therefore guarded after each of them, too.
+"""
+
+import re
+
+# Excel reads the full-width signs of East Asian keyboards as the plain ones.
+FORMULA_SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫"
+CELL_SEPARATORS = ",;\t|\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+# What a spreadsheet drops or may drop before a cell's text. A quotation mark may open the cell.
+_BLANKS = rf"(?:[^\S{CELL_SEPARATORS}]|[\x00-\x08\x0e-\x1b\x7f\u200b-\u200f\u2060\ufeff\"])*"
+_UNGUARDED_SIGN = re.compile(rf"^(?=[\t\r\n])|(^|[{CELL_SEPARATORS}])(?={_BLANKS}[{re.escape(FORMULA_SIGNS)}])")
+
+
+def guard_formulas(text: str) -> str:
+    """Return text with an apostrophe before everything that a spreadsheet would run as a formula."""
+    return _UNGUARDED_SIGN.sub(lambda match: f"{match[1] or ''}'", text)
