@@ -19,9 +19,19 @@ FORMATS = ("csv", "jsonl", "xlsx")
 
 
 class ExportQuery(PledgeQuery):
-    """Filters of the export, and its file format."""
+    """Filters of the export, and its file format. `tz` is also the time zone of the times in the file."""
 
     format = fields.String(load_default="csv", validate=validate.OneOf(FORMATS))
+    bom = fields.Boolean(
+        truthy={"1"},
+        falsy={"0"},
+        load_default=True,
+        error_messages={"invalid": "Give 1 or 0."},
+        metadata={
+            "description": "Whether CSV begins with a byte order mark, by which Excel knows UTF-8. "
+            "0 suits programs; other formats have none."
+        },
+    )
 
 
 class PledgeItem(Schema):

@@ -17,10 +17,6 @@ MAX_URL_LENGTH = 2048
 # Control characters and surrogates: the Unicode categories Cc and Cs, which are fixed.
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 CONTROL_CHARACTERS_EXCEPT_NEWLINE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-DATE_OR_INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?P<time>T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?"
-)
 
 
 @cache
@@ -161,36 +157,10 @@ class TimezoneName(Text):
 
 
 class Timestamp(fields.Field[datetime.datetime]):
-    """RFC 3339 in UTC with `Z`, to the second.
-
-    A date alone is read as the day's first moment in UTC; with `date_is_inclusive`, as the first moment after the
-    day.
-    """
-
-    def __init__(self, *, date_is_inclusive: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.date_is_inclusive = date_is_inclusive
+    """RFC 3339 in UTC with `Z`, to the second; only for responses."""
 
     def _serialize(self, value: datetime.datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else format_timestamp(value)
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> datetime.datetime:
-        invalid = "Give a date such as 2026-12-23 or an instant such as 2026-12-23T08:00:00Z."
-        # Python also accepts other forms of ISO 8601, such as weeks; RFC 3339 allows one, with a UTC offset.
-        match = DATE_OR_INSTANT.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            raise ValidationError(invalid)
-        try:
-            instant = datetime.datetime.fromisoformat(match[0])
-            if match["time"] is None:
-                instant = instant.replace(tzinfo=datetime.UTC) + datetime.timedelta(
-                    days=int(self.date_is_inclusive)
-                )
-            return instant.astimezone(datetime.UTC)
-        except (ValueError, OverflowError) as error:
-            raise ValidationError(invalid) from error
 
 
 def format_timestamp(instant: datetime.datetime) -> str:

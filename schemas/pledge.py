@@ -4,7 +4,17 @@ from marshmallow import Schema, fields, validate
 
 from schemas.base import StrictSchema
 from schemas.enums import Frequency, PledgeStatus
-from schemas.fields import CurrencyCode, LanguageTag, MinorUnits, Slug, Text, Timestamp, WebUrl
+from schemas.fields import (
+    CurrencyCode,
+    LanguageTag,
+    MinorUnits,
+    RegexString,
+    Slug,
+    Text,
+    Timestamp,
+    WebUrl,
+)
+from schemas.period import DayOrInstant, PeriodQuery
 
 
 class PledgeRequest(StrictSchema):
@@ -22,8 +32,10 @@ class PledgeRequest(StrictSchema):
         },
     )
     page_url = WebUrl(metadata={"description": "The URL of the page that the reader was on, without its query."})
-    variant = Text(
-        max_length=200, metadata={"description": "The version of the page or widget that the reader saw."}
+    variant = RegexString(
+        "[A-Za-z0-9._-]+",
+        hint="Use up to 64 letters, digits, dots, hyphens and underscores, such as article-foot.",
+        metadata={"description": "The version of the page or widget that the reader saw."},
     )
     lang = LanguageTag()
     return_url = WebUrl(metadata={"description": "Where the reader returns to after paying."})
@@ -57,17 +69,16 @@ class PledgeCheckoutResponse(PledgeResponse):
     checkout_url = fields.Url(required=True, require_tld=False)
 
 
-class PledgeQuery(StrictSchema):
-    """Filters of the pledge list."""
+class PledgeQuery(PeriodQuery):
+    """Filters of the pledge list. With `paid_from` or `paid_to`, the totals are of the payments in this period."""
 
     status = fields.Enum(PledgeStatus, by_value=True)
     frequency = fields.Enum(Frequency, by_value=True)
     campaign = Slug()
-    created_from = Timestamp(metadata={"type": "string", "description": "A date or an instant, inclusive."})
-    created_to = Timestamp(
-        date_is_inclusive=True,
-        metadata={"type": "string", "description": "A date (inclusive) or an instant (exclusive)."},
-    )
+    created_from = DayOrInstant()
+    created_to = DayOrInstant(is_end=True)
+    paid_from = DayOrInstant()
+    paid_to = DayOrInstant(is_end=True)
 
 
 class PageQuery(StrictSchema):

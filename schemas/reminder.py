@@ -15,6 +15,7 @@ from schemas.fields import (
     TimezoneName,
     WebUrl,
 )
+from schemas.period import DayOrInstant, PeriodQuery
 
 
 class Months(BoundedInteger):
@@ -63,16 +64,13 @@ class ReminderResponse(Schema):
     )
 
 
-class ReminderQuery(StrictSchema):
+class ReminderQuery(PeriodQuery):
     """Filters of the reminder list."""
 
     status = fields.Enum(ReminderStatus, by_value=True)
     campaign = Slug()
-    due_from = Timestamp(metadata={"type": "string", "description": "A date or an instant, inclusive."})
-    due_to = Timestamp(
-        date_is_inclusive=True,
-        metadata={"type": "string", "description": "A date (inclusive) or an instant (exclusive)."},
-    )
+    due_from = DayOrInstant()
+    due_to = DayOrInstant(is_end=True)
 
 
 class ReminderItem(Schema):

@@ -1,6 +1,8 @@
 """The `mainstay` command: its output, its errors and its effects."""
 
 import csv
+import dataclasses
+import datetime
 import io
 import json
 import sqlite3
@@ -14,11 +16,13 @@ import openpyxl
 import pytest
 import yaml
 from click.testing import Result
+from sqlalchemy import update
 
 from service.bootstrap import build_container
+from service.db.models.campaign import Campaign
 from tests.cli import KEYS, assert_cli_error, run_cli
 from tests.conftest import settings_for
-from tests.db.factories import create_reminder
+from tests.db.factories import create_paid_pledge, create_reminder
 from tests.processes import ROOT
 
 Run = Callable[..., Result]
@@ -186,7 +190,7 @@ def test_export_writes_file_and_audit_entry(run: Run, file: Path, tmp_path: Path
     result = run("export", "--format", kind, "--out", str(out))
     assert (result.exit_code, result.stdout) == (0, "")
     if kind == "csv":
-        [header] = csv.reader(io.StringIO(out.read_text(encoding="utf-8")))
+        [header] = csv.reader(io.StringIO(out.read_text(encoding="utf-8-sig")))
         assert header[0] == "id"
     elif kind == "jsonl":
         assert out.read_bytes() == b""
@@ -196,7 +200,53 @@ def test_export_writes_file_and_audit_entry(run: Run, file: Path, tmp_path: Path
 
 
 def test_export_defaults_to_standard_output(run: Run) -> None:
-    assert run("export").stdout_bytes.startswith(b"id,created_at,")
+    assert run("export").stdout_bytes.startswith(b"\xef\xbb\xbfid,created_at,")
+    assert run("export", "--no-bom").stdout_bytes.startswith(b"id,created_at,")
+
+
+def test_export_has_the_filters_of_the_api(run: Run, file: Path) -> None:
+    container = build_container(settings_for(f"sqlite:///{file}"))
+    with container.database.transaction() as session:
+        session.execute(update(Campaign).values(timezone="America/Los_Angeles"))
+    # The evening of 25 November in Los Angeles.
+    container = dataclasses.replace(
+        container, clock=lambda: datetime.datetime(2026, 11, 26, 4, 30, tzinfo=datetime.UTC)
+    )
+    pledge_id = str(create_paid_pledge(container, "a@reader.example"))
+
+    def export(*arguments: str) -> list[tuple[str, str, str]]:
+        result = run("export", "--no-bom", *arguments)
+        assert result.exit_code == 0, result.output
+        rows = csv.DictReader(io.StringIO(result.stdout_bytes.decode(), newline=""))
+        return [(row["id"], row["last_payment_at"], row["paid_total"]) for row in rows]
+
+    local = [(pledge_id, "2026-11-25T20:30:00-08:00", "5.00")]
+    day = ("--paid-from", "2026-11-25", "--paid-to", "2026-11-25")
+    assert (
+        export() == export(*day) == export("--created-from", "2026-11-25", "--created-to", "2026-11-25") == local
+    )
+    assert (
+        export(*day, "--tz", "UTC") == export("--paid-from", "2026-11-26") == export("--status", "pending") == []
+    )
+    assert export("--tz", "UTC", "--paid-from", "2026-11-26") == [(pledge_id, "2026-11-26T04:30:00Z", "5.00")]
+    assert export("--campaign", "none") == export("--frequency", "monthly") == []
+    [*_, (details,)] = ask(file, "SELECT details FROM audit_log WHERE action = 'export_pledges' ORDER BY id")
+    assert json.loads(details) == {"format": "csv", "frequency": "monthly"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--paid-from", "2026-11-26", "--paid-to", "2026-11-25"], ["--paid-to", "This is before paid_from."]),
+        (["--created-from", "yesterday"], ["--created-from", "such as 2026-12-23"]),
+        (["--tz", "Amsterdam"], ["--tz", "such as Europe/Amsterdam"]),
+        (["--status", "paid"], ["--status", "active"]),
+        (["--campaign", "No Slug"], ["--campaign", "lower-case"]),
+    ],
+)
+def test_export_names_the_wrong_option(run: Run, file: Path, arguments: list[str], expected: list[str]) -> None:
+    assert_cli_error(run("export", *arguments), *expected)
+    assert ask(file, "SELECT * FROM audit_log") == []
 
 
 def test_failed_export_keeps_existing_file(run: Run, tmp_path: Path) -> None:

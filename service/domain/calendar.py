@@ -24,6 +24,9 @@ zoneinfo.reset_tzpath(())
 # The package lists its own zones, so files beside them ("localtime", "posixrules", "tzdata.zi") are not zones.
 _ZONES: Final = frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
+FIRST_INSTANT: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+LAST_INSTANT: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class DueDate:
@@ -89,6 +92,23 @@ def at_local_hour(on: dt.date, *, zone: str, hour: int) -> DueDate:
     """
     _check_zone(zone)
     return _due(whenever.Date(on), zone, hour)
+
+
+def start_of_day(on: dt.date, *, zone: str) -> dt.datetime:
+    """Return the first instant of a day in a zone, in UTC. A day that a zone skipped has that of the day after.
+
+    Where midnight does not exist, the day begins when the clock has changed. The first and the last days that
+    Python knows begin at its first and end at its last instant.
+
+    Raises:
+        UnknownTimezone: `zone` is not a name in the IANA time zone database.
+
+    """
+    _check_zone(zone)
+    try:
+        return _due(whenever.Date(on), zone, 0).instant
+    except ValueError:
+        return FIRST_INSTANT if on.year == dt.MINYEAR else LAST_INSTANT
 
 
 def _due(on: whenever.Date, zone: str, hour: int) -> DueDate:

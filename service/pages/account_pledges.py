@@ -29,7 +29,12 @@ from service.domain.pledges.queries import (
 from service.domain.reminders.reminders import create_supporter_reminder
 from service.pages.account import success_message
 from service.pages.account_context import NotSignedIn, PledgeContext, load_pledge_context, render_gateway_error
-from service.pages.account_view import build_pledge_card, format_campaign_date, format_pledge_summary
+from service.pages.account_view import (
+    build_pledge_card,
+    campaign_date,
+    format_campaign_date,
+    format_pledge_summary,
+)
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
 from service.pages.formatting import format_input_amount
@@ -226,7 +231,7 @@ def render_receipt(context: PledgeContext, payment_with_refunds: PaymentWithRefu
     # The pledge's amount may have changed since this payment, so its fees apply only if the total still matches.
     fees = pledge.fees_minor if payment.amount_minor == pledge.amount_minor + pledge.fees_minor else 0
     details = [
-        (texts.me_receipt_number, receipt_number(payment.id, payment.paid_at.year)),
+        (texts.me_receipt_number, receipt_number(payment.id, campaign_date(payment.paid_at, pledge).year)),
         (texts.me_receipt_to, campaign.legal_name or campaign.name),
         (texts.me_receipt_date, format_campaign_date(payment.paid_at, pledge, texts)),
     ]

@@ -107,9 +107,14 @@ def format_pledge_summary(pledge: Pledge, texts: Texts) -> str:
     return format_pledge(texts, pledge.frequency, Money(pledge.amount_minor, pledge.currency))
 
 
+def campaign_date(at: datetime.datetime, pledge: Pledge) -> datetime.date:
+    """Return the day of an instant in the campaign's time zone."""
+    return at.astimezone(ZoneInfo(pledge.campaign.timezone)).date()
+
+
 def format_campaign_date(at: datetime.datetime, pledge: Pledge, texts: Texts) -> str:
     """Return the long date of an instant in the campaign's time zone."""
-    return format_long_date(at.astimezone(ZoneInfo(pledge.campaign.timezone)).date(), texts.lang)
+    return format_long_date(campaign_date(at, pledge), texts.lang)
 
 
 def _when(pledge: Pledge, texts: Texts) -> str:

@@ -46,7 +46,7 @@ def test_pledge_is_created_with_checkout_url(client: FlaskClient, container: Con
 def test_pledge_stores_page_url_variant_and_lang(client: FlaskClient, container: Container) -> None:
     context = {
         "page_url": "https://paper.example/a?b=c#d",
-        "variant": "blue — «Б»",
+        "variant": "Blue_2.b-1",
         "lang": "pt-BR",
     }
     assert post_pledge(client, **context).status_code == 201

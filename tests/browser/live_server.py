@@ -92,7 +92,7 @@ class LiveServer:
     def export(self) -> dict[str, dict[str, str]]:
         """Download the CSV export; return its rows by pledge id."""
         request = urllib.request.Request(
-            f"{self.base_url}/v1/admin/pledges/export?format=csv",
+            f"{self.base_url}/v1/admin/pledges/export?bom=0",
             headers={"Authorization": f"Bearer {self.token}"},
         )
         with urllib.request.urlopen(request) as response:

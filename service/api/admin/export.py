@@ -1,9 +1,12 @@
 """The export of pledges as a file, streamed while it is read from the database."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from itertools import chain
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Response
+from werkzeug.wsgi import ClosingIterator
 
 from schemas.admin import ExportQuery
 from schemas.enums import Scope
@@ -11,7 +14,7 @@ from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
 from service.db.session import Database
 from service.domain.pledges.export import CONTENT_TYPES, write_export
-from service.domain.pledges.queries import PledgeFilter, stream_pledges
+from service.domain.pledges.queries import PledgeFilter, export_timezone, stream_pledges
 from service.web import current_container, transaction
 
 exports = ResourceBlueprint(
@@ -29,19 +32,29 @@ RESPONSE_CONTENT = {
 @exports.arguments(ExportQuery, location="query")
 @exports.doc(responses={"200": {"description": "The file.", "content": RESPONSE_CONTENT}})
 def export_pledges(query: dict[str, Any]) -> Response:
-    """Download pledges with their supporters' addresses; recorded in the audit log before the first byte."""
+    """Download pledges with their supporters' addresses; recorded in the audit log before the first byte.
+
+    The column `timezone` names the zone of the times: the campaign's, or `tz`. In CSV and JSON Lines they are
+    RFC 3339 with its offset, and in a workbook they are by its clock.
+    """
     container = current_container()
-    file_format, now = query.pop("format"), container.clock()
-    filters = {name: str(value) for name, value in query.items()}
+    file_format, bom, now = query.pop("format"), query.pop("bom"), container.clock()
+    filters = PledgeFilter(**query)
+    details = {name: str(value) for name, value in query.items()}
     with transaction() as session:
-        write_audit_log(session, "export_pledges", {"format": file_format, **filters}, now=now)
-    rows = _stream(container.database, file_format, PledgeFilter(**query))
-    response = Response(rows, content_type=CONTENT_TYPES[file_format])
-    response.headers["Content-Disposition"] = f'attachment; filename="pledges-{now:%Y-%m-%d}.{file_format}"'
+        write_audit_log(session, "export_pledges", {"format": file_format, **details}, now=now)
+        exported_on = now.astimezone(ZoneInfo(export_timezone(session, filters))).date()
+    chunks = _stream(container.database, file_format, filters, bom=bom)
+    # A failure before the first chunk is answered like that of any other request.
+    body = ClosingIterator(chain([next(chunks)], chunks), chunks.close)
+    response = Response(body, content_type=CONTENT_TYPES[file_format])
+    response.headers["Content-Disposition"] = f'attachment; filename="pledges-{exported_on}.{file_format}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _stream(database: Database, file_format: str, filters: PledgeFilter) -> Iterator[bytes]:
+def _stream(
+    database: Database, file_format: str, filters: PledgeFilter, *, bom: bool
+) -> Generator[bytes, None, None]:
     with database.read_only() as session:
-        yield from write_export(file_format, stream_pledges(session, filters))
+        yield from write_export(file_format, stream_pledges(session, filters), bom=bom)

@@ -13,7 +13,9 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schemas.enums import PaymentStatus, RefundStatus
+from service.db.models.campaign import Campaign
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
+from service.db.models.pledge import Pledge
 
 # Of these payments nothing is withheld by an undecided dispute, and the newsroom has all or a part.
 RETAINED_STATUSES = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
@@ -116,13 +118,23 @@ def balance_totals(session: Session) -> list[BalanceTotal]:
     ]
 
 
-def totals_by_pledge_query(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
+def totals_by_pledge_query(
+    pledge_ids: Sequence[Any] | None = None, *, paid_when: ColumnElement[bool] | None = None
+) -> Select[Any]:
     """Return the query of what the newsroom has of each pledge's payments, for these pledges or for all.
 
-    A pledge without a successful payment has no row. The columns are `pledge_id`, `payments`, `paid_minor` and
-    `last_payment_at`.
+    Only payments that fulfil `paid_when` count; it may name the columns of `Payment` and `Campaign`. What was
+    refunded and withheld of them is deducted, whenever that was. A pledge without such a successful payment has no
+    row. The columns are `pledge_id`, `payments`, `paid_minor` and `last_payment_at`.
     """
-    totals = totals_by_payment_query(pledge_ids).subquery()
+    by_payment = totals_by_payment_query(pledge_ids)
+    if paid_when is not None:
+        by_payment = (
+            by_payment.join(Pledge, Pledge.id == Payment.pledge_id)
+            .join(Campaign, Campaign.id == Pledge.campaign_id)
+            .where(paid_when)
+        )
+    totals = by_payment.subquery()
     is_retained = totals.c.net_minor > 0
     query = select(
         totals.c.pledge_id,

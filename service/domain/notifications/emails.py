@@ -294,7 +294,7 @@ def _receipt(
         page_url=own_page if is_recurring else base.account_url,
         links_to_pledge=is_recurring,
         fees=Money(pledge.fees_minor, pledge.currency) if fees_known else None,
-        receipt_number=receipt_number(payment.id, payment.paid_at.year),
+        receipt_number=receipt_number(payment.id, paid_on.year),
         legal_name=campaign.legal_name,
         tax_line=campaign.tax_line,
     )

@@ -1,15 +1,17 @@
-"""Exporting pledges as CSV, JSON Lines or a spreadsheet, row by row in constant memory."""
+"""Exporting pledges as CSV, JSON Lines or a workbook, row by row in constant memory."""
 
 import csv
+import datetime
 import io
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any
-
-import xlsxwriter
+from zoneinfo import ZoneInfo
 
 from service.domain.money import Money, format_major_units
+from service.domain.pledges.formula_guard import guard_formulas
+from service.domain.pledges.workbook import write_workbook
 
 COLUMNS = (
     "id",
@@ -28,6 +30,8 @@ COLUMNS = (
     "variant",
     "gateway",
     "gateway_reference",
+    "paid_total_minor",
+    "timezone",
 )
 CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",
@@ -35,99 +39,97 @@ CONTENT_TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 BATCH_SIZE = 200
-FILE_CHUNK_BYTES = 64 * 1024
-# A sheet has at most 1,048,576 rows, of which the first is the header; further pledges go to another sheet.
-MAX_SHEET_ROWS = 1_048_575
-# A spreadsheet would run a cell that begins with one of these as a formula (OWASP, CSV injection).
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
-TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+BYTE_ORDER_MARK = "\ufeff"
+
+Row = tuple[Any, ...]
 
 
-def write_export(kind: str, pledges: Iterable[Any]) -> Iterator[bytes]:
-    """Yield the file in chunks, from rows of `queries.stream_pledges`; `kind` is csv, jsonl or xlsx."""
-    writers: dict[str, Callable[[Iterable[tuple[Any, ...]]], Iterator[bytes]]] = {
-        "csv": _csv,
+def write_export(kind: str, pledges: Iterable[Any], *, bom: bool = True) -> Iterator[bytes]:
+    """Yield the file in chunks, from rows of `queries.stream_pledges`.
+
+    Args:
+        kind: csv, jsonl or xlsx.
+        pledges: the rows.
+        bom: whether CSV begins with a byte order mark, without which Excel does not read it as UTF-8.
+
+    """
+    writers: dict[str, Callable[[Iterable[Row]], Iterator[bytes]]] = {
+        "csv": lambda rows: _csv(rows, bom=bom),
         "jsonl": _jsonl,
-        "xlsx": _xlsx,
+        "xlsx": lambda rows: write_workbook(COLUMNS, rows),
     }
     return writers[kind](map(_row, pledges))
 
 
-def _row(row: Any) -> tuple[Any, ...]:
-    """Return one pledge as plain values in the order of `COLUMNS`; amounts in major units, as text."""
+def _row(row: Any) -> Row:
+    """Return one pledge in the order of `COLUMNS`: amounts in major units, times in the row's own time zone."""
+    zone = ZoneInfo(row.timezone)
+    paid_minor = int(row.paid_minor)
     last = row.last_payment_at
     return (
         str(row.id),
-        row.created_at.strftime(TIMESTAMP_FORMAT),
+        row.created_at.astimezone(zone),
         row.campaign,
         row.status.value,
         row.frequency.value,
-        format_major_units(Money(row.amount_minor, row.currency)),
+        _major_units(row.amount_minor, row.currency),
         row.amount_minor,
         row.currency,
         row.email,
         row.payments,
-        format_major_units(Money(int(row.paid_minor), row.currency)),
-        None if last is None else last.strftime(TIMESTAMP_FORMAT),
+        _major_units(paid_minor, row.currency),
+        None if last is None else last.astimezone(zone),
         row.page_url,
         row.variant,
         row.gateway,
         row.gateway_reference,
+        paid_minor,
+        row.timezone,
     )
 
 
-def escape_formula(value: Any) -> Any:
-    """Return text that a spreadsheet shows and never runs; any other value is returned unchanged."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_PREFIXES) else value
+def _major_units(amount_minor: int, currency: str) -> Decimal:
+    """Return an amount whose decimal places are those of the currency."""
+    return Decimal(format_major_units(Money(amount_minor, currency)))
 
 
-def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+def _csv(rows: Iterable[Row], *, bom: bool) -> Iterator[bytes]:
     """Yield CSV as in RFC 4180."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
+    if bom:
+        buffer.write(BYTE_ORDER_MARK)
     writer.writerow(COLUMNS)
     for number, row in enumerate(rows, start=1):
-        writer.writerow([escape_formula(value) for value in row])
+        writer.writerow([_csv_cell(value) for value in row])
         if number % BATCH_SIZE == 0:
             yield _drain(buffer)
     yield _drain(buffer)
 
 
-def _jsonl(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+def _csv_cell(value: Any) -> Any:
+    # Numbers are never guarded: a negative total would become text.
+    return guard_formulas(value) if isinstance(value, str) else _plain(value)
+
+
+def _jsonl(rows: Iterable[Row]) -> Iterator[bytes]:
     """Yield one JSON object a line."""
     buffer = io.StringIO()
     for number, row in enumerate(rows, start=1):
-        buffer.write(json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n")
+        values = dict(zip(COLUMNS, map(_plain, row), strict=True))
+        buffer.write(json.dumps(values, ensure_ascii=False) + "\n")
         if number % BATCH_SIZE == 0:
             yield _drain(buffer)
     yield _drain(buffer)
 
 
-def _xlsx(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-    """Yield a workbook, which is built on disk because its format cannot be streamed."""
-    with tempfile.TemporaryFile() as file:
-        options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-        workbook = xlsxwriter.Workbook(file, options)
-        bold = workbook.add_format({"bold": True})
-        sheet, line = None, 0
-        for row in rows:
-            if sheet is None or line > MAX_SHEET_ROWS:
-                sheet, line = _new_sheet(workbook, bold), 1
-            sheet.write_row(line, 0, [escape_formula(value) for value in row])
-            line += 1
-        if sheet is None:
-            _new_sheet(workbook, bold)
-        workbook.close()
-        file.seek(0)
-        while chunk := file.read(FILE_CHUNK_BYTES):
-            yield chunk
-
-
-def _new_sheet(workbook: Any, header_format: Any) -> Any:
-    sheet = workbook.add_worksheet()
-    sheet.freeze_panes(1, 0)
-    sheet.write_row(0, 0, COLUMNS, header_format)
-    return sheet
+def _plain(value: Any) -> Any:
+    """Return an amount as a decimal string, and a time as RFC 3339 with the offset of its zone."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return value
 
 
 def _drain(buffer: io.StringIO) -> bytes:

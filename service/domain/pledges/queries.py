@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import Session, selectinload
 
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
@@ -16,6 +16,7 @@ from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import EMAIL_TYPE, Supporter
 from service.db.types import EncryptedText
+from service.domain.campaigns.periods import UTC, Calendars, calendars, is_in_period
 from service.domain.errors import PledgeNotFound
 from service.domain.ledger.totals import totals_by_pledge_query
 from service.domain.pagination import Page, decode_cursor, encode_cursor
@@ -28,13 +29,20 @@ EMAIL_OR_PLACEHOLDER = EncryptedText(EMAIL_TYPE.context, on_decrypt_error="(no k
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeFilter:
-    """Which pledges to list. None means any; `created_to` is exclusive."""
+    """Which pledges to list, and of which payments to show the totals. None means any.
+
+    The ends of periods are as in `is_in_period`: days in the calendar of `tz`, or of each pledge's campaign. With
+    `paid_from` or `paid_to`, pledges without a successful payment in that period are left out.
+    """
 
     status: PledgeStatus | None = None
     frequency: Frequency | None = None
     campaign: str | None = None
-    created_from: datetime.datetime | None = None
-    created_to: datetime.datetime | None = None
+    created_from: datetime.date | None = None
+    created_to: datetime.date | None = None
+    paid_from: datetime.date | None = None
+    paid_to: datetime.date | None = None
+    tz: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,28 +66,43 @@ def list_pledges(session: Session, filters: PledgeFilter, *, limit: int, cursor:
     Raises:
         InvalidCursor: this list did not issue the cursor.
     """
-    page = _apply_filter(select(Pledge.id), filters).order_by(Pledge.id.desc()).limit(limit + 1)
+    days = calendars(session, filters.tz)
+    query = select(Pledge.id).join(Campaign, Campaign.id == Pledge.campaign_id)
+    page = _apply_filter(query, filters, days).order_by(Pledge.id.desc()).limit(limit + 1)
     if cursor is not None:
         page = page.where(Pledge.id < decode_cursor(cursor))
     # Selecting the ids first keeps the sums over payments to the pledges of this page.
     ids = list(session.scalars(page))
-    rows = list(session.execute(_pledge_query(ids[:limit]).order_by(Pledge.id.desc())))
+    rows = list(session.execute(_pledge_query(filters, days, ids[:limit]).order_by(Pledge.id.desc())))
     return Page(rows, encode_cursor(ids[limit - 1]) if len(ids) > limit else None)
 
 
 def stream_pledges(session: Session, filters: PledgeFilter) -> Iterator[Row[Any]]:
     """Yield every pledge with its email address, the oldest first, with `BATCH_SIZE` rows in memory at a time.
 
-    An address that cannot be decrypted is replaced by a placeholder, so that it does not stop the export.
+    `timezone` is the filter's or else the campaign's. An address that cannot be decrypted is replaced by a
+    placeholder, so that it does not stop the export.
     """
+    days = calendars(session, filters.tz)
     query = (
-        _apply_filter(_pledge_query(), filters)
+        _apply_filter(_pledge_query(filters, days), filters, days)
         .outerjoin(Supporter, Supporter.id == Pledge.supporter_id)
         .add_columns(type_coerce(Supporter.email, EMAIL_OR_PLACEHOLDER).label("email"))
         .order_by(Pledge.id)
         .execution_options(yield_per=BATCH_SIZE)
     )
     yield from session.execute(query)
+
+
+def export_timezone(session: Session, filters: PledgeFilter) -> str:
+    """Return the time zone of an export as a whole: the filter's, or the one of all its campaigns, or UTC."""
+    if filters.tz is not None:
+        return filters.tz
+    zones = select(Campaign.timezone).distinct()
+    if filters.campaign is not None:
+        zones = zones.where(Campaign.slug == filters.campaign)
+    found = session.scalars(zones).all()
+    return found[0] if len(found) == 1 else UTC
 
 
 def pledges_for_supporter(session: Session, supporter_id: uuid.UUID) -> Sequence[Pledge]:
@@ -181,9 +204,9 @@ def pledge_id_for_payment(session: Session, payment_id: uuid.UUID) -> uuid.UUID:
     return pledge_id
 
 
-def _pledge_query(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
+def _pledge_query(filters: PledgeFilter, days: Calendars, ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
     """Return the query of every column for staff except the email address, for these pledges or for all."""
-    totals = totals_by_pledge_query(ids).subquery()
+    totals = totals_by_pledge_query(ids, paid_when=_paid_when(filters, days)).subquery()
     query = (
         select(
             Pledge.id,
@@ -200,6 +223,7 @@ def _pledge_query(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
             Pledge.variant,
             Pledge.gateway,
             Pledge.gateway_reference,
+            (Campaign.timezone if filters.tz is None else literal(filters.tz)).label("timezone"),
         )
         .join(Campaign, Campaign.id == Pledge.campaign_id)
         .outerjoin(totals, totals.c.pledge_id == Pledge.id)
@@ -207,15 +231,28 @@ def _pledge_query(ids: Sequence[uuid.UUID] | None = None) -> Select[Any]:
     return query if ids is None else query.where(Pledge.id.in_(ids))
 
 
-def _apply_filter(query: Select[Any], filters: PledgeFilter) -> Select[Any]:
+def _apply_filter(query: Select[Any], filters: PledgeFilter, days: Calendars) -> Select[Any]:
+    """Return a query of pledges that is joined with their campaigns, for the pledges of the filter."""
     if filters.status is not None:
         query = query.where(Pledge.status == filters.status)
     if filters.frequency is not None:
         query = query.where(Pledge.frequency == filters.frequency)
     if filters.campaign is not None:
-        query = query.where(Pledge.campaign.has(slug=filters.campaign))
-    if filters.created_from is not None:
-        query = query.where(Pledge.created_at >= filters.created_from)
-    if filters.created_to is not None:
-        query = query.where(Pledge.created_at < filters.created_to)
+        query = query.where(Campaign.slug == filters.campaign)
+    if filters.created_from is not None or filters.created_to is not None:
+        query = query.where(is_in_period(Pledge.created_at, filters.created_from, filters.created_to, days))
+    paid_when = _paid_when(filters, days)
+    if paid_when is not None:
+        query = query.where(
+            select(Payment.id)
+            .where(Payment.pledge_id == Pledge.id, Payment.status != PaymentStatus.FAILED, paid_when)
+            .exists()
+        )
     return query
+
+
+def _paid_when(filters: PledgeFilter, days: Calendars) -> ColumnElement[bool] | None:
+    """Return the condition on the payments whose totals are shown; None for all."""
+    if filters.paid_from is None and filters.paid_to is None:
+        return None
+    return is_in_period(Payment.paid_at, filters.paid_from, filters.paid_to, days)

@@ -9,17 +9,22 @@ from sqlalchemy.orm import Session
 from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
+from service.domain.campaigns.periods import calendars, is_in_period
 from service.domain.pagination import Page, decode_cursor, encode_cursor
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderFilter:
-    """A filter of reminders. None matches everything; `due_from` is inclusive and `due_to` exclusive."""
+    """A filter of reminders. None matches everything.
+
+    The period of `due_at` is as in `is_in_period`: days in the calendar of `tz`, or of each reminder's campaign.
+    """
 
     status: ReminderStatus | None = None
     campaign: str | None = None
-    due_from: datetime.datetime | None = None
-    due_to: datetime.datetime | None = None
+    due_from: datetime.date | None = None
+    due_to: datetime.date | None = None
+    tz: str | None = None
 
 
 def list_reminders(session: Session, filters: ReminderFilter, *, limit: int, cursor: str | None) -> Page:
@@ -53,10 +58,9 @@ def list_reminders(session: Session, filters: ReminderFilter, *, limit: int, cur
         query = query.where(Reminder.status == filters.status)
     if filters.campaign is not None:
         query = query.where(Campaign.slug == filters.campaign)
-    if filters.due_from is not None:
-        query = query.where(Reminder.due_at >= filters.due_from)
-    if filters.due_to is not None:
-        query = query.where(Reminder.due_at < filters.due_to)
+    if filters.due_from is not None or filters.due_to is not None:
+        days = calendars(session, filters.tz)
+        query = query.where(is_in_period(Reminder.due_at, filters.due_from, filters.due_to, days))
     if cursor is not None:
         query = query.where(Reminder.id < decode_cursor(cursor))
     rows = list(session.execute(query))
