@@ -13,7 +13,10 @@ from tests.stripe_double.billing_objects import period_end
 def create_invoice(
     account: Account, subscription: StripeJson, reason: str, intent: StripeJson | None = None
 ) -> StripeJson:
-    """Create and finalize the invoice of the current period, with its payment; return the invoice."""
+    """Create and finalize the invoice of the current period, with its payment; return the invoice.
+
+    The customer's balance is applied to it. One that this covers is paid without a payment.
+    """
     period = subscription["items"]["data"][0]
     invoice = billing_objects.new_invoice(
         account, subscription, reason, start=period["current_period_start"], end=period["current_period_end"]
@@ -27,7 +30,12 @@ def create_invoice(
         "hosted_invoice_url": f"{account.base_url}/invoices/{invoice['id']}",
     }
     invoice["status_transitions"]["finalized_at"] = account.now()
+    _apply_balance(account, invoice)
     account.emit_event("invoice.finalized", invoice, before)
+    subscription["latest_invoice"] = invoice["id"]
+    if invoice["amount_due"] == 0:
+        _mark_paid(account, invoice)
+        return invoice
     if intent is None:
         description = "Subscription creation" if reason == "subscription_create" else "Subscription update"
         intent = charges.create_intent(
@@ -38,8 +46,17 @@ def create_invoice(
             description=description,
         )
     billing_objects.new_invoice_payment(account, invoice, intent)
-    subscription["latest_invoice"] = invoice["id"]
     return invoice
+
+
+def _apply_balance(account: Account, invoice: StripeJson) -> None:
+    customer = account.objects[invoice["customer"]]
+    if not customer["balance"]:
+        invoice["ending_balance"] = 0
+        return
+    before = copy.deepcopy(customer)
+    invoice["ending_balance"] = customer["balance"] = min(customer["balance"] + invoice["total"], 0)
+    account.emit_event("customer.updated", customer, before)
 
 
 def payment_of(account: Account, invoice: StripeJson) -> StripeJson:
@@ -53,7 +70,15 @@ def intent_of(account: Account, invoice: StripeJson) -> StripeJson:
 
 def mark_paid(account: Account, invoice: StripeJson) -> None:
     """Mark an invoice as paid by a charge whose events are already emitted."""
-    before, payment = copy.deepcopy(invoice), payment_of(account, invoice)
+    payment = payment_of(account, invoice)
+    payment |= {"status": "paid", "amount_paid": invoice["amount_due"]}
+    payment["status_transitions"]["paid_at"] = account.now()
+    _mark_paid(account, invoice)
+    account.emit_event("invoice_payment.paid", payment)
+
+
+def _mark_paid(account: Account, invoice: StripeJson) -> None:
+    before = copy.deepcopy(invoice)
     invoice |= {
         "status": "paid",
         "amount_paid": invoice["amount_due"],
@@ -64,12 +89,9 @@ def mark_paid(account: Account, invoice: StripeJson) -> None:
         "next_payment_attempt": None,
     }
     invoice["status_transitions"]["paid_at"] = account.now()
-    payment |= {"status": "paid", "amount_paid": invoice["amount_due"]}
-    payment["status_transitions"]["paid_at"] = account.now()
     account.emit_event("invoice.updated", invoice, before)
     account.emit_event("invoice.paid", invoice)
     account.emit_event("invoice.payment_succeeded", invoice)
-    account.emit_event("invoice_payment.paid", payment)
 
 
 def mark_paid_outside(account: Account, invoice: StripeJson) -> None:

@@ -156,8 +156,10 @@ def new_invoice(account: Account, subscription: StripeJson, reason: str, *, star
     """Return a draft for one period; for the reason `upcoming` it is a preview, which is not stored."""
     upcoming = reason == "upcoming"
     invoice_id = account.new_id("upcoming_in_1" if upcoming else "in_1")
-    amount_due = total(subscription)
     customer = account.objects[subscription["customer"]]
+    amount, balance = total(subscription), customer["balance"]
+    # A negative balance is the customer's credit, a positive one is owed.
+    amount_due = max(amount + balance, 0)
     lines = [
         _new_line_item(account, invoice_id, subscription, item, start, end)
         for item in subscription["items"]["data"]
@@ -208,7 +210,7 @@ def new_invoice(account: Account, subscription: StripeJson, reason: str, *, star
         "post_payment_credit_notes_amount": 0,
         "pre_payment_credit_notes_amount": 0,
         "receipt_number": None,
-        "starting_balance": 0,
+        "starting_balance": balance,
         "statement_descriptor": None,
         "status": "draft",
         "status_transitions": {
@@ -217,8 +219,8 @@ def new_invoice(account: Account, subscription: StripeJson, reason: str, *, star
             "paid_at": None,
             "voided_at": None,
         },
-        "subtotal": amount_due,
-        "total": amount_due,
+        "subtotal": amount,
+        "total": amount,
         "webhooks_delivered_at": None,
     }
     return invoice if upcoming else account.store(invoice)

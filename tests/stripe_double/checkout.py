@@ -234,21 +234,29 @@ def _pay_once(account: Account, session: StripeJson, *, email: str | None, bank_
 def _subscribe(account: Account, session: StripeJson, *, email: str | None, bank_debit: bool) -> None:
     customer = _get_or_create_customer(account, session, email)
     customer["currency"] = session["currency"]
-    intent = _get_or_create_intent(account, session)
-    intent |= {
-        "customer": customer["id"],
-        "description": "Subscription creation",
-        "setup_future_usage": "off_session",
-    }
-    charge = _charge(account, session, intent, email=email, bank_debit=bank_debit)
-    payment_method = account.objects[charge["payment_method"]]
+    amount_due = max(session["amount_total"] + customer["balance"], 0)
+    if amount_due:
+        intent = _get_or_create_intent(account, session)
+        intent |= {
+            "amount": amount_due,
+            "customer": customer["id"],
+            "description": "Subscription creation",
+            "setup_future_usage": "off_session",
+        }
+        charge = _charge(account, session, intent, email=email, bank_debit=bank_debit)
+        payment_method = account.objects[charge["payment_method"]]
+    else:
+        intent = None
+        payment_method = payment_objects.new_payment_method(
+            account, email=_email(account, session, email), customer=customer["id"]
+        )
     subscription = billing_objects.new_subscription(
         account, customer, payment_method, session["#subscription_data"]
     )
     billing.add_items(account, subscription, [(line["price"], line["quantity"]) for line in session["#lines"]])
     invoice = billing.create_invoice(account, subscription, "subscription_create", intent)
     account.emit_event("customer.subscription.created", subscription)
-    if not bank_debit:
+    if intent is not None and not bank_debit:
         billing.mark_paid(account, invoice)
     session |= {"subscription": subscription["id"], "invoice": invoice["id"]}
 

@@ -28,10 +28,11 @@ class CustomerActions(Actions):
     """A part of `FakeStripe`; `session` is the id of a Checkout Session, `charge` of a charge, and so on."""
 
     def pay(self, session: str, *, email: str | None = CUSTOMER_EMAIL) -> StripeJson:
-        """Pay by a valid card; return the charge."""
+        """Pay by a valid card; return the charge, or nothing if the customer's credit covers it."""
         with self._action() as account:
-            checkout.complete(account, account.find("checkout.session", session), email=email)
-            return self.charge_of(session)
+            found = account.find("checkout.session", session)
+            checkout.complete(account, found, email=email)
+            return self.charge_of(session) if found["#intent"] else {}
 
     def decline(
         self, session: str, *, email: str | None = CUSTOMER_EMAIL, decline_code: str = "insufficient_funds"
@@ -82,6 +83,14 @@ class CustomerActions(Actions):
             found["invoice_settings"]["default_payment_method"] = card["id"]
             account.emit_event("customer.updated", found, before)
         return card
+
+    def give_credit(self, customer: str, amount: int) -> None:
+        """Give a customer credit in the dashboard, in minor units; with a negative amount, they owe it."""
+        with self._action() as account:
+            found = account.find("customer", customer)
+            before = copy.deepcopy(found)
+            found["balance"] -= amount
+            account.emit_event("customer.updated", found, before)
 
     def change_email(self, customer: str, email: str | None) -> None:
         """Change a customer's address in the billing portal or the dashboard."""

@@ -23,7 +23,7 @@ class BillingClock(Actions):
         """Emit the upcoming invoice, move to the renewal, and pay it; return the charge.
 
         A subscription with `cancel_at_period_end` is canceled there and returned; of a paused one the void invoice
-        is returned.
+        is returned, and the paid one if the customer's credit covers it.
         """
         found = self._find_current(subscription)
         with self._action() as account:
@@ -35,9 +35,12 @@ class BillingClock(Actions):
                 billing.cancel(account, found, None)
                 result = found
             else:
-                found, invoice, intent = self._start_period(subscription)
-                result = charges.charge(account, intent, self._card_of(found))
-                billing.mark_paid(account, invoice)
+                invoice = self._start_invoice(found)
+                result = invoice
+                if invoice["status"] != "paid":
+                    intent = billing.intent_of(account, invoice)
+                    result = charges.charge(account, intent, self._card_of(found))
+                    billing.mark_paid(account, invoice)
         return result
 
     def fail_renewal(self, subscription: str, *, decline_code: str = "insufficient_funds") -> StripeJson:
@@ -173,13 +176,16 @@ class BillingClock(Actions):
     def _start_period(self, subscription: str) -> tuple[StripeJson, StripeJson, StripeJson]:
         """Return the subscription, the invoice of its next period, and the intent of that."""
         found = self._find_current(subscription)
+        invoice = self._start_invoice(found)
+        return found, invoice, billing.intent_of(self.account, invoice)
+
+    def _start_invoice(self, found: StripeJson) -> StripeJson:
         upcoming_at = _period_end(found) - self.account.settings.upcoming_days * DAY
         if self.account.now() <= upcoming_at:
             self.account.advance_to(upcoming_at)
             billing.emit_upcoming(self.account, found)
         self.account.advance_to(_period_end(found))
-        invoice = billing.advance_period(self.account, found)
-        return found, invoice, billing.intent_of(self.account, invoice)
+        return billing.advance_period(self.account, found)
 
     def _start_retry(self, subscription: str) -> tuple[StripeJson, StripeJson, StripeJson]:
         """Return the subscription, its unpaid invoice, and the intent of that."""

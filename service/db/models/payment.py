@@ -27,7 +27,8 @@ PAYLOAD_TYPE = EncryptedText("gateway_events.payload")
 class Payment(UUIDPrimaryKey, Base):
     """One attempt to take money. The gateway's own reference is unique, so a repeated report counts once.
 
-    `status` sums up its refunds and disputes.
+    `status` sums up its refunds and disputes. With `is_provisional` the amount is what a checkout asked for; its
+    invoice says what was paid.
     """
 
     __tablename__ = "payments"
@@ -45,6 +46,7 @@ class Payment(UUIDPrimaryKey, Base):
     gateway: Mapped[str] = mapped_column(String(32))
     gateway_reference: Mapped[str] = mapped_column(Text)
     paid_at: Mapped[datetime.datetime]
+    is_provisional: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Refund(UUIDPrimaryKey, Base):

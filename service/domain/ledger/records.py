@@ -6,7 +6,7 @@ Recording the same report twice changes nothing, and a report that contradicts t
 import datetime
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import DisputeStatus, PaymentStatus, RefundStatus
@@ -19,9 +19,18 @@ from service.domain.money import Money
 
 
 def record_payment(
-    session: Session, pledge: Pledge, *, reference: str, money: Money, at: datetime.datetime, failed: bool = False
+    session: Session,
+    pledge: Pledge,
+    *,
+    reference: str,
+    money: Money,
+    at: datetime.datetime,
+    failed: bool = False,
+    is_provisional: bool = False,
 ) -> Payment | None:
     """Record a successful or failed payment; return it, or None if it is recorded already.
+
+    A provisional amount is corrected by the report of what was paid, and corrects none.
 
     Raises:
         PaymentMismatch: its currency is not the pledge's, or it contradicts what was recorded before.
@@ -41,6 +50,7 @@ def record_payment(
             gateway=pledge.gateway,
             gateway_reference=reference,
             paid_at=at,
+            is_provisional=is_provisional,
         )
         session.add(payment)
         # Other rows refer to the payment by id. No relationship orders the inserts.
@@ -48,14 +58,28 @@ def record_payment(
         return payment
     if known.pledge_id != pledge.id:
         raise PaymentMismatch("This payment was reported for another pledge.")
-    if known.amount_minor != money.amount_minor:
+    if known.amount_minor != money.amount_minor and not (known.is_provisional or is_provisional):
         raise PaymentMismatch("This payment was reported before with another amount.")
     if (known.status == PaymentStatus.FAILED) != failed:
         raise PaymentMismatch("This payment was reported both as made and as failed.")
     # Two kinds of events report one payment, some seconds apart. The earlier instant is the payment's own, and a
     # receipt keeps its year.
     known.paid_at = min(known.paid_at, at)
+    if known.is_provisional and not is_provisional:
+        known.amount_minor, known.is_provisional = money.amount_minor, False
+        # The status is derived by queries.
+        session.flush()
+        recompute_payment_status(session, known)
     return None
+
+
+def withdraw_provisional_payment(session: Session, pledge: Pledge, reference: str) -> None:
+    """Delete the payment of an invoice that turned out to take no money, and its receipt."""
+    session.execute(
+        delete(Payment).where(
+            Payment.pledge_id == pledge.id, Payment.gateway_reference == reference, Payment.is_provisional
+        )
+    )
 
 
 def find_payment(session: Session, gateway: str, references: Sequence[str]) -> Payment | None:

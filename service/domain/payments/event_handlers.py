@@ -19,7 +19,7 @@ from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch, PledgeNotFound
 from service.domain.ledger.balance import insert_balance_transactions
 from service.domain.ledger.disputes import record_dispute, record_fraud_warning
-from service.domain.ledger.records import find_payment, record_payment
+from service.domain.ledger.records import find_payment, record_payment, withdraw_provisional_payment
 from service.domain.ledger.refunds import record_refund, record_refunded_total
 from service.domain.money import Money
 from service.domain.payments.alerts import alert_dispute, alert_fraud_warning
@@ -179,7 +179,18 @@ def handle_payment_succeeded(
     """
     if pledge.frequency == Frequency.ONCE and not attached:
         _validate_one_time_payment(session, pledge, event)
-    payment = record_payment(session, pledge, reference=event.reference, money=event.money, at=event.occurred_at)
+    payment = None
+    # After an invoice that took no money, the total of the checkout is no payment. If it was a later invoice, that
+    # of the checkout brings the payment.
+    if not event.is_provisional or pledge.settled_outside_at is None:
+        payment = record_payment(
+            session,
+            pledge,
+            reference=event.reference,
+            money=event.money,
+            at=event.occurred_at,
+            is_provisional=event.is_provisional,
+        )
     close_invoice(pledge, event.reference)
     save_gateway_references(
         pledge, subscription=event.subscription, customer=event.customer, renews_at=event.renews_at
@@ -300,6 +311,7 @@ def _handle_invoice_settled(
     )
     if pledge.settled_outside_at is None or pledge.settled_outside_at < event.occurred_at:
         pledge.settled_outside_at = event.occurred_at
+    withdraw_provisional_payment(session, pledge, event.invoice)
     close_invoice(pledge, event.invoice)
     sync_pledge_status(session, pledge, now=now)
 

@@ -43,7 +43,10 @@ class PaymentBounced:
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentSucceeded:
-    """A payment succeeded. `reference` is its id at the gateway; `renews_at` is the end of the paid period."""
+    """A payment succeeded. `reference` is its id at the gateway; `renews_at` is the end of the paid period.
+
+    With `is_provisional` the money is what was asked for, and another event says what was paid.
+    """
 
     reference: str
     money: Money
@@ -52,6 +55,7 @@ class PaymentSucceeded:
     subscription: str | None = None
     customer: str | None = None
     renews_at: datetime.datetime | None = None
+    is_provisional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

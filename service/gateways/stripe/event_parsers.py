@@ -133,6 +133,8 @@ def parse_checkout_completed(_api: StripeApiClient, event: ParsedEvent) -> list[
             pledge_id=pledge_id,
             subscription=completed.subscription,
             customer=completed.customer,
+            # The invoice says what is left to pay after the customer's credit balance.
+            is_provisional=event.object.get("mode") == SUBSCRIPTION_MODE,
         ),
         completed,
     ]
