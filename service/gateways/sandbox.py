@@ -46,6 +46,9 @@ class SandboxGateway:
         url = f"{self._public_url}/sandbox/checkout/{token}"
         return Checkout(reference=f"sandbox_{params.pledge_id}", url=url)
 
+    def expire_checkout(self, checkout: str) -> None:
+        """Do nothing: the page takes no payment for a pledge that is expired."""
+
     def cancel_subscription(self, subscription: str) -> None:
         """Do nothing: no card is charged again."""
 

@@ -1,7 +1,9 @@
 """Whose an event is: a pledge's of this deployment, another deployment's, or another product's on the account."""
 
 import copy
+import json
 import random
+import re
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -117,6 +119,78 @@ def test_reconciliation_finds_events_whose_metadata_vanished(scenario: StripeSce
         )
         scenario.run_until_idle()
     assert len(scenario.snapshot(pledge)["payments"]) == 2
+
+
+def events_without_checkout(scenario: StripeScenario) -> tuple[uuid.UUID, str, list[StripeJson]]:
+    """Return a monthly pledge, its session, and its events without any of our ids and without the checkout's."""
+    checkout = scenario.create_checkout()
+    session = scenario.session_of(checkout)
+    scenario.stripe.pay(session)
+    scenario.stripe.renew(scenario.stripe.get(session)["subscription"])
+    kinds = scenario_kinds() - {"checkout.session.completed"}
+    events = [without_metadata(event) for event in scenario.stripe.events if event["type"] in kinds]
+    return checkout.id, session, events
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_invoice_without_metadata_and_checkout_is_found_by_the_checkout_at_stripe(
+    scenario: StripeScenario, backwards: bool
+) -> None:
+    pledge, _, events = events_without_checkout(scenario)
+    scenario.deliver_webhooks(*(events[::-1] if backwards else events))
+    scenario.run_until_idle()
+    assert set().union(*statuses(scenario).values()) == {EventStatus.APPLIED}
+    assert len(scenario.snapshot(pledge)["payments"]) == 2
+    assert scenario.snapshot(pledge)["pledge"]["status"] == PledgeStatus.ACTIVE
+
+
+def test_invoice_of_ours_is_parked_until_its_checkout_is_known(scenario: StripeScenario) -> None:
+    pledge, session, events = events_without_checkout(scenario)
+    subscription = scenario.stripe.get(session)["subscription"]
+    # Stripe lists the checkout under no subscription.
+    scenario.stripe.get(session)["subscription"] = None
+    scenario.deliver_webhooks(*events)
+    for _ in range(3):
+        scenario.run_until_idle()
+    assert set().union(*statuses(scenario).values()) == {EventStatus.PARKED}
+    completed = [event for event in scenario.stripe.events if event["type"] == "checkout.session.completed"]
+    assert [event["data"]["object"]["subscription"] for event in completed] == [subscription]
+    scenario.stripe.account.events = completed
+    container = scenario.container
+    reconcile(
+        container.database.transaction,
+        container.gateway,
+        container.event_source,
+        urls=container.urls,
+        clock=container.clock,
+    )
+    assert set().union(*statuses(scenario).values()) == {EventStatus.APPLIED}
+    assert len(scenario.snapshot(pledge)["payments"]) == 2
+
+
+def test_invoice_without_metadata_waits_while_stripe_is_down(scenario: StripeScenario) -> None:
+    pledge, _, events = events_without_checkout(scenario)
+    scenario.deliver_webhooks(*events)
+    scenario.stripe.close()
+    for _ in range(3):
+        scenario.run_event_job()
+        scenario.container.clock.advance(minutes=3)
+    assert EventStatus.IGNORED not in set().union(*statuses(scenario).values())
+    scenario.stripe.open()
+    scenario.container.clock.advance(minutes=10)
+    scenario.run_until_idle()
+    assert len(scenario.snapshot(pledge)["payments"]) == 2
+
+
+def test_product_of_another_deployment_is_ignored_without_a_lookup(scenario: StripeScenario) -> None:
+    _, _, events = events_without_checkout(scenario)
+    text = json.dumps(events)
+    [product] = set(re.findall(r"mainstay_[0-9a-f]{32}", text))
+    scenario.deliver_webhooks(*json.loads(text.replace(product, f"mainstay_{uuid.uuid4().hex}")))
+    calls = scenario.stripe.faults.calls.total()
+    scenario.run_until_idle()
+    assert set().union(*statuses(scenario).values()) == {EventStatus.IGNORED}
+    assert scenario.stripe.faults.calls.total() == calls
 
 
 def test_two_processes_create_one_installation_id_at_once(scenario: StripeScenario) -> None:

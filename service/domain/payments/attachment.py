@@ -50,6 +50,10 @@ class ChosenPledge:
         """Return the chosen pledge."""
         return KnownOwner(pledge_id=self._pledge_id)
 
+    def has_campaign(self, campaign_id: uuid.UUID) -> bool:  # noqa: ARG002 - the port's signature
+        """Return False: the pledge is chosen already."""
+        return False
+
 
 def attach_event(
     transaction: TransactionFactory,

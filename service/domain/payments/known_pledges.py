@@ -7,6 +7,7 @@ from functools import cached_property
 from sqlalchemy import literal, select, union_all
 from sqlalchemy.orm import Session
 
+from service.db.models.campaign import Campaign
 from service.db.models.payment import BalanceTransaction, Dispute, Payment, Refund
 from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.pledges.installation import get_or_create_installation_id
@@ -40,6 +41,11 @@ class RecordedPledges:
                 Pledge.gateway == self._gateway, Pledge.customer_reference == customer
             )
             return KnownOwner(is_customer=session.scalar(is_ours.limit(1)) is not None)
+
+    def has_campaign(self, campaign_id: uuid.UUID) -> bool:
+        """Whether a campaign has this id."""
+        with self._transaction() as session:
+            return session.get(Campaign, campaign_id) is not None
 
 
 def find_pledge_by_references(session: Session, gateway: str, references: Collection[str]) -> uuid.UUID | None:

@@ -139,6 +139,9 @@ class KnownPledges(Protocol):
         Opens a transaction of its own.
         """
 
+    def has_campaign(self, campaign_id: uuid.UUID) -> bool:
+        """Whether a campaign of this installation has this id; opens a transaction of its own."""
+
 
 class PaymentGateway(Protocol):
     """The payment processor.
@@ -159,6 +162,9 @@ class PaymentGateway(Protocol):
 
     def create_checkout(self, params: CheckoutParams) -> Checkout:
         """Create a checkout; the same parameters yield the same checkout."""
+
+    def expire_checkout(self, checkout: str) -> None:
+        """Close an open checkout, so that nobody can pay it; it is no error if it is complete or expired."""
 
     def cancel_subscription(self, subscription: str) -> None:
         """Cancel a subscription immediately; it is no error if it has ended already."""

@@ -20,6 +20,7 @@ from service.gateways.stripe.products import product_id, product_name, save_prod
 
 PLEDGE_METADATA_KEY: Final = "mainstay_pledge_id"
 INSTALLATION_METADATA_KEY: Final = "mainstay_installation_id"
+OPEN: Final = "open"
 INTERVALS: Final = {Frequency.MONTHLY: "month", Frequency.ANNUAL: "year"}
 # The languages of Checkout and of the Billing Portal. For any other, Stripe follows the browser.
 _LANGUAGES: Final = frozenset(
@@ -48,6 +49,21 @@ def create_checkout(api: StripeApiClient, params: CheckoutParams) -> Checkout:
         if params.customer is None:
             raise
     return _create_checkout(api, replace(params, customer=None))
+
+
+def expire_session(api: StripeApiClient, session: str) -> None:
+    """Expire a Checkout Session, unless it is complete or expired already.
+
+    Raises:
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe refuses although the session is open.
+    """
+    try:
+        api.call("expire_checkout_session", lambda v1: v1.checkout.sessions.expire(session))
+    except GatewayRejected:
+        found = api.retrieve("retrieve_checkout_session", lambda v1: v1.checkout.sessions.retrieve(session))
+        if found is not None and found.get("status") == OPEN:
+            raise
 
 
 def _create_checkout(api: StripeApiClient, params: CheckoutParams) -> Checkout:

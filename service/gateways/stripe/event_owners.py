@@ -22,6 +22,7 @@ from service.gateways.stripe.event_fields import (
     require_id,
 )
 from service.gateways.stripe.payments import invoice_for_payment_intent, invoice_subscription
+from service.gateways.stripe.products import campaign_id_of
 
 INVOICE, CUSTOMER, SUBSCRIPTION = "invoice.", "customer.", "customer.subscription."
 # Objects whose metadata Checkout copies from the session, so that one without a pledge's id is never ours.
@@ -47,6 +48,10 @@ class NothingKnown:
     ) -> KnownOwner:
         """Return the pledge that is named."""
         return KnownOwner(pledge_id=pledge_id)
+
+    def has_campaign(self, campaign_id: uuid.UUID) -> bool:  # noqa: ARG002 - the port's signature
+        """Return False."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,9 @@ class EventOwners:
         if may_wait:
             # The metadata of ours may have been removed. Then another event tells which pledge it belongs to.
             raise OwnerUnknown("Its subscription is not known here.")
+        if _sells_product_of_ours(obj, known):
+            # The metadata are gone, and the event of the checkout is late or lost.
+            return self._by_checkout(subscription, known) or EventOwner(None)
         snapshots = (
             get_path(obj, "parent", "subscription_details", "metadata"),
             get_path(obj, "subscription_details", "metadata"),
@@ -125,6 +133,16 @@ class EventOwners:
             # The domain knows its own subscriptions.
             return EventOwner(None)
         return self._by_names([found.get("metadata")], set(), object_id(found.get("customer")), known)[0]
+
+    def _by_checkout(self, subscription: str, known: KnownPledges) -> EventOwner | None:
+        """Return the owner of the checkout that created a subscription, which Stripe lists by the subscription."""
+        page = self._api.retrieve(
+            "list_checkout_sessions",
+            lambda v1: v1.checkout.sessions.list({"subscription": subscription, "limit": 1}),
+        )
+        for session in (page or {}).get("data", []):
+            return self._by_names(_metadata(session), _references(session), None, known)[0]
+        return None
 
     def _of_customer(self, obj: StripeJson, known: KnownPledges, may_wait: bool) -> EventOwner | None:
         """Return the owner of an event about a customer. Only our database knows which customers are ours."""
@@ -184,6 +202,20 @@ def _metadata(obj: StripeJson) -> list[Any]:
     # The metadata of a session take precedence: another product may put UUIDs in client_reference_id.
     client_reference = obj.get("client_reference_id") if own is None else None
     return [get_path(obj, "parent", "subscription_details", "metadata"), details, *lines, own, client_reference]
+
+
+def _sells_product_of_ours(obj: StripeJson, known: KnownPledges) -> bool:
+    """Whether a line of an invoice or an item of a subscription is for the product of one of our campaigns."""
+    campaign_ids = {
+        campaign_id_of(object_id(product))
+        for entry in (*list_data(obj, "lines"), *list_data(obj, "items"))
+        for product in (
+            get_path(entry, "pricing", "price_details", "product"),
+            get_path(entry, "price", "product"),
+            get_path(entry, "plan", "product"),
+        )
+    }
+    return any(found is not None and known.has_campaign(found) for found in campaign_ids)
 
 
 def _references(obj: StripeJson) -> set[str]:

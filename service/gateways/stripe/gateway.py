@@ -26,6 +26,7 @@ from service.gateways.stripe import (
     subscriptions,
 )
 from service.gateways.stripe.card_update import create_portal_session
+from service.gateways.stripe.checkout import expire_session
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
 
@@ -54,6 +55,10 @@ class StripeGateway:
     def create_checkout(self, params: CheckoutParams) -> Checkout:
         """Create a Checkout Session."""
         return checkout.create_checkout(self._api, params)
+
+    def expire_checkout(self, checkout: str) -> None:
+        """Expire the Checkout Session."""
+        expire_session(self._api, checkout)
 
     def cancel_subscription(self, subscription: str) -> None:
         """Cancel the subscription immediately."""

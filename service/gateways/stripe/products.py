@@ -11,12 +11,23 @@ from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.errors import StripeRejected
 
 MAX_NAME_LENGTH: Final = 250
+_ID_PREFIX: Final = "mainstay_"
 _ALREADY_EXISTS: Final = "resource_already_exists"
 
 
 def product_id(campaign_id: uuid.UUID) -> str:
     """Return Stripe's id of a campaign's product."""
-    return f"mainstay_{campaign_id.hex}"
+    return f"{_ID_PREFIX}{campaign_id.hex}"
+
+
+def campaign_id_of(product: str | None) -> uuid.UUID | None:
+    """Return the id of the campaign whose product has this id; None for a product of anything else."""
+    if product is None or not product.startswith(_ID_PREFIX):
+        return None
+    try:
+        return uuid.UUID(hex=product.removeprefix(_ID_PREFIX))
+    except ValueError:
+        return None
 
 
 def product_name(name: str) -> str:
