@@ -12,6 +12,10 @@ UNROTATABLE_MESSAGE = """\
 As long as these addresses must get no email, keep the older keys in SECRET_KEYS, behind the first. Without those
 keys, a reader who signs up with such an address gets emails again, until the next bounce."""
 
+ERASURES_MESSAGE = """\
+{} recognised only by an older key, because the address is gone. Keep the older keys in SECRET_KEYS until
+{:%d %B %Y}. Without them, a payment event of an erased supporter that arrives late stores the address again."""
+
 
 @click.group()
 def keys() -> None:
@@ -27,7 +31,8 @@ def rotate() -> None:
     old key. Links in emails sent before were signed with the old key and stop working when you remove it.
 
     Suppressed addresses that belong to no stored supporter exist only as hashes, which cannot be computed again.
-    They work as long as the old key stays in the list. The command prints how many there are.
+    They work as long as the old key stays in the list. So do completed erasures, for 90 days. The command prints
+    how many there are.
     """
     container = get_container()
 
@@ -40,7 +45,7 @@ def rotate() -> None:
         "rotated": result.rotated,
         "merged": result.merged,
         "suppressions": result.suppressions,
-        "left_behind": result.unrotatable,
+        "left_behind": result.unrotatable + result.erasures,
         "unreadable": len(result.undecryptable),
     }
     with container.database.transaction() as session:
@@ -52,6 +57,9 @@ def rotate() -> None:
         click.echo(f"Moved {result.suppressions} suppressions to the first key.")
     if result.unrotatable:
         click.echo(UNROTATABLE_MESSAGE.format(result.unrotatable))
+    if result.erasures_until is not None:
+        noun = "completed erasure is" if result.erasures == 1 else "completed erasures are"
+        click.echo(ERASURES_MESSAGE.format(f"{result.erasures} {noun}", result.erasures_until))
     if result.undecryptable:
         ids = "\n".join(f"  {row_id}" for row_id in result.undecryptable)
         raise click.ClickException(

@@ -111,6 +111,66 @@ def test_erasure_ends_the_subscription_first_and_deletes_the_customer(
     assert entry.details == {"pledges": 3, "reminders": 0, "recurring_ended": 2}
 
 
+def open_checkouts(scenario: StripeScenario, pledge_id: uuid.UUID) -> list[uuid.UUID]:
+    """Return two pledges that the supporter of a pledge started while signed in."""
+    supporter_id = pledge_of(scenario.container, pledge_id).supporter_id
+    frequencies = (Frequency.ONCE, Frequency.MONTHLY)
+    return [scenario.create_checkout(frequency, supporter_id=supporter_id).id for frequency in frequencies]
+
+
+def session_of(scenario: StripeScenario, pledge_id: uuid.UUID) -> StripeJson:
+    return scenario.stripe.get(pledge_of(scenario.container, pledge_id).gateway_reference)
+
+
+def test_erasure_expires_the_open_checkouts_of_the_supporter(
+    client: FlaskClient, container: Container, scenario: StripeScenario
+) -> None:
+    pledge = give(scenario, Frequency.ONCE)
+    other = give(scenario, Frequency.ONCE, "other@news.example")
+    others = [scenario.create_checkout().id, *open_checkouts(scenario, other)]
+    opened = open_checkouts(scenario, pledge)
+    before = len(scenario.stripe.events)
+    assert erase(client, container).json["status"] == "completed"
+    for pledge_id in opened:
+        assert session_of(scenario, pledge_id)["status"] == "expired"
+        assert pledge_of(container, pledge_id).status == PledgeStatus.EXPIRED
+    for pledge_id in others:
+        assert session_of(scenario, pledge_id)["status"] == "open"
+        assert pledge_of(container, pledge_id).status == PledgeStatus.PENDING
+    deliver_new(scenario, before)
+    assert_nothing_personal_is_stored(container)
+
+
+def test_checkout_that_was_paid_before_it_could_be_expired_is_booked_without_a_supporter(
+    client: FlaskClient, container: Container, scenario: StripeScenario
+) -> None:
+    pledge = give(scenario, Frequency.ONCE)
+    [once, monthly] = open_checkouts(scenario, pledge)
+    before = len(scenario.stripe.events)
+    scenario.stripe.pay(session_of(scenario, once)["id"])
+    scenario.stripe.pay(session_of(scenario, monthly)["id"])
+    assert erase(client, container).json["status"] == "completed"
+    deliver_new(scenario, before)
+    assert pledge_of(container, once).status == PledgeStatus.COMPLETED
+    for pledge_id in (once, monthly):
+        assert pledge_of(container, pledge_id).supporter_id is None
+    assert_nothing_personal_is_stored(container)
+    # Nobody would be told of further payments.
+    assert pledge_of(container, monthly).cancel_requested_at is not None
+
+
+def test_checkouts_are_expired_once_stripe_answers_again(
+    client: FlaskClient, container: Container, scenario: StripeScenario, clock: FakeClock
+) -> None:
+    opened = open_checkouts(scenario, give(scenario, Frequency.ONCE))
+    scenario.stripe.faults.respond(503, "POST /v1/checkout/sessions/{id}/expire")
+    assert erase(client, container).status_code == 202
+    clock.advance(minutes=10)
+    erase_supporters(container, threading.Event())
+    assert [session_of(scenario, pledge_id)["status"] for pledge_id in opened] == ["expired", "expired"]
+    assert count(container, Supporter) == 0
+
+
 def test_erasure_without_ending_is_refused_and_changes_nothing(
     client: FlaskClient, container: Container, scenario: StripeScenario
 ) -> None:
@@ -348,6 +408,37 @@ def test_hashes_follow_the_keys_and_go_with_the_payload(
         assert hashes == {rotated.database.keyring.lookup_hash(EMAIL.lower())}
     erase(create_app(rotated).test_client(), rotated)
     assert_nothing_personal_is_stored(rotated)
+
+
+def test_rotation_counts_the_completed_erasures_that_need_the_older_key(
+    client: FlaskClient,
+    container: Container,
+    scenario: StripeScenario,
+    make_keyed: Callable[[str], Container],
+    clock: FakeClock,
+) -> None:
+    before = len(scenario.stripe.events)
+    give(scenario, Frequency.ONCE)
+    late = scenario.stripe.events[before:]
+    erase(client, container)
+    erase(client, container, "second@news.example")
+    rotated = make_keyed("a-new-key-that-only-the-tests-know-012345")
+    result = rotate_keys(rotated.database.transaction, clock=clock)
+    assert (result.erasures, result.erasures_until) == (2, clock() + ERASURE_RETENTION)
+    # As long as the older key stays, a late event of the erased address is recognised.
+    for event in late:
+        event["id"] += "_late"
+    replace_scenario = dataclasses.replace(scenario, container=rotated)
+    replace_scenario.deliver_webhooks(*late)
+    replace_scenario.run_until_idle()
+    assert_nothing_personal_is_stored(rotated)
+    erase(create_app(rotated).test_client(), rotated, "third@news.example")
+    assert rotate_keys(rotated.database.transaction, clock=clock).erasures == 2
+    clock.advance(days=ERASURE_RETENTION.days)
+    with rotated.database.transaction() as session:
+        purge_erasures(session, now=clock())
+    result = rotate_keys(rotated.database.transaction, clock=clock)
+    assert (result.erasures, result.erasures_until) == (0, None)
 
 
 @pytest.fixture

@@ -11,22 +11,24 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session, defer
 
 from schemas.enums import ErasureStatus, PledgeStatus, SuppressionReason
 from service.db.base import new_id
-from service.db.keyring import DecryptionError
+from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.models.customer import CustomerUpdate
 from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.db.types import equals_literal
 from service.domain.email.outbox import enqueue_alert
 from service.domain.email.suppression import lookup_hashes, suppress
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable, RecurringPledgeActive
 from service.domain.event_addresses import lock_events
+from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.subscriptions import (
     SANDBOX_GATEWAY,
     cancel_pledge,
@@ -36,7 +38,7 @@ from service.domain.pledges.subscriptions import (
 )
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 from service.domain.staff import write_audit_entry
-from service.domain.supporters import erase_supporter, lock_with_pledges, supporter_ids_for
+from service.domain.supporters import erase_supporter, lock_with_pledges, session_keyring, supporter_ids_for
 
 # Longer than the calls for one erasure may take, so that a request which still runs is left alone.
 CLAIM_TIMEOUT = datetime.timedelta(minutes=2)
@@ -182,6 +184,19 @@ def purge_erasures(session: Session, *, now: datetime.datetime, limit: int = 200
     return len(expired)
 
 
+def count_unrotatable_erasures(session: Session) -> tuple[int, datetime.datetime | None]:
+    """Return how many completed erasures only an older key hashed, and when the last of them is purged.
+
+    Their address is gone. An event of it from before the erasure that arrives late is recognised by the hash.
+    """
+    key_id = func.substr(Erasure.email_hash, 1, KEY_ID_BYTES)
+    left = select(func.count(), func.max(Erasure.completed_at)).where(
+        Erasure.status == ErasureStatus.COMPLETED, key_id != session_keyring(session).current_id
+    )
+    count, last = session.execute(left).one()
+    return count, None if last is None else last + ERASURE_RETENTION
+
+
 def _request(
     session: Session,
     gateway: PaymentGateway,
@@ -279,23 +294,33 @@ def _complete(
             step = _next_step(session, gateway, erasure_id, now=clock())
         if step is None:
             return
-        pledge_id, customer = step
-        if pledge_id is not None:
+        if step.pledge_to_cancel is not None:
             try:
-                cancel_pledge(transaction, gateway, pledge_id, clock=clock)
+                cancel_pledge(transaction, gateway, step.pledge_to_cancel, clock=clock)
             except InvalidTransition:
                 # It ended at the gateway in the meantime.
                 continue
-        if customer is not None:
-            is_deleted = gateway.erase_customer(customer)
-            _record_customer(transaction, gateway, erasure_id, customer, is_deleted=is_deleted, now=clock())
+        if step.pledge_to_expire is not None:
+            _expire_checkout(transaction, gateway, step.pledge_to_expire, clock=clock)
+        if step.customer is not None:
+            is_deleted = gateway.erase_customer(step.customer)
+            _record_customer(transaction, gateway, erasure_id, step.customer, is_deleted=is_deleted, now=clock())
     raise PaymentsUnavailable("The erasure takes more steps than one run may; the rest follows by itself.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """One thing to do at the gateway: cancel a pledge, close the checkout of one, or erase a customer."""
+
+    pledge_to_cancel: uuid.UUID | None = None
+    pledge_to_expire: uuid.UUID | None = None
+    customer: str | None = None
 
 
 def _next_step(
     session: Session, gateway: PaymentGateway, erasure_id: uuid.UUID, *, now: datetime.datetime
-) -> tuple[uuid.UUID | None, str | None] | None:
-    """Return the pledge to cancel or the customer to erase at the gateway; None once the supporter is erased."""
+) -> _Step | None:
+    """Return the next thing to do at the gateway; None once the supporter is erased."""
     erasure = session.get_one(Erasure, erasure_id, with_for_update=True)
     if erasure.status == ErasureStatus.COMPLETED or erasure.address is None:
         return None
@@ -310,7 +335,10 @@ def _next_step(
             # Nothing is charged at the sandbox, so there is nobody to ask.
             mark_cancelled(session, pledge, now=now)
             continue
-        return pledge.id, None
+        return _Step(pledge_to_cancel=pledge.id)
+    pending = session.scalar(_open_checkouts(supporters, gateway.name))
+    if pending is not None:
+        return _Step(pledge_to_expire=pending)
     known = _customers(session, erasure_id)
     for reference in _references(session, supporters, gateway.name) - known.keys():
         session.add(
@@ -321,7 +349,7 @@ def _next_step(
         known[reference] = None
     for reference, redacted_at in sorted(known.items()):
         if redacted_at is None:
-            return None, reference
+            return _Step(customer=reference)
     _finish(session, erasure, now=now)
     return None
 
@@ -365,6 +393,43 @@ def _references(session: Session, supporters: Collection[uuid.UUID], gateway: st
         Pledge.status.in_((PledgeStatus.PROCESSING, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)),
     )
     return {reference for reference in session.scalars(mine) if reference} - set(session.scalars(shared))
+
+
+def _expire_checkout(
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, clock: Clock
+) -> None:
+    """Close the checkout of a pledge that nobody has paid. Idempotent."""
+    with transaction() as session:
+        pledge = get_pledge(session, pledge_id, for_update=True)
+        # A payment that is under way is booked, and brings no address back.
+        pledge.erased_at = pledge.erased_at or clock()
+        checkout = pledge.gateway_reference
+    if checkout is not None:
+        gateway.expire_checkout(checkout)
+    with transaction() as session:
+        pledge = get_pledge(session, pledge_id, for_update=True)
+        sync_pledge_status(session, pledge, checkout_closed=True, now=clock())
+
+
+def _open_checkouts(supporters: Collection[uuid.UUID], gateway: str) -> Select[uuid.UUID]:
+    """Return the query of a pledge that one of these supporters started and has not paid.
+
+    It has no supporter yet. One who was signed in or came by a link of ours pays as a customer of theirs.
+    """
+    customers = select(Pledge.customer_reference).where(
+        Pledge.supporter_id.in_(supporters), Pledge.gateway == gateway, Pledge.customer_reference.is_not(None)
+    )
+    reminders = select(Reminder.id).where(Reminder.supporter_id.in_(supporters))
+    return (
+        select(Pledge.id)
+        .where(
+            Pledge.gateway == gateway,
+            Pledge.status == PledgeStatus.PENDING,
+            or_(Pledge.customer_reference.in_(customers), Pledge.reminder_id.in_(reminders)),
+        )
+        .order_by(Pledge.id)
+        .limit(1)
+    )
 
 
 def _customers(session: Session, erasure_id: uuid.UUID) -> dict[str, datetime.datetime | None]:

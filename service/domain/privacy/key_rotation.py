@@ -31,6 +31,7 @@ from service.domain.email.addresses import address_hashes, fold_address
 from service.domain.email.suppression import count_unrotatable, lookup_hashes, rehash_to_current_key
 from service.domain.event_addresses import find_addresses, hash_addresses, hash_unhashed_events
 from service.domain.ports import Clock, TransactionFactory
+from service.domain.privacy.erasure import count_unrotatable_erasures
 from service.domain.privacy.merging import merge_supporters
 from service.domain.supporters import session_keyring
 
@@ -44,13 +45,16 @@ class RotationResult:
 
     `rotated` counts rows moved to the first key, `merged` duplicate supporters, and `suppressions` the hashes that
     were moved with their supporters' addresses. `unrotatable` counts suppressions of unknown addresses, which need
-    an older key. `undecryptable` lists the ids of rows that no key decrypts.
+    an older key. `erasures` counts completed erasures whose hash needs an older key, and `erasures_until` is when
+    the last of them is purged. `undecryptable` lists the ids of rows that no key decrypts.
     """
 
     rotated: int = 0
     merged: int = 0
     suppressions: int = 0
     unrotatable: int = 0
+    erasures: int = 0
+    erasures_until: datetime.datetime | None = None
     undecryptable: tuple[uuid.UUID, ...] = ()
 
     def __add__(self, other: "RotationResult") -> "RotationResult":
@@ -59,6 +63,8 @@ class RotationResult:
             merged=self.merged + other.merged,
             suppressions=self.suppressions + other.suppressions,
             unrotatable=self.unrotatable + other.unrotatable,
+            erasures=self.erasures + other.erasures,
+            erasures_until=other.erasures_until or self.erasures_until,
             undecryptable=self.undecryptable + other.undecryptable,
         )
 
@@ -86,7 +92,9 @@ def rotate_keys(
             total += result
             progress(total)
     with transaction() as session:
-        return total + RotationResult(unrotatable=count_unrotatable(session))
+        erasures, until = count_unrotatable_erasures(session)
+        unrotatable = count_unrotatable(session)
+        return total + RotationResult(unrotatable=unrotatable, erasures=erasures, erasures_until=until)
 
 
 def fold_supporters(
