@@ -97,7 +97,7 @@ def test_split_supporters_are_merged(
         assert supporter.hash_version == 2
         assert {supporter_of(session, pledge_id) for _, pledge_id in rows} == {supporter.id}
         reminders = session.scalars(select(Reminder).where(Reminder.supporter_id == supporter.id)).all()
-        assert [reminder.id for reminder in reminders] == [rows[-1][0]]
+        assert [reminder.id for reminder in reminders] == [rows[0][0]]
     assert fold(any_database) == RotationResult()
     with any_database.database.transaction() as session:
         assert lock_supporter_by_email(session, "JANE.doe@news.example") == supporter.id

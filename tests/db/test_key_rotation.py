@@ -118,29 +118,32 @@ def test_rotation_merges_duplicate_supporters(with_keys, clock: FakeClock) -> No
     old, new = separate_key_containers(with_keys, clock)
     first_created_at = clock()
     pledge_id = create_paid_pledge(old, "a@news.example")
-    create_reminder(old, "a@news.example")
+    first = create_reminder(old, "a@news.example")
     clock.advance(days=1)
     other_pledge_id = create_paid_pledge(new, "a@news.example")
-    latest = create_reminder(new, "a@news.example")
+    create_reminder(new, "a@news.example")
     container = with_keys(NEW, OLD)
     assert rotate(container) == RotationResult(merged=1)
     with container.database.read_only() as session:
         supporter = session.scalars(select(Supporter)).one()
         assert supporter.created_at == first_created_at
         assert supporter_of(session, pledge_id) == supporter_of(session, other_pledge_id) == supporter.id
-        assert [reminder.id for reminder in session.scalars(select(Reminder))] == [latest]
+        assert [reminder.id for reminder in session.scalars(select(Reminder))] == [first]
 
 
-def test_merge_keeps_the_latest_reminder_of_either_supporter(with_keys, clock: FakeClock) -> None:
+def test_merge_keeps_the_first_reminder_with_the_latest_date(with_keys, clock: FakeClock) -> None:
     old, new = separate_key_containers(with_keys, clock)
-    create_reminder(new, "a@news.example")
+    first = create_reminder(new, "a@news.example", page_url="https://paper.example/first")
     clock.advance(days=1)
     latest = create_reminder(old, "a@news.example", page_url="https://paper.example/last")
+    with old.database.read_only() as session:
+        due_on = session.get_one(Reminder, latest).due_on
     container = with_keys(NEW, OLD)
     assert rotate(container).merged == 1
     with container.database.read_only() as session:
         reminder = session.scalars(select(Reminder)).one()
-        assert (reminder.id, reminder.page_url) == (latest, "https://paper.example/last")
+        assert (reminder.id, reminder.page_url) == (first, "https://paper.example/first")
+        assert reminder.due_on == due_on
         assert reminder.supporter_id == session.scalars(select(Supporter.id)).one()
 
 

@@ -15,7 +15,7 @@ from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.domain.privacy.merging import merge_supporters
 from service.domain.reminders.status import ReminderEvent
-from service.domain.reminders.transitions import confirm
+from service.domain.reminders.transitions import cancel, confirm
 from service.domain.sign_in import request_sign_in
 from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
@@ -56,7 +56,8 @@ def test_merge_keeps_the_confirmation_of_either_reminder(
     latest = create_reminder(container, OTHER_ADDRESS)
     record_delivery(container, latest, ReminderEvent.REQUEST_CONFIRMATION)
     reminder = merge(container, *((latest, first) if latest_is_retained else (first, latest)))
-    assert (reminder.id, reminder.status, reminder.awaits_confirmation) == (latest, "scheduled", False)
+    assert (reminder.id, reminder.status, reminder.awaits_confirmation) == (first, "scheduled", False)
+    assert reminder.confirmed_at is not None
     assert reminder.due_at == datetime.datetime(2026, 12, 24, 9, tzinfo=datetime.UTC)
 
 
@@ -64,9 +65,54 @@ def test_merge_of_two_unconfirmed_reminders_leaves_one_unconfirmed(container: Co
     require_confirmation(container)
     first = create_reminder(container, ADDRESS)
     clock.advance(days=1)
-    latest = create_reminder(container, OTHER_ADDRESS)
-    reminder = merge(container, first, latest)
-    assert (reminder.id, reminder.awaits_confirmation) == (latest, True)
+    reminder = merge(container, first, create_reminder(container, OTHER_ADDRESS))
+    assert (reminder.id, reminder.awaits_confirmation) == (first, True)
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False])
+@pytest.mark.parametrize("newest_is_retained", [True, False])
+def test_merge_takes_nothing_but_the_date_from_a_later_sign_up_that_anyone_could_make(
+    container: Container, clock: FakeClock, is_confirmed: bool, newest_is_retained: bool
+) -> None:
+    own = create_reminder(container, ADDRESS, page_url="https://own.example", amount=500, timezone="UTC")
+    if is_confirmed:
+        with container.database.transaction() as session:
+            session.get_one(Reminder, own).confirmed_at = clock()
+    clock.advance(days=1)
+    later = create_reminder(container, OTHER_ADDRESS, page_url="https://stranger.example", amount=9900, lang="ru")
+    with container.database.transaction() as session:
+        stranger = session.get_one(Reminder, later)
+        stranger.months, stranger.every_months, stranger.timezone = 3, 3, "Asia/Tokyo"
+        stranger.due_on = datetime.date(2027, 2, 24)
+    reminder = merge(container, *((later, own) if newest_is_retained else (own, later)))
+    assert (reminder.id, reminder.page_url, reminder.amount_minor) == (own, "https://own.example", 500)
+    assert (reminder.lang, reminder.timezone, reminder.every_months) == ("en", "UTC", None)
+    assert reminder.due_on == datetime.date(2027, 2, 24)
+    assert reminder.due_at == datetime.datetime(2027, 2, 24, 9, tzinfo=datetime.UTC)
+    assert (reminder.confirmed_at is not None) == is_confirmed
+
+
+@pytest.mark.parametrize("older_is_confirmed", [True, False])
+def test_merge_keeps_the_later_reminder_that_its_reader_confirmed(
+    container: Container, clock: FakeClock, older_is_confirmed: bool
+) -> None:
+    older = create_reminder(container, ADDRESS, page_url="https://older.example")
+    clock.advance(days=1)
+    later = create_reminder(container, OTHER_ADDRESS, page_url="https://own.example")
+    with container.database.transaction() as session:
+        session.get_one(Reminder, later).confirmed_at = clock()
+        session.get_one(Reminder, older).confirmed_at = clock() if older_is_confirmed else None
+    assert merge(container, older, later).page_url == "https://own.example"
+
+
+def test_merge_keeps_a_later_reminder_that_was_cancelled(container: Container, clock: FakeClock) -> None:
+    older = create_reminder(container, ADDRESS)
+    clock.advance(days=1)
+    later = create_reminder(container, OTHER_ADDRESS)
+    with container.database.transaction() as session:
+        cancel(session, session.get_one(Reminder, later), now=clock())
+    reminder = merge(container, older, later)
+    assert (reminder.id, reminder.status) == (later, "cancelled")
 
 
 def test_merge_moves_pledge_attribution_to_the_remaining_reminder(container: Container, clock: FakeClock) -> None:
@@ -75,10 +121,9 @@ def test_merge_moves_pledge_attribution_to_the_remaining_reminder(container: Con
     with container.database.transaction() as session:
         session.execute(update(Pledge).values(reminder_id=first))
     clock.advance(days=1)
-    latest = create_reminder(container, OTHER_ADDRESS)
-    merge(container, first, latest)
+    merge(container, first, create_reminder(container, OTHER_ADDRESS))
     with container.database.read_only() as session:
-        assert session.get_one(Pledge, pledge_id).reminder_id == latest
+        assert session.get_one(Pledge, pledge_id).reminder_id == first
 
 
 def test_merge_moves_notifications_and_sign_ins(container: Container, clock: FakeClock) -> None:

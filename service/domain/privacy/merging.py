@@ -14,9 +14,11 @@ from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
+from service.domain.calendar import at_local_hour
+from service.domain.reminders.reminders import UPCOMING_STATUSES
 from service.domain.reminders.self_service import can_cancel, can_confirm
 from service.domain.reminders.status import ReminderEvent
-from service.domain.reminders.transitions import cancel, confirm
+from service.domain.reminders.transitions import cancel, confirm, reschedule
 from service.domain.supporters import lock_with_pledges
 
 
@@ -30,9 +32,11 @@ def merge_supporters(
 ) -> None:
     """Move the pledges, notifications, sign-ins and reminders of a duplicate supporter to another, and delete it.
 
-    If both have a reminder for the same campaign, the newer one stays. It is cancelled if the reader cancelled the
-    older one after asking for the newer one, and confirmed if they had confirmed the older one. The kept supporter
-    gets the earlier `created_at` and, unless it `keeps_address`, the address as it was typed last.
+    If both have a reminder for the same campaign, one stays. If both are still to be sent, and nothing proves that
+    the reader asked for the newer one, it is the older one with the date of the newer, as after a repeated
+    sign-up. Else it is the newer one. That is cancelled if the reader cancelled the older one after asking for the
+    newer one, and confirmed if they had confirmed the older one. The kept supporter gets the earlier `created_at`
+    and, unless it `keeps_address`, the address as it was typed last.
     """
     lock_with_pledges(session, (kept, duplicate))
     # A worker locks a sign-in before the notification that has its link.
@@ -45,16 +49,21 @@ def merge_supporters(
             reminder.supporter_id = kept
             continue
         newer, older = (reminder, other) if reminder.asked_at > other.asked_at else (other, reminder)
-        if _cancelled_since(session, older, newer.asked_at) and can_cancel(newer):
+        left, gone = newer, older
+        if older.status in UPCOMING_STATUSES and newer.status in UPCOMING_STATUSES and newer.confirmed_at is None:
+            # Anyone can type in an address, and somebody did so for the newer one.
+            left, gone = older, newer
+            _move_date(session, older, newer, now=now)
+        elif _cancelled_since(session, older, newer.asked_at) and can_cancel(newer):
             cancel(session, newer, now=now)
         elif older.confirmed_at is not None and can_confirm(newer):
             confirm(session, newer, now=now)
-        # Pledges that came from the older reminder stay attributed to this reader's reminder.
-        session.execute(update(Pledge).where(Pledge.reminder_id == older.id).values(reminder_id=newer.id))
-        session.delete(older)
+        # Pledges that came from the other reminder stay attributed to this reader's reminder.
+        session.execute(update(Pledge).where(Pledge.reminder_id == gone.id).values(reminder_id=left.id))
+        session.delete(gone)
         # The pair of campaign and supporter is unique, so the delete must come before the update.
         session.flush()
-        newer.supporter_id = kept
+        left.supporter_id = kept
     first_seen, last_changed = session.execute(
         select(func.min(Supporter.created_at), func.max(Supporter.email_changed_at)).where(
             Supporter.id.in_((kept, duplicate))
@@ -72,6 +81,15 @@ def merge_supporters(
     # The reminders must have moved before the delete, which cascades to them.
     session.flush()
     session.execute(delete(Supporter).where(Supporter.id == duplicate))
+
+
+def _move_date(session: Session, older: Reminder, newer: Reminder, *, now: datetime.datetime) -> None:
+    """Give a reminder the date of a repeated sign-up, which may end its repetition and changes nothing else."""
+    older.months, older.due_on, older.asked_at = newer.months, newer.due_on, newer.asked_at
+    older.every_months = older.every_months and newer.every_months
+    if not older.awaits_confirmation:
+        due = at_local_hour(newer.due_on, zone=older.timezone, hour=older.campaign.send_hour)
+        reschedule(session, older, due, now=now)
 
 
 def _lock_reminders(session: Session, supporter_id: uuid.UUID) -> list[Reminder]:
