@@ -34,6 +34,8 @@ def process_gateway_events(container: Container, stop: threading.Event) -> Mappi
         container.database.transaction, container.gateway, should_continue=lambda: not stop.is_set()
     ):
         counts["invoices_retried"] = retried
+    if counts and _request_cancellations(container):
+        _complete_operations(container, stop)
     if counts:
         log.info("gateway_events_applied", **counts)
     return counts
@@ -67,19 +69,11 @@ def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[s
     """
     if container.event_source is None:
         return None
-    if container.settings.stripe is not None and container.settings.stripe.ends_support_on_fraud:
-        with container.database.transaction() as session:
-            request_cancellations_for_fraud(session, container.gateway.name, now=container.clock())
+    _request_cancellations(container)
     with container.database.read_only() as session:
         due = is_due(session, container.event_source.name, now=container.clock())
     if not due:
-        return complete_pending_operations(
-            container.database.transaction,
-            container.gateway,
-            urls=container.urls,
-            clock=container.clock,
-            should_continue=lambda: not stop.is_set(),
-        )
+        return _complete_operations(container, stop)
     report = reconcile(
         container.database.transaction,
         container.gateway,
@@ -90,3 +84,21 @@ def reconcile_payments(container: Container, stop: threading.Event) -> Mapping[s
     )
     log.info("reconciled", **report.counts())
     return report.counts()
+
+
+def _request_cancellations(container: Container) -> int:
+    """Request the cancellations that `DISPUTE_ENDS_SUPPORT` asks for; return how many."""
+    if container.settings.stripe is None or not container.settings.stripe.ends_support_on_fraud:
+        return 0
+    with container.database.transaction() as session:
+        return request_cancellations_for_fraud(session, container.gateway.name, now=container.clock())
+
+
+def _complete_operations(container: Container, stop: threading.Event) -> Mapping[str, int]:
+    return complete_pending_operations(
+        container.database.transaction,
+        container.gateway,
+        urls=container.urls,
+        clock=container.clock,
+        should_continue=lambda: not stop.is_set(),
+    )

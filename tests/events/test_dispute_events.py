@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from jobs.payments import fetch_balance_transactions, reconcile_payments
+from jobs.payments import fetch_balance_transactions, process_gateway_events, reconcile_payments
 from schemas.enums import DisputeStatus, Frequency, NotificationKind, PaymentStatus, PledgeStatus
 from service.container import Container
 from service.db.models.email import Notification
@@ -270,6 +270,22 @@ def test_fraudulent_dispute_ends_recurring_support_if_the_setting_says_so(
         pledge = session.scalars(select(Pledge)).one()
         assert pledge.status == PledgeStatus.CANCELLED
     assert "cancellations" not in (reconcile_payments(ends_support, RUNNING) or {})
+
+
+def test_fraudulent_dispute_ends_recurring_support_as_soon_as_its_event_is_applied(
+    scenario: StripeScenario, ends_support: Container, stripe: FakeStripe
+) -> None:
+    charge = pay(scenario, Frequency.MONTHLY)
+    process_gateway_events(ends_support, RUNNING)
+    start = len(stripe.events)
+    stripe.open_dispute(charge["id"], reason="fraudulent")
+    scenario.deliver_webhooks(*stripe.events[start:])
+    counts = process_gateway_events(ends_support, RUNNING)
+    assert counts is not None
+    assert counts["applied"] > 0
+    [subscription] = stripe.account.all("subscription")
+    assert subscription["status"] == "canceled"
+    assert process_gateway_events(ends_support, RUNNING) == {}
 
 
 @pytest.mark.parametrize(("reason", "outcome"), [("general", "lost"), ("fraudulent", "won"), ("fraudulent", None)])
