@@ -13,7 +13,7 @@ from stripe.checkout import Session
 
 from schemas.enums import Frequency
 from service.domain.ports import Checkout, CheckoutParams, GatewayRejected
-from service.gateways.stripe.client import StripeApiClient, call_idempotent
+from service.gateways.stripe.client import NO_RETRIES, StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import to_stripe_amount
 from service.gateways.stripe.errors import MISSING, StripeRejected
 from service.gateways.stripe.products import product_id, product_name, save_product
@@ -59,9 +59,11 @@ def expire_session(api: StripeApiClient, session: str) -> None:
         GatewayRejected: Stripe refuses although the session is open.
     """
     try:
-        api.call("expire_checkout_session", lambda v1: v1.checkout.sessions.expire(session))
+        api.call("expire_checkout_session", lambda v1: v1.checkout.sessions.expire(session, options=NO_RETRIES))
     except GatewayRejected:
-        found = api.retrieve("retrieve_checkout_session", lambda v1: v1.checkout.sessions.retrieve(session))
+        found = api.retrieve(
+            "retrieve_checkout_session", lambda v1: v1.checkout.sessions.retrieve(session, options=NO_RETRIES)
+        )
         if found is not None and found.get("status") == OPEN:
             raise
 
