@@ -79,6 +79,12 @@ class PledgeQuery(PeriodQuery):
     created_to = DayOrInstant(is_end=True)
     paid_from = DayOrInstant()
     paid_to = DayOrInstant(is_end=True)
+    giving_twice = fields.Boolean(
+        metadata={
+            "description": "With true, running recurring pledges of supporters who have another one in the same"
+            " campaign; with false, all others."
+        }
+    )
 
 
 class PageQuery(StrictSchema):

@@ -147,6 +147,7 @@ def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> R
                 base_url=f"/me/pledges/{pledge.id}",
                 receipts_url="/me/receipts",
                 supporter_pledges=pledges,
+                is_in_list=True,
             )
             for pledge in pledges
         ],

@@ -11,7 +11,7 @@ from service.domain.money import Money, format_money
 from service.domain.pledges.customers import shares_customer
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import is_bounced, total_charge
-from service.domain.pledges.queries import PaymentWithRefunds, other_recurring_pledge
+from service.domain.pledges.queries import PaymentWithRefunds, is_newest_recurring_pledge, other_recurring_pledge
 from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
 from service.pages.formatting import format_long_date, format_pledge
@@ -65,10 +65,12 @@ def build_pledge_card(
     receipts_url: str,
     supporter_pledges: Sequence[Pledge] = (),
     renew_token: str | None = None,
+    is_in_list: bool = False,
 ) -> PledgeCard:
     """Return the card of a pledge. `payments` are in the order in which they are shown.
 
-    `supporter_pledges` are all that its supporter has. `renew_token` tells the support page who gives again.
+    `supporter_pledges` are all that its supporter has. `renew_token` tells the support page who gives again. In a
+    list of all cards, one of them says that the reader gives twice.
     """
     cancelling = is_cancelling(pledge)
     can_change = is_recurring_active(pledge) and not cancelling
@@ -86,7 +88,7 @@ def build_pledge_card(
         notes=[
             *_notes(pledge, texts),
             *_card_note(pledge, supporter_pledges, texts),
-            *_other_pledge_note(pledge, supporter_pledges, texts),
+            *_other_pledge_note(pledge, supporter_pledges, texts, is_in_list=is_in_list),
         ],
         can_change=can_change,
         is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
@@ -171,9 +173,12 @@ def _card_note(pledge: Pledge, supporter_pledges: Sequence[Pledge], texts: Texts
         yield texts.me_card_shared if is_shared else texts.me_card_separate
 
 
-def _other_pledge_note(pledge: Pledge, supporter_pledges: Sequence[Pledge], texts: Texts) -> Iterator[str]:
+def _other_pledge_note(
+    pledge: Pledge, supporter_pledges: Sequence[Pledge], texts: Texts, *, is_in_list: bool
+) -> Iterator[str]:
+    """Yield whether the reader also gives otherwise; in a list, the newest pledge says so for all."""
     other = other_recurring_pledge(pledge, supporter_pledges)
-    if other is not None:
+    if other is not None and (not is_in_list or is_newest_recurring_pledge(pledge, supporter_pledges)):
         date = format_campaign_date(other.created_at, other, texts)
         yield texts.format("me_gives_twice", gift=format_pledge_summary(other, texts), date=date)
 

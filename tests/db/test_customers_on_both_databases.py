@@ -17,6 +17,8 @@ RUNNING = ("active", "monthly", "USD", "cus_running")
 ENDED = ("cancelled", "annual", "USD", "cus_ended")
 EUROS = ("past_due", "monthly", "EUR", "cus_euros")
 ONCE = ("completed", "once", "JPY", "cus_once")
+ON_ITS_WAY = ("processing", "monthly", "USD", "cus_running")
+ONCE_ON_ITS_WAY = ("processing", "once", "USD", "cus_once")
 UNKNOWN = ("completed", "once", "USD", None)
 
 
@@ -75,6 +77,9 @@ def test_running_customer_in_the_same_currency_comes_first(
         ([RUNNING, RUNNING], True),
         ([RUNNING, EUROS], False),
         ([RUNNING, RUNNING, EUROS], False),
+        ([RUNNING, ON_ITS_WAY], True),
+        ([EUROS, ON_ITS_WAY], False),
+        ([RUNNING, ONCE_ON_ITS_WAY], None),
     ],
 )
 def test_card_is_shared_by_running_pledges_of_one_customer(

@@ -232,6 +232,21 @@ def test_new_card_is_charged_for_all_pledges_of_the_customer(
     assert "A new card will be used for all your" in page(client, pledge_link(scenario.container, str(first.id)))
 
 
+def test_new_card_is_charged_for_support_whose_first_bank_debit_is_on_its_way(
+    scenario: StripeScenario, client: FlaskClient
+) -> None:
+    first = pay(scenario, scenario.create_checkout(Frequency.MONTHLY))
+    checkout = scenario.create_checkout(Frequency.MONTHLY, amount=900, supporter_id=first.supporter_id)
+    start = len(scenario.stripe.events)
+    scenario.stripe.pay_by_bank_debit(scenario.session_of(checkout))
+    apply_events(scenario, start)
+    second = scenario.snapshot(checkout.id)["pledge"]
+    assert second["status"] == "processing"
+    assert "A new card will be used for all your" in page(client, pledge_link(scenario.container, str(first.id)))
+    update_card(client, scenario, first)
+    assert scenario.stripe.get(second["subscription_reference"])["default_payment_method"] is None
+
+
 def test_card_of_the_latest_checkout_is_charged_until_another_is_saved(
     scenario: StripeScenario, client: FlaskClient
 ) -> None:

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from service.container import Container
 from service.domain.ports import GatewayRejected
-from tests.api.client import auth_headers, get_json
+from tests.api.client import assert_problem, auth_headers, get_json
 from tests.clock import FakeClock
 from tests.pages.accounts import READER, AccessPath, create_paid_pledge, page, pledge_link, sign_in
 from tests.pages.html import visible_text
@@ -36,10 +36,21 @@ def test_second_pledge_is_pointed_out_to_the_reader(
     sign_in(container, client)
     account = visible_text(page(client, "/me"))
     assert f"You also give $5 a month, {HINT}" in account
+    # One of the two cards says it for both.
+    assert account.count("You also give") == 1
     thanks = visible_text(page(client, f"/support/default/thank-you?pledge={second}&lang=en"))
     assert f"You also give $5 a month, {HINT}" in thanks
     AccessPath(container, client, "by link", first).post("cancel", then="end")
     assert "You also give" not in visible_text(page(client, "/me"))
+
+
+def test_account_says_once_that_a_reader_gives_three_times(
+    container: Container, client: FlaskClient, pledges: tuple[str, str], clock: FakeClock
+) -> None:
+    clock.advance(days=1)
+    create_paid_pledge(container, client, amount=300)
+    sign_in(container, client)
+    assert visible_text(page(client, "/me")).count("You also give") == 1
 
 
 def test_thank_you_page_does_not_tell_a_stranger_what_an_address_gives(
@@ -66,6 +77,29 @@ def test_staff_see_how_many_supporters_give_twice(
     create_paid_pledge(container, client)
     create_paid_pledge(container, client, email="another@example.org")
     assert giving_twice(container, client) == 1
+
+
+def test_staff_list_the_pledges_of_supporters_who_give_twice(
+    container: Container, client: FlaskClient, pledges: tuple[str, str]
+) -> None:
+    others = {
+        create_paid_pledge(container, client, email=None),
+        create_paid_pledge(container, client, email="another@example.org"),
+        create_paid_pledge(container, client, frequency="once"),
+    }
+    assert listed(container, client, giving_twice="true") == set(pledges)
+    assert listed(container, client, giving_twice="false") == others
+    assert listed(container, client) == others | set(pledges)
+    assert listed(container, client, giving_twice="true", frequency="annual") == set()
+    problem = client.get("/v1/admin/pledges?giving_twice=perhaps", headers=auth_headers(container, "read"))
+    assert_problem(problem, 422, "validation_failed", field="giving_twice")
+    AccessPath(container, client, "by link", pledges[0]).post("cancel", then="end")
+    assert listed(container, client, giving_twice="true") == set()
+
+
+def listed(container: Container, client: FlaskClient, **query: str) -> set[str]:
+    found = get_json(client, auth_headers(container, "read"), "/v1/admin/pledges", **query)
+    return {item["id"] for item in found["items"]}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from service.db.models.supporter import Supporter
 from service.domain.email_changes import LINK_TTL as EMAIL_CHANGE_LINK_TTL
 from service.domain.notifications.queue import NotificationClaim
 from service.domain.pledges.renewals import ends_before, is_paused_at
-from service.domain.pledges.status import PledgeEvent
+from service.domain.pledges.status import RUNNING_STATUSES, PledgeEvent
 from service.domain.sign_in import LINK_TTL
 
 EMAIL_CHANGE_KINDS = (NotificationKind.EMAIL_CHANGE, NotificationKind.EMAIL_CHANGED)
@@ -41,7 +41,6 @@ ALREADY_SENT = "told_before"
 MAX_AGE = datetime.timedelta(days=90)
 # The gateway and we may date the same renewal a few days apart.
 RENEWAL_TOLERANCE = datetime.timedelta(days=30)
-RECURRING_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +203,7 @@ def _renewal_skip_reason(
     session: Session, context: NotificationContext, pledge: Pledge, now: datetime.datetime
 ) -> str | None:
     event_date = context.notification.event_date
-    if pledge.status not in RECURRING_STATUSES or pledge.cancel_requested_at is not None:
+    if pledge.status not in RUNNING_STATUSES or pledge.cancel_requested_at is not None:
         return ENDED
     renews_at = pledge.renews_at or now
     if ends_before(pledge, renews_at):

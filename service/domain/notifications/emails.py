@@ -14,6 +14,7 @@ from service.db.models.email import Notification
 from service.db.models.email_change import EMAIL_CHANGE_TYPE
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import EMAIL_TYPE
+from service.db.session import session_keyring
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.email.counters import increment_counters
 from service.domain.email.outbox import enqueue_notification
@@ -24,7 +25,6 @@ from service.domain.email_changes import email_change_token
 from service.domain.money import Money
 from service.domain.notifications.context import (
     EMAIL_CHANGE_KINDS,
-    RECURRING_STATUSES,
     NotificationContext,
     load_contexts,
     skip_reason,
@@ -35,9 +35,9 @@ from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.links import pledge_token
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import total_charge
+from service.domain.pledges.status import RUNNING_STATUSES
 from service.domain.ports import AlertEmail, NotificationEmail
 from service.domain.sign_in import create_magic_link_token
-from service.domain.supporters import session_keyring
 from service.domain.urls import UrlBuilder
 
 SUPPRESSED = "suppressed"
@@ -192,18 +192,7 @@ def build_notification_email(
         case NotificationKind.PAYMENT_FAILED:
             if pledge.frequency == Frequency.ONCE:
                 return dataclasses.replace(base, money=total_charge(pledge), page_url=support_page)
-            invoice_url = open_invoice_url(pledge)
-            # The date of the next attempt is left out once it has passed.
-            is_ahead = notification.event_date is not None and notification.event_date >= context.today(now)
-            return dataclasses.replace(
-                base,
-                money=total_charge(pledge),
-                event_date=notification.event_date if is_ahead else None,
-                dunning_number=_dunning_number(notification.dedup_key),
-                page_url=invoice_url if invoice_url and needs_confirmation(pledge) else own_page,
-                invoice_url=invoice_url,
-                needs_confirmation=invoice_url is not None and needs_confirmation(pledge),
-            )
+            return _payment_failed(context, pledge, base, own_page, now=now)
         case NotificationKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case _:
@@ -284,7 +273,7 @@ def _receipt(
         raise EmailNotBuildable("its payment was deleted")
     paid_on = payment.paid_at.astimezone(ZoneInfo(campaign.timezone)).date()
     money = Money(payment.amount_minor, payment.currency)
-    is_recurring = pledge.status in RECURRING_STATUSES
+    is_recurring = pledge.status in RUNNING_STATUSES
     # If the amount was changed since, the part that covered the fees is unknown.
     fees_known = pledge.fees_minor > 0 and money == total_charge(pledge)
     return dataclasses.replace(
@@ -297,6 +286,23 @@ def _receipt(
         receipt_number=receipt_number(payment.id, paid_on.year),
         legal_name=campaign.legal_name,
         tax_line=campaign.tax_line,
+    )
+
+
+def _payment_failed(
+    context: NotificationContext, pledge: Pledge, base: NotificationEmail, own_page: str, *, now: datetime.datetime
+) -> NotificationEmail:
+    invoice_url, event_date = open_invoice_url(pledge), context.notification.event_date
+    # The date of the next attempt is left out once it has passed.
+    is_ahead = event_date is not None and event_date >= context.today(now)
+    return dataclasses.replace(
+        base,
+        money=total_charge(pledge),
+        event_date=event_date if is_ahead else None,
+        dunning_number=_dunning_number(context.notification.dedup_key),
+        page_url=invoice_url if invoice_url and needs_confirmation(pledge) else own_page,
+        invoice_url=invoice_url,
+        needs_confirmation=invoice_url is not None and needs_confirmation(pledge),
     )
 
 

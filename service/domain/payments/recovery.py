@@ -19,11 +19,12 @@ from service.db.models.customer import CustomerUpdate
 from service.db.models.payment import Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentsUnavailable
-from service.domain.payments.customers import complete_customer_update
+from service.domain.payments.customer_addresses import complete_customer_update
 from service.domain.payments.refunds import complete_refund
 from service.domain.pledges.checkout import start_checkout
 from service.domain.pledges.open_invoices import retry_open_invoice
 from service.domain.pledges.pledges import CHECKOUT_TTL, get_pledge
+from service.domain.pledges.status import RUNNING_STATUSES
 from service.domain.pledges.subscriptions import cancel_pledge, complete_amount_change, is_recurring_active
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 from service.domain.urls import UrlBuilder
@@ -173,7 +174,7 @@ def _recurring(gateway: str, condition: ColumnElement[bool]) -> Select[uuid.UUID
     return (
         select(Pledge.id)
         .where(
-            Pledge.status.in_((PledgeStatus.PROCESSING, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)),
+            Pledge.status.in_(RUNNING_STATUSES),
             Pledge.gateway == gateway,
             condition,
         )

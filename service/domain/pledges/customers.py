@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.enums import Frequency, PledgeStatus
+from schemas.enums import Frequency
 from service.db.models.pledge import Pledge
-
-RUNNING_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
+from service.domain.pledges.status import RUNNING_STATUSES
 
 
 def reusable_customer(
@@ -42,10 +41,14 @@ def reusable_customer(
 
 
 def pledges_with_same_supporter(session: Session, pledge: Pledge) -> list[Pledge]:
-    """Return the running pledges of this pledge's supporter."""
+    """Return the running recurring pledges of this pledge's supporter."""
     if pledge.supporter_id is None:
         return []
-    query = select(Pledge).where(Pledge.supporter_id == pledge.supporter_id, Pledge.status.in_(RUNNING_STATUSES))
+    query = select(Pledge).where(
+        Pledge.supporter_id == pledge.supporter_id,
+        Pledge.frequency != Frequency.ONCE,
+        Pledge.status.in_(RUNNING_STATUSES),
+    )
     return list(session.scalars(query.order_by(Pledge.id)))
 
 
@@ -61,7 +64,11 @@ def shares_customer(pledge: Pledge, pledges: Iterable[Pledge]) -> bool | None:
 
     At Stripe, a card belongs to one customer and cannot be moved to another.
     """
-    others = [other for other in pledges if other.id != pledge.id and other.status in RUNNING_STATUSES]
+    others = [
+        other
+        for other in pledges
+        if other.id != pledge.id and other.frequency != Frequency.ONCE and other.status in RUNNING_STATUSES
+    ]
     if not others or pledge.customer_reference is None:
         return None
     return all(has_same_customer(pledge, other) for other in others)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal, or_, select, type_coerce
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal, not_, or_, select, type_coerce
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.campaign import Campaign
@@ -20,10 +20,10 @@ from service.domain.campaigns.periods import UTC, Calendars, calendars, is_in_pe
 from service.domain.errors import PledgeNotFound
 from service.domain.ledger.totals import totals_by_pledge_query
 from service.domain.pagination import Page, decode_cursor, encode_cursor
+from service.domain.pledges.status import RUNNING_STATUSES
 from service.domain.pledges.subscriptions import is_recurring_active
 
 BATCH_SIZE = 500
-RECURRING_STATUSES = (PledgeStatus.PROCESSING, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 EMAIL_OR_PLACEHOLDER = EncryptedText(EMAIL_TYPE.context, on_decrypt_error="(no key opens this address)")
 
 
@@ -33,6 +33,7 @@ class PledgeFilter:
 
     The ends of periods are as in `is_in_period`: days in the calendar of `tz`, or of each pledge's campaign. With
     `paid_from` or `paid_to`, pledges without a successful payment in that period are left out.
+    `giving_twice` asks for running recurring pledges of supporters with another one in the same campaign.
     """
 
     status: PledgeStatus | None = None
@@ -43,6 +44,7 @@ class PledgeFilter:
     paid_from: datetime.date | None = None
     paid_to: datetime.date | None = None
     tz: str | None = None
+    giving_twice: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,28 +124,28 @@ def pledges_for_supporter(session: Session, supporter_id: uuid.UUID) -> Sequence
 
 def other_recurring_pledge(pledge: Pledge, supporter_pledges: Iterable[Pledge]) -> Pledge | None:
     """Return the oldest other running recurring pledge of the same campaign, if this one runs as well."""
-    others = [
+    others = _other_recurring(pledge, supporter_pledges)
+    return min(others, key=lambda other: other.created_at) if others and is_recurring_active(pledge) else None
+
+
+def is_newest_recurring_pledge(pledge: Pledge, supporter_pledges: Iterable[Pledge]) -> bool:
+    """Whether no running recurring pledge of the same campaign was created after this one."""
+    others = _other_recurring(pledge, supporter_pledges)
+    return all((other.created_at, other.id) < (pledge.created_at, pledge.id) for other in others)
+
+
+def _other_recurring(pledge: Pledge, supporter_pledges: Iterable[Pledge]) -> list[Pledge]:
+    return [
         other
         for other in supporter_pledges
         if other.id != pledge.id and other.campaign_id == pledge.campaign_id and is_recurring_active(other)
     ]
-    return min(others, key=lambda other: other.created_at) if others and is_recurring_active(pledge) else None
 
 
 def count_supporters_giving_twice(session: Session) -> int:
     """Return how many supporters have more than one running recurring pledge in one campaign."""
-    several = (
-        select(Pledge.supporter_id)
-        .where(
-            Pledge.supporter_id.is_not(None),
-            Pledge.frequency != Frequency.ONCE,
-            Pledge.status.in_(RECURRING_STATUSES),
-        )
-        .group_by(Pledge.supporter_id, Pledge.campaign_id)
-        .having(func.count() > 1)
-        .subquery()
-    )
-    return session.scalar(select(func.count(several.c.supporter_id.distinct()))) or 0
+    twice = select(func.count(Pledge.supporter_id.distinct())).where(_gives_twice())
+    return session.scalar(twice) or 0
 
 
 def get_supporter_pledge(session: Session, pledge_id: uuid.UUID, supporter_id: uuid.UUID) -> Pledge:
@@ -248,6 +250,8 @@ def _apply_filter(query: Select[Any], filters: PledgeFilter, days: Calendars) ->
             .where(Payment.pledge_id == Pledge.id, Payment.status != PaymentStatus.FAILED, paid_when)
             .exists()
         )
+    if filters.giving_twice is not None:
+        query = query.where(_gives_twice() if filters.giving_twice else not_(_gives_twice()))
     return query
 
 
@@ -256,3 +260,19 @@ def _paid_when(filters: PledgeFilter, days: Calendars) -> ColumnElement[bool] | 
     if filters.paid_from is None and filters.paid_to is None:
         return None
     return is_in_period(Payment.paid_at, filters.paid_from, filters.paid_to, days)
+
+
+def _gives_twice() -> ColumnElement[bool]:
+    """Return the condition that a pledge and another of its supporter and campaign are recurring and run."""
+    other = aliased(Pledge)
+    has_other = exists().where(
+        other.supporter_id == Pledge.supporter_id,
+        other.campaign_id == Pledge.campaign_id,
+        other.id != Pledge.id,
+        *_is_running(other),
+    )
+    return and_(*_is_running(Pledge), has_other)
+
+
+def _is_running(pledge: type[Pledge]) -> tuple[ColumnElement[bool], ...]:
+    return pledge.frequency != Frequency.ONCE, pledge.status.in_(RUNNING_STATUSES)

@@ -66,6 +66,9 @@ TRANSITIONS: Final[Mapping[tuple[PledgeStatus, PledgeEvent], PledgeStatus]] = {
     (PledgeStatus.REFUNDED, PledgeEvent.REFUND_FAILED): PledgeStatus.COMPLETED,
 }
 
+# The gateway charges a recurring pledge in one of these regularly, or tries to.
+RUNNING_STATUSES: Final = tuple(status for status in PledgeStatus if (status, PledgeEvent.CANCEL) in TRANSITIONS)
+
 
 def next_status(status: PledgeStatus, event: PledgeEvent) -> PledgeStatus:
     """Look up the transition table.

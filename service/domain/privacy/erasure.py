@@ -23,12 +23,14 @@ from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
+from service.db.session import session_keyring
 from service.db.types import equals_literal
 from service.domain.email.outbox import enqueue_alert
 from service.domain.email.suppression import lookup_hashes, suppress
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable, RecurringPledgeActive
 from service.domain.event_addresses import lock_events
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
+from service.domain.pledges.status import RUNNING_STATUSES
 from service.domain.pledges.subscriptions import (
     SANDBOX_GATEWAY,
     cancel_pledge,
@@ -38,7 +40,7 @@ from service.domain.pledges.subscriptions import (
 )
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 from service.domain.staff import write_audit_entry
-from service.domain.supporters import erase_supporter, lock_with_pledges, session_keyring, supporter_ids_for
+from service.domain.supporters import erase_supporter, lock_with_pledges, supporter_ids_for
 
 # Longer than the calls for one erasure may take, so that a request which still runs is left alone.
 CLAIM_TIMEOUT = datetime.timedelta(minutes=2)
@@ -390,7 +392,7 @@ def _references(session: Session, supporters: Collection[uuid.UUID], gateway: st
         Pledge.gateway == gateway,
         Pledge.customer_reference.in_(mine),
         or_(Pledge.supporter_id.not_in(supporters), Pledge.supporter_id.is_(None)),
-        Pledge.status.in_((PledgeStatus.PROCESSING, PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)),
+        Pledge.status.in_(RUNNING_STATUSES),
     )
     return {reference for reference in session.scalars(mine) if reference} - set(session.scalars(shared))
 
