@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
-from service.domain.errors import InvalidAddress
+from service.domain.errors import AddressNotSupported, InvalidAddress
 from service.domain.money import Money, format_money
 from service.domain.payments.sandbox import decline_checkout, get_checkout, pay_checkout
 from service.domain.pledges.pledges import total_charge
@@ -48,9 +48,15 @@ def _pay(token: str, email: str) -> BaseResponse:
     container = current_container()
     try:
         with transaction() as session:
-            pledge = pay_checkout(session, token, email=email or None, now=container.clock())
+            pledge = pay_checkout(
+                session,
+                token,
+                email=email or None,
+                now=container.clock(),
+                mail_server=container.settings.mail.server_address,
+            )
             return redirect(success_url(pledge, container.urls), 303)
-    except InvalidAddress as error:
+    except (InvalidAddress, AddressNotSupported) as error:
         with read_only() as session:
             pledge = get_checkout(session, token, now=container.clock())
             texts = texts_for_campaign(pledge.campaign, pledge.lang)

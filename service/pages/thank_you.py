@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
+from service.domain.email.capabilities import is_supported_address
 from service.domain.errors import PledgeNotFound
 from service.domain.money import Money, format_money
 from service.domain.pledges.attribution import attribution_token_for
@@ -15,6 +16,7 @@ from service.domain.pledges.pledges import get_pledge, is_bounced
 from service.domain.pledges.queries import other_recurring_pledge, pledges_for_supporter
 from service.domain.pledges.return_urls import source_page_url, success_url
 from service.domain.pledges.subscriptions import is_recurring_active
+from service.domain.supporters import get_address
 from service.pages.account_view import format_campaign_date
 from service.pages.formatting import format_pledge
 from service.pages.rendering import render_page
@@ -78,6 +80,7 @@ def show_thank_you(slug: str) -> BaseResponse:
             ),
             other_pledge=_other_pledge(session, pledge, texts),
             source_page_url=source_page_url(pledge, urls),
+            has_no_email=_cannot_be_emailed(session, pledge),
             is_test=pledge.gateway == "sandbox",
         )
         if confirming == CONFIRMING:
@@ -104,6 +107,13 @@ def _other_pledge(session: Session, pledge: Pledge, texts: Texts) -> str | None:
         gift=format_pledge(texts, other.frequency, Money(other.amount_minor, other.currency)),
         date=format_campaign_date(other.created_at, other, texts),
     )
+
+
+def _cannot_be_emailed(session: Session, pledge: Pledge) -> bool:
+    """Whether our mail server cannot send to the address that was given at the checkout, which we do not show."""
+    address = None if pledge.supporter_id is None else get_address(session, pledge.supporter_id)
+    server = current_container().settings.mail.server_address
+    return address is not None and not is_supported_address(session, address, server=server)
 
 
 def _state(pledge: Pledge) -> str:

@@ -7,17 +7,20 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from jobs.reminders import send_reminders
-from schemas.enums import ReminderStatus
+from schemas.enums import PledgeStatus, ReminderStatus
 from service.app import create_app
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.email import MailServerCapability, Suppression
+from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.domain.email.capabilities import record_smtputf8
 from tests.api.client import assert_problem, count, only_reminder, post_reminder
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.gateways.smtp_server import SmtpTestServer
+from tests.pages.html import path_of, visible_text
+from tests.pages.test_sandbox_checkout import open_checkout, press
 
 JOSE = "josé@example.org"
 
@@ -106,3 +109,45 @@ def test_server_that_learns_smtputf8_is_believed(container: Container, clock: Fa
 
 def test_development_outbox_takes_every_address(client: FlaskClient) -> None:
     assert post_reminder(client, email=JOSE).status_code == 201
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_sandbox_checkout_takes_only_addresses_that_the_mail_server_can_reach(
+    container: Container, clock: FakeClock, supported: bool
+) -> None:
+    with SmtpTestServer(supports_smtputf8=supported) as sink:
+        smtp = container_for(container, clock, sink)
+        with smtp.database.transaction() as session:
+            record_smtputf8(session, f"127.0.0.1:{sink.port}", supported=supported, now=clock())
+        web = create_app(smtp).test_client()
+        response = press(web, open_checkout(web), "pay", email=JOSE)
+        if supported:
+            assert response.status_code == 303
+        else:
+            assert response.status_code == 422
+            assert "letters such as é before the @" in visible_text(response.text)
+            with smtp.database.read_only() as session:
+                assert session.scalars(select(Pledge.status)).one() == PledgeStatus.PENDING
+        # An international domain, or no address at all, needs nothing of the server.
+        for email in ("leser@müller.example", ""):
+            assert press(web, open_checkout(web), "pay", email=email).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("email", "supported", "is_told"),
+    [(JOSE, False, True), (JOSE, True, False), ("jose@example.org", False, False)],
+)
+def test_thank_you_page_says_that_no_receipt_can_be_sent(
+    container: Container, clock: FakeClock, email: str, supported: bool, is_told: bool
+) -> None:
+    with SmtpTestServer(supports_smtputf8=supported) as sink:
+        smtp = container_for(container, clock, sink)
+        web = create_app(smtp).test_client()
+        # The gateway took the address on its own page, or the server's answer was not known yet.
+        response = press(web, open_checkout(web), "pay", email=email)
+        assert response.status_code == 303
+        with smtp.database.transaction() as session:
+            record_smtputf8(session, f"127.0.0.1:{sink.port}", supported=supported, now=clock())
+        text = visible_text(web.get(path_of(response.location)).text)
+        assert ("We can’t email the address you gave" in text) is is_told
+        assert email not in text

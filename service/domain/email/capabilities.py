@@ -43,11 +43,16 @@ def require_supported_address(session: Session, address: str, *, server: str | N
     Raises:
         AddressNotSupported: the address is not ASCII, and the server is known not to offer SMTPUTF8.
     """
-    if server is None or address.isascii():
-        return
-    known = session.get(MailServerCapability, server)
-    if known is not None and not known.supports_smtputf8:
+    if not is_supported_address(session, address, server=server):
         raise AddressNotSupported(
             "Our mail server can't send to addresses with letters such as é before the @. Use another address.",
             field="email",
         )
+
+
+def is_supported_address(session: Session, address: str, *, server: str | None) -> bool:
+    """Whether the mail server can send to a normalised address, as far as is known; arguments as above."""
+    if server is None or address.isascii():
+        return True
+    known = session.get(MailServerCapability, server)
+    return known is None or known.supports_smtputf8

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 from schemas.enums import PledgeStatus
 from service.db.keyring import Keyring
 from service.db.models.pledge import Pledge
+from service.db.session import session_keyring
 from service.domain.email.addresses import normalise_address
+from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import PledgeNotFound
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 from service.domain.pledges.pledges import get_pledge, total_charge
-from service.domain.supporters import session_keyring
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 TOKEN_PURPOSE = "sandbox-checkout"  # noqa: S105 - the purpose of a token is no secret
@@ -43,17 +44,23 @@ def get_checkout(session: Session, token: str, *, now: datetime.datetime) -> Ple
     return get_pledge(session, pledge_id)
 
 
-def pay_checkout(session: Session, token: str, *, email: str | None, now: datetime.datetime) -> Pledge:
+def pay_checkout(
+    session: Session, token: str, *, email: str | None, now: datetime.datetime, mail_server: str | None = None
+) -> Pledge:
     """Report a payment; a pledge that is not pending any more stays as it is.
+
+    The `mail_server`, if given, must be able to send to the address.
 
     Raises:
         PledgeNotFound: the token is invalid or expired.
-        InvalidAddress: `email` is not a valid address; nothing is stored.
+        InvalidAddress, AddressNotSupported: `email` is no address, or none that we can send to; nothing is stored.
     """
     pledge = get_checkout(session, token, now=now)
     if pledge.status != PledgeStatus.PENDING:
         return pledge
     address = None if email is None else normalise_address(email)
+    if address is not None:
+        require_supported_address(session, address, server=mail_server)
     return record_sandbox_payment(session, pledge.id, _charge(pledge, "paid"), email=address, now=now)
 
 
