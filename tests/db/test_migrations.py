@@ -1,6 +1,7 @@
 """Migrations build the schema of the models on both databases, can be reverted, and may run concurrently."""
 
 import contextlib
+import datetime
 import subprocess
 import sys
 import threading
@@ -11,14 +12,16 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, Engine, func, inspect, select, text, update
+from sqlalchemy import JSON, Engine, func, insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from service.commands.migrate import seed_demo_campaign
 from service.container import Container
+from service.db.base import new_id
 from service.db.migration import MIGRATION_LOCK, alembic_config, is_up_to_date, migrate
 from service.db.models import Base
 from service.db.models.campaign import Campaign
+from service.db.models.payment import GatewayEvent
 from service.domain.campaigns import definitions as campaigns
 from tests.conftest import settings_for
 from tests.processes import ROOT, environment, wait_until
@@ -151,6 +154,37 @@ def indexes(container: Container) -> dict[str, str]:
     with container.database.engine.connect() as connection:
         rows = connection.execute(text(queries[container.database.engine.dialect.name])).all()
     return {name: " ".join(definition.split()) for name, definition in rows if name.startswith("ix_")}
+
+
+def test_no_check_is_left_unvalidated(empty_container: Container) -> None:
+    migrate(empty_container.database.engine)
+    if empty_container.database.engine.dialect.name == "sqlite":
+        # SQLite knows no check that is not validated.
+        return
+    with empty_container.database.engine.connect() as connection:
+        unvalidated = connection.execute(text("SELECT conname FROM pg_constraint WHERE NOT convalidated")).all()
+        assert unvalidated == []
+        assert connection.scalar(text("SELECT count(*) FROM pg_constraint WHERE contype = 'c'")) > 10
+
+
+def test_stored_reason_for_parking_is_reworded_and_back(empty_container: Container) -> None:
+    engine = empty_container.database.engine
+    migrate(engine, revision="0031")
+    reasons = {"evt_1": "Its payment is not in the books.", "evt_2": "Its customer is not that of any pledge."}
+    now = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
+    with empty_container.database.transaction() as session:
+        for reference, reason in reasons.items():
+            event = dict.fromkeys(("occurred_at", "received_at", "next_attempt_at"), now)
+            names = {"gateway": "stripe", "kind": "refund.created", "source": "webhook", "status": "parked"}
+            row = event | names | {"id": new_id(), "reference": reference, "reason": reason, "attempts": 12}
+            session.execute(insert(GatewayEvent), row)
+    new = reasons | {"evt_1": "Its payment is not recorded here."}
+    steps = [lambda: migrate(engine, revision="0032"), lambda: downgrade_by_one(engine)]
+    for step, expected in zip([*steps, steps[0]], [new, reasons, new], strict=True):
+        step()
+        with engine.connect() as connection:
+            stored = dict(connection.execute(text("SELECT reference, reason FROM gateway_events")).all())
+        assert stored == expected
 
 
 def test_every_constraint_is_named(empty_container: Container) -> None:

@@ -82,7 +82,7 @@ def test_refund_without_payment_is_retried_with_backoff_and_parked(
     backoffs = [backoff.total_seconds() for backoff in process_until_parked(scenario)]
     assert backoffs == [5, 150, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
     event = only_event(container)
-    assert (event.attempts, event.reason) == (12, "Its payment is not in the books.")
+    assert (event.attempts, event.reason) == (12, "Its payment is not recorded here.")
     container.clock.advance(days=1)
     assert scenario.run_event_job() == {}
 

@@ -119,7 +119,7 @@ def test_apply_reports_why_an_event_still_waits(
 ) -> None:
     scenario.deliver_webhooks(sent_events[1])
     assert_cli_error(
-        run("apply", str(id_of(container, sent_events[1]))), "It is waiting: Its payment is not in the books."
+        run("apply", str(id_of(container, sent_events[1]))), "It is waiting: Its payment is not recorded here."
     )
 
 
