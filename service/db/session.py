@@ -91,6 +91,11 @@ def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
     return engine
 
 
+def session_keyring(session: Session) -> Keyring:
+    """Return the keyring of the session's database."""
+    return get_keyring(session.get_bind().dialect)
+
+
 def add_lazy_pre_ping(engine: Engine) -> None:
     """Make the pool replace connections that PostgreSQL has closed, for example in a restart.
 

@@ -14,10 +14,10 @@ from schemas.enums import NotificationKind
 from service.db.base import new_id
 from service.db.keyring import Keyring
 from service.db.models.email_change import EmailChange
+from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes
 from service.domain.email.outbox import enqueue_notification
 from service.domain.errors import EmailChangeLinkExpired
-from service.domain.supporters import session_keyring
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 LINK_TTL = datetime.timedelta(hours=24)

@@ -15,7 +15,7 @@ from schemas.enums import ErasureStatus, EventStatus
 from service.db.keyring import DecryptionError
 from service.db.models.erasure import Erasure
 from service.db.models.payment import PAYLOAD_TYPE, GatewayEvent, GatewayEventAddress
-from service.db.types import get_keyring
+from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes, normalise_address
 from service.domain.email.suppression import lookup_hashes
 from service.domain.errors import InvalidAddress
@@ -93,7 +93,7 @@ def redact_payload(payload: str) -> str | None:
 
 def hash_addresses(session: Session, event_id: uuid.UUID, addresses: Iterable[str]) -> None:
     """Store the hashes of an event's addresses, in place of those stored before."""
-    keyring = get_keyring(session.get_bind().dialect)
+    keyring = session_keyring(session)
     delete_hashes(session, [event_id])
     hashes = sorted({address_hashes(keyring, address)[0] for address in addresses})
     session.add_all(GatewayEventAddress(event_id=event_id, email_hash=email_hash) for email_hash in hashes)
@@ -119,7 +119,7 @@ def hash_unhashed_events(session: Session, *, limit: int = 200) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    keyring = get_keyring(session.get_bind().dialect)
+    keyring = session_keyring(session)
     for event_id, value in rows:
         try:
             hash_addresses(session, event_id, find_addresses(PAYLOAD_TYPE.decrypt(value, keyring)))
@@ -156,7 +156,7 @@ def redact_events(session: Session, condition: ColumnElement[bool], *, now: date
         .order_by(GatewayEvent.id)
         .with_for_update()
     ).all()
-    keyring = get_keyring(session.get_bind().dialect)
+    keyring = session_keyring(session)
     finished = []
     for event_id, status, value in rows:
         redacted = None
@@ -195,7 +195,7 @@ def is_being_erased(session: Session, address: str) -> bool:
 
 
 def _is_about(session: Session, address: str, pledge_ids: Select[uuid.UUID]) -> ColumnElement[bool]:
-    keyring = get_keyring(session.get_bind().dialect)
+    keyring = session_keyring(session)
     by_address = select(GatewayEventAddress.event_id).where(
         GatewayEventAddress.email_hash.in_(address_hashes(keyring, address))
     )

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import SuppressionReason
 from service.db.base import new_id
-from service.db.keyring import DecryptionError, Keyring
+from service.db.keyring import DecryptionError
 from service.db.models.email import DevOutboxEmail
 from service.db.models.email_change import EmailChange
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import HASH_VERSION, Supporter
-from service.db.types import get_keyring
+from service.db.session import session_keyring
 from service.db.upsert import insert_or_lock
 from service.domain.email.addresses import address_hashes
 from service.domain.email.suppression import suppress
@@ -31,11 +31,6 @@ class ErasedData:
     found: bool
     pledges: int
     reminders: int
-
-
-def session_keyring(session: Session) -> Keyring:
-    """Return the keyring of the session's database."""
-    return get_keyring(session.get_bind().dialect)
 
 
 def lock_supporter_by_email(session: Session, address: str) -> uuid.UUID | None:

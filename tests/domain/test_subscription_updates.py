@@ -13,7 +13,7 @@ from service.container import Container
 from service.db.models.pledge import Pledge
 from service.domain.errors import PaymentMismatch
 from service.domain.money import Money
-from service.domain.pledges.subscriptions import SubscriptionOrderUnknown
+from service.domain.pledges.subscription_reports import SubscriptionOrderUnknown
 from tests.domain.ledger import Ledger
 
 SECOND, DAY = datetime.timedelta(seconds=1), datetime.timedelta(days=1)

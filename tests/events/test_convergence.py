@@ -18,7 +18,7 @@ from service.db.models.supporter import Supporter
 from service.domain.money import Money
 from service.domain.payments.event_handlers import DependencyMissing, handle_event
 from service.domain.payments.event_processing import look_up_subscriptions
-from service.domain.pledges.subscriptions import SubscriptionOrderUnknown
+from service.domain.pledges.subscription_reports import SubscriptionOrderUnknown
 from service.domain.ports import KnownOwner
 from service.domain.ports.payment_events import CustomerUpdated, PaymentEvent, PaymentSucceeded, RefundUpdated
 from service.gateways.stripe.event_owners import NothingKnown

@@ -11,7 +11,7 @@ from sqlalchemy import and_, case, delete, or_
 from sqlalchemy.orm import Session
 
 from service.db.models.email import ALL_CAMPAIGNS, MailboxLimit
-from service.db.types import get_keyring
+from service.db.session import session_keyring
 from service.db.upsert import dialect_insert
 from service.domain.email.addresses import fold_address
 
@@ -52,7 +52,7 @@ def take_slot(
 
     One statement checks and counts, so two processes cannot both take the last slot.
     """
-    keyring = get_keyring(session.get_bind().dialect)
+    keyring = session_keyring(session)
     table = MailboxLimit
     statement = dialect_insert(session, table).values(
         mailbox_hash=keyring.lookup_hash(f"{HASH_CONTEXT} {mailbox_of(address)}"),

@@ -16,7 +16,8 @@ from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.db.models.erasure import Erasure
 from service.db.models.supporter import Supporter
-from service.db.types import equals_literal, get_keyring
+from service.db.session import session_keyring
+from service.db.types import equals_literal
 from service.db.upsert import dialect_insert
 from service.domain.email.addresses import fold_address, normalise_address
 from service.domain.errors import InvalidAddress
@@ -187,7 +188,7 @@ def count_unrotatable(session: Session) -> int:
     The others do not count: no current supporter is among them, and a new request takes them back.
     """
     key_id = func.substr(Suppression.email_hash, 1, KEY_ID_BYTES)
-    current_id = get_keyring(session.get_bind().dialect).current_id
+    current_id = session_keyring(session).current_id
     query = select(func.count(distinct(Suppression.email_hash)))
     return session.scalar(query.where(Suppression.reason.in_(PERMANENT_REASONS), key_id != current_id)) or 0
 
@@ -211,7 +212,7 @@ def lookup_hashes(session: Session, address: str) -> list[bytes]:
 
     The folded form comes first, under every key, and then the lower-case form, which the release before hashed.
     """
-    keyring = get_keyring(session.get_bind().dialect)
+    keyring = session_keyring(session)
     forms = dict.fromkeys((fold_address(address), address.lower()))
     return [email_hash for form in forms for email_hash in keyring.prefixed_lookup_hashes(form)]
 

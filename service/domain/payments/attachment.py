@@ -12,11 +12,8 @@ from service.domain.errors import EventNotFound, InvalidTransition, PaymentMisma
 from service.domain.payments.event_handlers import handle_event
 from service.domain.payments.event_processing import look_up_subscriptions, make_resolvable_events_due
 from service.domain.pledges.pledges import get_pledge
-from service.domain.pledges.subscriptions import (
-    SubscriptionOrderUnknown,
-    replace_subscription,
-    translate_gateway_errors,
-)
+from service.domain.pledges.subscription_reports import SubscriptionOrderUnknown, replace_subscription
+from service.domain.pledges.subscriptions import translate_gateway_errors
 from service.domain.ports import (
     Clock,
     EventSource,

@@ -23,7 +23,7 @@ from service.domain.ledger.records import find_payment, record_payment, withdraw
 from service.domain.ledger.refunds import record_refund, record_refunded_total
 from service.domain.money import Money
 from service.domain.payments.alerts import alert_dispute, alert_fraud_warning
-from service.domain.payments.customers import follow_customer
+from service.domain.payments.customer_addresses import follow_customer
 from service.domain.pledges.notifications import (
     enqueue_action_required,
     enqueue_known_failure,
@@ -34,11 +34,8 @@ from service.domain.pledges.notifications import (
 from service.domain.pledges.open_invoices import close_invoice, record_open_invoice, request_invoice_retries
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.status import PledgeEvent
-from service.domain.pledges.subscriptions import (
-    handle_subscription_updated,
-    is_recurring_active,
-    save_gateway_references,
-)
+from service.domain.pledges.subscription_reports import handle_subscription_updated, save_gateway_references
+from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.ports.payment_events import (
     CheckoutCompleted,
     CheckoutExpired,
@@ -63,7 +60,9 @@ from service.domain.supporters import get_or_create_supporter
 CHECKOUT_EVENTS = (CheckoutCompleted, CheckoutExpired, PaymentBounced)
 
 UNKNOWN_SUBSCRIPTION = "Its subscription is not that of any pledge."
-UNKNOWN_PAYMENT = "Its payment is not in the books."
+UNKNOWN_PAYMENT = "Its payment is not recorded here."
+# How the release before words it, which may still run during a deployment.
+FORMER_UNKNOWN_PAYMENT = "Its payment is not in the books."
 UNKNOWN_CUSTOMER = "Its customer is not that of any pledge."
 UNKNOWN_SUPPORTER = "The pledge of its customer has no supporter yet."
 PAID_LESS = "The payment is less than was pledged."

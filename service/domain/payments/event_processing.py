@@ -23,6 +23,7 @@ from service.db.types import equals_literal
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.event_addresses import delete_hashes, redact_events
 from service.domain.payments.event_handlers import (
+    FORMER_UNKNOWN_PAYMENT,
     UNKNOWN_CUSTOMER,
     UNKNOWN_PAYMENT,
     UNKNOWN_SUBSCRIPTION,
@@ -40,7 +41,7 @@ from service.domain.payments.inbox import (
 )
 from service.domain.payments.known_pledges import RecordedPledges
 from service.domain.payments.parked import enqueue_parked_alert
-from service.domain.pledges.subscriptions import OTHER_SUBSCRIPTION, SubscriptionOrderUnknown
+from service.domain.pledges.subscription_reports import OTHER_SUBSCRIPTION, SubscriptionOrderUnknown
 from service.domain.ports import (
     Clock,
     EventSource,
@@ -60,6 +61,7 @@ RESOLVABLE_REASONS = (
     UNKNOWN_SUBSCRIPTION,
     OTHER_SUBSCRIPTION,
     UNKNOWN_PAYMENT,
+    FORMER_UNKNOWN_PAYMENT,
     UNKNOWN_CUSTOMER,
     UNKNOWN_SUPPORTER,
 )

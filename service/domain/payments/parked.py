@@ -17,7 +17,7 @@ from service.domain.payments.event_handlers import (
     UNKNOWN_PAYMENT,
     UNKNOWN_SUBSCRIPTION,
 )
-from service.domain.pledges.subscriptions import OTHER_SUBSCRIPTION
+from service.domain.pledges.subscription_reports import OTHER_SUBSCRIPTION
 
 # Events of these kinds report money that a reader paid, or that went back.
 MONEY_KINDS: Final = (

@@ -6,9 +6,9 @@ from sqlalchemy.orm import Session
 
 from service.db.keyring import Keyring
 from service.db.models.pledge import Pledge
+from service.db.session import session_keyring
 from service.domain.errors import PledgeNotFound
 from service.domain.pledges.pledges import get_pledge
-from service.domain.supporters import session_keyring
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 TOKEN_PURPOSE = "pledge"  # noqa: S105 - the purpose of a token is no secret

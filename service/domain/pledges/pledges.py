@@ -11,6 +11,7 @@ from schemas.enums import Frequency, PledgeStatus
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge, PledgeStatusChange
+from service.db.session import session_keyring
 from service.domain.campaigns.amounts import covered_fees, validate_amount
 from service.domain.campaigns.origins import is_allowed_return_url
 from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
@@ -26,7 +27,6 @@ from service.domain.pledges.customers import reusable_customer
 from service.domain.pledges.notifications import enqueue_cancellation, enqueue_payment_bounced
 from service.domain.pledges.status import TRANSITIONS, PledgeEvent, next_status, transition_path
 from service.domain.ports import NO_LIMITS, ChargeLimits
-from service.domain.supporters import session_keyring
 
 CHECKOUT_TTL = datetime.timedelta(hours=24)
 CREATED = "made"

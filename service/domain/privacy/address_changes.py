@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.db.session import constraint_name
+from service.db.session import constraint_name, session_keyring
 from service.domain.email.addresses import address_hashes
 from service.domain.email_changes import enqueue_notice_to_old_address, find_open_change
 from service.domain.errors import EmailInUse, ErasureUnderWay
 from service.domain.event_addresses import is_being_erased
-from service.domain.payments.customers import EMAIL_CONSTRAINT, record_address, update_customers
+from service.domain.payments.customer_addresses import EMAIL_CONSTRAINT, record_address, update_customers
 from service.domain.ports import Clock, PaymentGateway, TransactionFactory
 from service.domain.privacy.merging import merge_supporters
 from service.domain.sign_in import end_other_sessions
@@ -24,7 +24,6 @@ from service.domain.supporters import (
     find_other_supporter,
     get_address,
     lock_with_pledges,
-    session_keyring,
     summarise_supporter,
     supporter_not_found,
 )

@@ -27,13 +27,13 @@ from service.db.models.erasure import ADDRESS_TYPE, Erasure
 from service.db.models.payment import PAYLOAD_TYPE, GatewayEvent
 from service.db.models.pledge import INVOICE_URL_TYPE, Pledge
 from service.db.models.supporter import EMAIL_TYPE, HASH_VERSION, Supporter
+from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes, fold_address
 from service.domain.email.suppression import count_unrotatable, lookup_hashes, rehash_to_current_key
 from service.domain.event_addresses import find_addresses, hash_addresses, hash_unhashed_events
 from service.domain.ports import Clock, TransactionFactory
 from service.domain.privacy.erasure import count_unrotatable_erasures
 from service.domain.privacy.merging import merge_supporters
-from service.domain.supporters import session_keyring
 
 BATCH_SIZE = 100
 MAX_BATCH_TRIES = 5

@@ -15,6 +15,7 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, status_is
 from service.db.models.supporter import Supporter
+from service.db.session import session_keyring
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.campaigns.origins import is_allowed_page
 from service.domain.email.counters import increment_counters
@@ -29,7 +30,6 @@ from service.domain.reminders.schedule import conversion_window_start, offered_i
 from service.domain.reminders.self_service import reminder_token
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import schedule_next_occurrence, transition_reminder
-from service.domain.supporters import session_keyring
 from service.domain.urls import UrlBuilder
 
 ALREADY_PLEDGED = "already_gave"

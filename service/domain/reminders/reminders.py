@@ -7,6 +7,7 @@ import datetime
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,6 +18,7 @@ from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.supporter import Supporter
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
+from service.domain.calendar import DueDate
 from service.domain.campaigns.amounts import find_option, validate_amount
 from service.domain.campaigns.preferences import OfferedPreference, offered_preference
 from service.domain.email.addresses import normalise_address
@@ -25,7 +27,7 @@ from service.domain.errors import RemindersNotOffered
 from service.domain.money import Money
 from service.domain.ports import NO_LIMITS, PaymentGateway
 from service.domain.reminders.schedule import first_due, validate_interval
-from service.domain.reminders.sign_ups import find_known_reader, may_send
+from service.domain.reminders.sign_ups import KnownReader, find_known_reader, may_send
 from service.domain.reminders.transitions import request_confirmation, reschedule
 from service.domain.supporters import get_or_create_supporter
 
@@ -121,26 +123,35 @@ def create_or_update_reminder(
         "consent_version": payload.consent_version,
         "asked_at": now,
     }
-    reminder_id = new_id()
-    row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **values}
-    row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
-    row |= {"due_at": now if needs_confirmation else due.instant, "awaits_confirmation": needs_confirmation}
-    if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
-        change = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
-        execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **change})
-        return result
-    existing = session.execute(
-        select(Reminder)
-        .where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
-        .with_for_update()
-    ).scalar_one()
+    due_at = now if needs_confirmation else due.instant
+    if not _insert_reminder(
+        session, campaign, supporter_id, values, due_at=due_at, awaits_confirmation=needs_confirmation, now=now
+    ):
+        existing = _lock_reminder(session, campaign, supporter_id)
+        _renew_by_sign_up(session, campaign, existing, known, values, due, month_seconds=month_seconds, now=now)
+    return result
+
+
+def _renew_by_sign_up(
+    session: Session,
+    campaign: Campaign,
+    existing: Reminder,
+    known: KnownReader,
+    values: dict[str, Any],
+    due: DueDate,
+    *,
+    month_seconds: int | None,
+    now: datetime.datetime,
+) -> None:
+    """Renew a locked reminder by a sign-up that anyone could make; `known` is from before it was locked."""
     if existing.status == ReminderStatus.CANCELLED and known.status != ReminderStatus.CANCELLED:
         # The reader cancelled it while this sign-up was under way.
-        return result
+        return
     # The reader may have confirmed it while this sign-up was under way.
     is_unsubscribed = known.is_unsubscribed and existing.confirmed_at == known.confirmed_at
     if existing.status in UPCOMING_STATUSES or is_unsubscribed:
         # Anyone can type in an address, so this may move the date and nothing else of what the reader chose.
+        months = values["months"]
         due = first_due(campaign, months, existing.timezone, now=now, month_seconds=month_seconds)
         # It may end a repetition, and never begin one: that would send more email than the reader asked for.
         every_months = existing.every_months and values["every_months"]
@@ -151,7 +162,6 @@ def create_or_update_reminder(
         request_confirmation(session, existing, now=now)
     else:
         reschedule(session, existing, due, now=now)
-    return result
 
 
 def create_supporter_reminder(
@@ -192,20 +202,41 @@ def create_supporter_reminder(
         "asked_at": now,
         "confirmed_at": now,
     }
-    reminder_id = new_id()
-    row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **values}
-    row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
-    row |= {"due_at": due.instant, "awaits_confirmation": False}
-    if insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
-        change = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
-        execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **change})
-    else:
-        query = select(Reminder).where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
-        existing = session.scalars(query.with_for_update()).one()
+    if not _insert_reminder(
+        session, campaign, supporter_id, values, due_at=due.instant, awaits_confirmation=False, now=now
+    ):
+        existing = _lock_reminder(session, campaign, supporter_id)
         for name, value in values.items():
             setattr(existing, name, value)
         reschedule(session, existing, due, now=now)
     return due.local_date
+
+
+def _insert_reminder(
+    session: Session,
+    campaign: Campaign,
+    supporter_id: uuid.UUID,
+    values: dict[str, Any],
+    *,
+    due_at: datetime.datetime,
+    awaits_confirmation: bool,
+    now: datetime.datetime,
+) -> bool:
+    """Insert a supporter's reminder for a campaign; return False if they have one."""
+    reminder_id = new_id()
+    row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **values}
+    row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
+    row |= {"due_at": due_at, "awaits_confirmation": awaits_confirmation}
+    if not insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
+        return False
+    change = {"occurrence": 1, "event": CREATED, "to_status": ReminderStatus.SCHEDULED, "at": now}
+    execute_insert(session, ReminderStatusChange, {"id": new_id(), "reminder_id": reminder_id, **change})
+    return True
+
+
+def _lock_reminder(session: Session, campaign: Campaign, supporter_id: uuid.UUID) -> Reminder:
+    query = select(Reminder).where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
+    return session.scalars(query.with_for_update()).one()
 
 
 def upcoming_reminders(session: Session, supporter_id: uuid.UUID) -> Sequence[Reminder]:

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from schemas.enums import ReminderStatus, SuppressionReason
 from service.db.keyring import Keyring
 from service.db.models.reminder import Reminder
+from service.db.session import session_keyring
 from service.domain.email.suppression import suppress_supporter
 from service.domain.errors import ReminderNotFound
 from service.domain.reminders.reminders import ReminderResult, reminder_result
 from service.domain.reminders.schedule import first_due, validate_interval
 from service.domain.reminders.status import TRANSITIONS, ReminderEvent
 from service.domain.reminders.transitions import cancel, confirm, reschedule
-from service.domain.supporters import session_keyring
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 TOKEN_PURPOSE = "reminder"  # noqa: S105 - the purpose of a token is no secret

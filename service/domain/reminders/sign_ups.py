@@ -11,11 +11,11 @@ from service.db.models.campaign import Campaign
 from service.db.models.email import EmailDelivery
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
+from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes, fold_address
 from service.domain.email.mailbox_limits import CONFIRMATION, PLUS_ADDRESS, RESUBSCRIPTION, mailbox_of, take_slot
 from service.domain.email.suppression import latest_unsubscribe
 from service.domain.reminders.transitions import next_confirmation_at
-from service.domain.supporters import session_keyring
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ from service.domain.ports.payment_events import PaymentEvent, SubscriptionUpdate
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.event_fields import StripeJson
 from service.gateways.stripe.event_owners import EventOwner, EventOwners, NothingKnown
-from service.gateways.stripe.event_parsers import EVENT_PARSERS, parse_event, subscription_update
+from service.gateways.stripe.event_parsers import EVENT_PARSERS, parse_event
+from service.gateways.stripe.pledge_event_parsers import subscription_update
 from service.gateways.stripe.subscriptions import ENDED_STATUSES
 from service.gateways.stripe.webhook_signature import verify_signature
 from service.settings import StripeSettings

@@ -35,7 +35,7 @@ STATUSES: Final = {
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.CANCELLED,
 }
-ENDED_STATUSES: Final = (RefundStatus.FAILED, RefundStatus.CANCELLED)
+NOT_PAID_BACK_STATUSES: Final = (RefundStatus.FAILED, RefundStatus.CANCELLED)
 CHARGE_PREFIXES: Final = ("ch_", "py_")
 PAGE_SIZE: Final = 100
 
@@ -52,7 +52,7 @@ def to_refund_updated(
     """
     status = refund.get("status")
     known = RefundStatus.SUCCEEDED if status is None else STATUSES.get(str(status), RefundStatus.PENDING)
-    has_ended = known in ENDED_STATUSES
+    has_ended = known in NOT_PAID_BACK_STATUSES
     return RefundUpdated(
         references=references,
         refund=require_id(refund),

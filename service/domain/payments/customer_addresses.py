@@ -17,6 +17,7 @@ from service.db.base import new_id
 from service.db.models.customer import CustomerUpdate
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import HASH_VERSION, Supporter
+from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes, fold_address, normalise_address
 from service.domain.email.suppression import copy_opt_outs
 from service.domain.errors import (
@@ -30,7 +31,7 @@ from service.domain.event_addresses import is_being_erased
 from service.domain.pledges.subscriptions import translate_gateway_errors
 from service.domain.ports import Clock, PaymentGateway, TransactionFactory
 from service.domain.ports.payment_events import CustomerUpdated
-from service.domain.supporters import find_other_supporter, get_address, lock_supporter, session_keyring
+from service.domain.supporters import find_other_supporter, get_address, lock_supporter
 
 EMAIL_CONSTRAINT = "uq_supporters_email_hash"
 
