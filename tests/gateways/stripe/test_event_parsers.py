@@ -54,7 +54,12 @@ def test_paid_subscription_checkout_yields_completion_and_payment_by_invoice(
     paid, completed = parsed_events(events, latest_event(CHECKOUT_COMPLETED))
     assert completed == CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL, **names)
     assert paid == PaymentSucceeded(
-        reference=session["invoice"], money=Money(500, "USD"), occurred_at=clock(), pledge_id=PLEDGE_ID, **names
+        reference=session["invoice"],
+        money=Money(500, "USD"),
+        occurred_at=clock(),
+        pledge_id=PLEDGE_ID,
+        is_provisional=True,
+        **names,
     )
     (again,) = parsed_events(events, latest_event("invoice.paid"))
     assert isinstance(again, PaymentSucceeded)
