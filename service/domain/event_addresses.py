@@ -148,13 +148,15 @@ def lock_events(session: Session, address: str, pledge_ids: Select[uuid.UUID]) -
     session.execute(query.with_for_update())
 
 
-def redact_events(session: Session, condition: ColumnElement[bool], *, now: datetime.datetime) -> None:
+def redact_events(
+    session: Session, condition: ColumnElement[bool], *, now: datetime.datetime, skip_locked: bool = False
+) -> None:
     """Delete the payloads of finished events, and redact those of the others."""
     rows = session.execute(
         select(GatewayEvent.id, GatewayEvent.status, type_coerce(GatewayEvent.payload, LargeBinary))
         .where(condition, GatewayEvent.payload.is_not(None))
         .order_by(GatewayEvent.id)
-        .with_for_update()
+        .with_for_update(skip_locked=skip_locked)
     ).all()
     keyring = session_keyring(session)
     finished = []

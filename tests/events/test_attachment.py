@@ -14,9 +14,10 @@ from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.email import Notification
 from service.db.models.payment import GatewayEvent
-from service.db.models.pledge import FormerSubscription
+from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.errors import InvalidTransition, PaymentMismatch
 from service.domain.payments.attachment import attach_event
+from service.domain.supporters import erase_supporter
 from tests.api.client import auth_headers
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_event_owners import without_metadata
@@ -45,8 +46,13 @@ def paid_once(scenario: StripeScenario) -> tuple[uuid.UUID, StripeJson]:
     return checkout.id, renamed(event, event["data"]["object"]["payment_intent"], session)
 
 
-def cancelled_with_new_subscription(scenario: StripeScenario) -> tuple[uuid.UUID, list[StripeJson]]:
-    """Return a monthly pledge that was cancelled, and the events of a new subscription of its customer."""
+def cancelled_with_new_subscription(
+    scenario: StripeScenario, *, late: str | None = None
+) -> tuple[uuid.UUID, list[StripeJson]]:
+    """Return a monthly pledge that was cancelled, and the events of a new subscription of its customer.
+
+    Events of the kind `late` are not delivered.
+    """
     checkout = scenario.create_checkout()
     session = scenario.session_of(checkout)
     scenario.stripe.pay(session, email=EMAIL)
@@ -60,7 +66,7 @@ def cancelled_with_new_subscription(scenario: StripeScenario) -> tuple[uuid.UUID
         )
         for event in again
     ]
-    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.deliver_webhooks(*(event for event in scenario.stripe.events if event["type"] != late))
     scenario.run_until_idle()
     before = len(scenario.stripe.events)
     scenario.stripe.cancel_now(subscription)
@@ -141,6 +147,25 @@ def test_new_subscription_of_a_cancelled_pledge_is_attached_and_the_rest_follows
     assert scenario.snapshot(pledge) == found
     with container.database.read_only() as session:
         assert session.scalars(select(FormerSubscription.pledge_id)).all() == [pledge]
+
+
+def test_payload_of_an_event_that_is_attached_to_an_erased_pledge_is_deleted(
+    scenario: StripeScenario, container: Container
+) -> None:
+    pledge, events = cancelled_with_new_subscription(scenario)
+    with container.database.transaction() as session:
+        erase_supporter(session, EMAIL, now=container.clock())
+    paid = next(event for event in events if event["type"] == "invoice.paid")
+    paid["data"]["object"]["customer_email"] = EMAIL
+    scenario.deliver_webhooks(paid)
+    scenario.run_until_idle()
+    assert stored(container, paid).status == EventStatus.PARKED
+    assert attach(scenario, paid, pledge).status == EventStatus.APPLIED
+    assert stored(container, paid).payload is None
+    with container.database.read_only() as session:
+        row = session.get_one(Pledge, pledge)
+        assert row.supporter_id is None
+        assert row.cancel_requested_at is not None
 
 
 def test_reader_is_told_of_each_cancellation(scenario: StripeScenario, container: Container) -> None:

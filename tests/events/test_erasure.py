@@ -26,6 +26,7 @@ from service.db.models.payment import GatewayEvent, GatewayEventAddress, Payment
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
 from service.domain.event_addresses import find_addresses, redact_payload
+from service.domain.payments.recovery import complete_pending_operations
 from service.domain.privacy.erasure import ERASURE_RETENTION, purge_erasures
 from service.domain.privacy.key_rotation import hash_events, rotate_keys
 from tests.api.client import assert_problem, auth_headers, count, post_reminder
@@ -320,6 +321,50 @@ def test_event_from_before_the_erasure_that_arrives_after_it_is_stored_without_t
     scenario.run_until_idle()
     assert pledge_of(container, late.id).status == PledgeStatus.COMPLETED
     assert count(container, Supporter) == 0
+    assert_nothing_personal_is_stored(container)
+
+
+@pytest.mark.parametrize("frequency", [Frequency.ONCE, Frequency.MONTHLY])
+def test_debit_that_is_reported_before_its_checkout_brings_nothing_back(
+    client: FlaskClient,
+    container: Container,
+    scenario: StripeScenario,
+    stripe: FakeStripe,
+    clock: FakeClock,
+    frequency: Frequency,
+) -> None:
+    checkout = scenario.create_checkout(frequency)
+    session_id = scenario.session_of(checkout)
+    stripe.pay_by_bank_debit(session_id, email=EMAIL)
+    before = len(stripe.events)
+    clock.advance(seconds=5)
+    assert erase(client, container).json["found"] is False
+    stripe.settle_bank_debit(session_id)
+    for late in (before, 0):
+        deliver_new(scenario, late)
+        pledge = pledge_of(container, checkout.id)
+        assert pledge.status == (PledgeStatus.COMPLETED if frequency == Frequency.ONCE else PledgeStatus.ACTIVE)
+        assert (pledge.supporter_id, pledge.erased_at is None) == (None, False)
+        assert (pledge.cancel_requested_at is None) == (frequency == Frequency.ONCE)
+        assert count(container, Supporter) == count(container, Notification) == 0
+        assert_nothing_personal_is_stored(container)
+
+
+def test_subscription_of_a_reader_who_was_erased_before_it_was_known_ends(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    checkout = scenario.create_checkout()
+    stripe.pay(scenario.session_of(checkout), email=EMAIL)
+    clock.advance(seconds=5)
+    assert erase(client, container).json["found"] is False
+    # One event is enough: nobody could be told of the next payment.
+    scenario.deliver_webhooks(*(event for event in stripe.events if event["type"] == "checkout.session.completed"))
+    scenario.run_until_idle()
+    complete_pending_operations(
+        container.database.transaction, container.gateway, urls=container.urls, clock=clock
+    )
+    assert pledge_of(container, checkout.id).status == PledgeStatus.CANCELLED
+    assert subscription_of(scenario, checkout.id)["status"] == "canceled"
     assert_nothing_personal_is_stored(container)
 
 

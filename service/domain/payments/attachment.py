@@ -10,7 +10,11 @@ from schemas.enums import EventStatus
 from service.db.models.payment import GatewayEvent
 from service.domain.errors import EventNotFound, InvalidTransition, PaymentMismatch
 from service.domain.payments.event_handlers import handle_event
-from service.domain.payments.event_processing import look_up_subscriptions, make_resolvable_events_due
+from service.domain.payments.event_processing import (
+    look_up_subscriptions,
+    make_resolvable_events_due,
+    record_applied,
+)
 from service.domain.pledges.pledges import get_pledge
 from service.domain.pledges.subscription_reports import SubscriptionOrderUnknown, replace_subscription
 from service.domain.pledges.subscriptions import translate_gateway_errors
@@ -135,6 +139,6 @@ def _apply_to_pledge(
                 replace_subscription(session, pledge, subscription, now=now)
         for item in parsed:
             handle_event(session, gateway, item, now=now, attached=True)
-        event.status, event.reason, event.pledge_id, event.applied_at = EventStatus.APPLIED, None, pledge_id, now
+        record_applied(session, event, [pledge_id], now=now)
         make_resolvable_events_due(session, gateway, now=now)
     return event

@@ -17,6 +17,7 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.email.addresses import normalise_address
 from service.domain.errors import InvalidAddress, PaymentMismatch, PledgeNotFound
+from service.domain.event_addresses import was_erased_since
 from service.domain.ledger.balance import insert_balance_transactions
 from service.domain.ledger.disputes import record_dispute, record_fraud_warning
 from service.domain.ledger.records import find_payment, record_payment, withdraw_provisional_payment
@@ -125,10 +126,17 @@ def handle_event(
         sync_pledge_status(session, pledge, now=now)
     else:
         _handle_checkout_completed(session, pledge, event, now=now)
-    if pledge.erased_at is not None and is_recurring_active(pledge):
-        # Nobody would be told of its payments. The job that completes pending operations ends it at the gateway.
-        pledge.cancel_requested_at = pledge.cancel_requested_at or now
+    end_if_erased(pledge, now=now)
     return pledge.id
+
+
+def end_if_erased(pledge: Pledge, *, now: datetime.datetime) -> None:
+    """Request the cancellation of a recurring pledge whose supporter was erased.
+
+    Nobody would be told of its payments. The job that completes pending operations ends it at the gateway.
+    """
+    if pledge.erased_at is not None and is_recurring_active(pledge):
+        pledge.cancel_requested_at = pledge.cancel_requested_at or now
 
 
 def record_sandbox_payment(
@@ -263,10 +271,18 @@ def handle_fraud_warning(
         alert_fraud_warning(session, payment, event, now=now)
 
 
-def link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetime.datetime) -> None:
+def link_supporter(
+    session: Session,
+    pledge: Pledge,
+    email: str,
+    *,
+    now: datetime.datetime,
+    typed_since: datetime.datetime | None = None,
+) -> None:
     """Link the pledge to the supporter with this address and enqueue the receipts of its payments so far.
 
-    A pledge that has a supporter keeps it, and an erased one gets none.
+    A pledge that has a supporter keeps it, and an erased one gets none. `typed_since` is the earliest instant at
+    which the address may have been typed: if it was erased since, the pledge is erased too.
     """
     if pledge.supporter_id is not None or pledge.erased_at is not None:
         return
@@ -274,6 +290,9 @@ def link_supporter(session: Session, pledge: Pledge, email: str, *, now: datetim
         address = normalise_address(email)
     except InvalidAddress:
         # A payment is never refused for the address that came with it. The pledge stays without a supporter.
+        return
+    if typed_since is not None and was_erased_since(session, {address}, typed_since):
+        pledge.erased_at = now
         return
     pledge.supporter_id = get_or_create_supporter(session, address, now=now)
     enqueue_receipts(session, pledge, _successful_payments(session, pledge), now=now)
@@ -284,7 +303,8 @@ def _handle_checkout_completed(
 ) -> None:
     save_gateway_references(pledge, subscription=event.subscription, customer=event.customer)
     if event.email is not None:
-        link_supporter(session, pledge, event.email, now=now)
+        typed_since = event.completed_at or pledge.created_at
+        link_supporter(session, pledge, event.email, typed_since=typed_since, now=now)
     pledge.checkout_completed_at = _earliest(pledge.checkout_completed_at, event.occurred_at)
     sync_pledge_status(session, pledge, now=now)
     enqueue_known_failure(session, pledge, now=now)

@@ -7,7 +7,7 @@ give up. A failed event is retried with backoff or parked (set aside for an oper
 import datetime
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -29,6 +29,7 @@ from service.domain.payments.event_handlers import (
     UNKNOWN_SUBSCRIPTION,
     UNKNOWN_SUPPORTER,
     DependencyMissing,
+    end_if_erased,
     handle_event,
 )
 from service.domain.payments.inbox import (
@@ -184,11 +185,19 @@ def _apply(
             # An erasure has redacted the event since it was read. It becomes due again.
             return None
         pledge_ids = {handle_event(session, source.name, item, now=clock()) for item in parsed}
-        status = EventStatus.APPLIED if parsed else EventStatus.IGNORED
-        if event.redacted_at is not None:
-            _mark_erased(session, pledge_ids, now=clock())
-        result = ProcessingResult(status=status, pledge_id=next(iter(pledge_ids), None))
-        return _save_result(session, event, result, now=clock())
+        if not parsed:
+            return _save_result(session, event, ProcessingResult(status=EventStatus.IGNORED), now=clock())
+        return record_applied(session, event, pledge_ids, now=clock())
+
+
+def record_applied(
+    session: Session, event: GatewayEvent, pledge_ids: Collection[uuid.UUID], *, now: datetime.datetime
+) -> EventStatus:
+    """Record that an event was applied to pledges; the payload of an erased one is deleted."""
+    if event.redacted_at is not None:
+        _mark_erased(session, pledge_ids, now=now)
+    result = ProcessingResult(status=EventStatus.APPLIED, pledge_id=next(iter(pledge_ids), None))
+    return _save_result(session, event, result, now=now)
 
 
 def make_resolvable_events_due(session: Session, gateway: str, *, now: datetime.datetime) -> int:
@@ -308,7 +317,8 @@ def _save_result(
         delete_hashes(session, [event.id])
     elif _is_erased(session, event):
         session.flush()
-        redact_events(session, GatewayEvent.id == event.id, now=now)
+        # Earlier ones may have been applied before the pledge was erased. Another worker redacts those it locked.
+        redact_events(session, GatewayEvent.pledge_id == event.pledge_id, now=now, skip_locked=True)
     if result.status == EventStatus.PARKED:
         log.warning("event_parked", reference=event.reference, kind=event.kind, reason=result.reason)
         # Staff know of one that `make_resolvable_events_due` tried again in vain.
@@ -323,6 +333,7 @@ def _mark_erased(session: Session, pledge_ids: Iterable[uuid.UUID], *, now: date
         pledge = session.get_one(Pledge, pledge_id)
         if pledge.supporter_id is None:
             pledge.erased_at = pledge.erased_at or now
+            end_if_erased(pledge, now=now)
 
 
 def _is_erased(session: Session, event: GatewayEvent) -> bool:

@@ -16,10 +16,14 @@ from service.domain.ports.balance import GatewayBalanceTransaction
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutCompleted:
-    """A reader completed a checkout; a bank debit takes days to be paid after that."""
+    """A reader completed a checkout; a bank debit takes days to be paid after that.
+
+    `completed_at` is when they did; None if the event is about the debit, which comes later.
+    """
 
     pledge_id: uuid.UUID
     occurred_at: datetime.datetime
+    completed_at: datetime.datetime | None = None
     email: str | None = field(default=None, repr=False)
     customer: str | None = None
     subscription: str | None = None

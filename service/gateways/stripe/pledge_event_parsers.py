@@ -43,6 +43,7 @@ from service.gateways.stripe.event_fields import (
 from service.gateways.stripe.payments import invoice_subscription
 from service.gateways.stripe.subscriptions import ENDED_STATUSES, PROMOTION_KEY_PREFIX
 
+CHECKOUT_COMPLETED: Final = "checkout.session.completed"
 SUBSCRIPTION_MODE: Final = "subscription"
 PAST_DUE_STATUSES: Final = frozenset({"past_due", "unpaid"})
 PAUSED_STATUS: Final = "paused"
@@ -107,6 +108,7 @@ def _checkout_completed(event: ParsedEvent, pledge_id: uuid.UUID) -> CheckoutCom
     return CheckoutCompleted(
         pledge_id=pledge_id,
         occurred_at=event.occurred_at,
+        completed_at=event.occurred_at if event.kind == CHECKOUT_COMPLETED else None,
         email=email if isinstance(email, str) else None,
         customer=object_id(event.object.get("customer")),
         subscription=object_id(event.object.get("subscription")),

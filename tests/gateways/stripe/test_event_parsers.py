@@ -42,7 +42,13 @@ def test_paid_one_time_checkout_yields_completion_and_payment_by_intent(
             pledge_id=PLEDGE_ID,
             customer=session["customer"],
         ),
-        CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL, customer=session["customer"]),
+        CheckoutCompleted(
+            pledge_id=PLEDGE_ID,
+            occurred_at=clock(),
+            completed_at=clock(),
+            email=EMAIL,
+            customer=session["customer"],
+        ),
     ]
 
 
@@ -52,7 +58,9 @@ def test_paid_subscription_checkout_yields_completion_and_payment_by_invoice(
     session = subscribe(gateway, double, 500)
     names = {"subscription": session["subscription"], "customer": session["customer"]}
     paid, completed = parsed_events(events, latest_event(CHECKOUT_COMPLETED))
-    assert completed == CheckoutCompleted(pledge_id=PLEDGE_ID, occurred_at=clock(), email=EMAIL, **names)
+    assert completed == CheckoutCompleted(
+        pledge_id=PLEDGE_ID, occurred_at=clock(), completed_at=clock(), email=EMAIL, **names
+    )
     assert paid == PaymentSucceeded(
         reference=session["invoice"],
         money=Money(500, "USD"),
@@ -86,6 +94,8 @@ def test_bank_debit_yields_completion_first_and_payment_when_it_settles(
     double.settle_bank_debit(reference)
     paid, completed = parsed_events(events, latest_event("checkout.session.async_payment_succeeded"))
     assert isinstance(completed, CheckoutCompleted)
+    # It was completed days before.
+    assert completed.completed_at is None
     assert isinstance(paid, PaymentSucceeded)
     assert paid.reference == double.get(reference)["payment_intent"]
 
@@ -206,6 +216,22 @@ def test_amount_change_yields_new_amount_and_renewal_date(
         previous_state=updated.previous_state,
     )
     assert updated.state != updated.previous_state
+
+
+def test_end_of_the_period_is_when_a_subscription_ends_if_stripe_gives_no_instant(
+    gateway: StripeGateway, events: StripeEvents, double: FakeStripe
+) -> None:
+    subscription = subscribe(gateway, double)["subscription"]
+    double.set_cancel_at_period_end(subscription)
+    event = double.events[-1]
+    event["data"]["object"]["cancel_at"] = None
+    [found] = parsed_events(events, event)
+    assert isinstance(found, SubscriptionUpdated)
+    assert found.cancel_at == found.renews_at
+    event["data"]["object"]["cancel_at_period_end"] = False
+    [found] = parsed_events(events, event)
+    assert isinstance(found, SubscriptionUpdated)
+    assert found.cancel_at is None
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,12 @@ def test_checkout_with_expanded_objects(events: StripeEvents) -> None:
     }
     (completed,) = parse(events, "checkout.session.completed", session)
     assert completed == CheckoutCompleted(
-        pledge_id=PLEDGE_ID, occurred_at=OCCURRED_AT, email=EMAIL, customer="cus_old", subscription="sub_1Old"
+        pledge_id=PLEDGE_ID,
+        occurred_at=OCCURRED_AT,
+        completed_at=OCCURRED_AT,
+        email=EMAIL,
+        customer="cus_old",
+        subscription="sub_1Old",
     )
     free = session | {"payment_status": "no_payment_required", "amount_total": 0, "invoice": "in_1"}
     assert [type(event) for event in parse(events, "checkout.session.completed", free)] == [CheckoutCompleted]
