@@ -149,6 +149,24 @@ def test_new_subscription_of_a_cancelled_pledge_is_attached_and_the_rest_follows
         assert session.scalars(select(FormerSubscription.pledge_id)).all() == [pledge]
 
 
+def test_checkout_that_is_reported_after_an_attachment_still_tells_whose_the_pledge_is(
+    scenario: StripeScenario, container: Container
+) -> None:
+    pledge, events = cancelled_with_new_subscription(scenario, late="checkout.session.completed")
+    scenario.deliver_webhooks(*events)
+    scenario.run_until_idle()
+    attach(scenario, next(event for event in events if event["type"] == "invoice.paid"), pledge)
+    scenario.run_until_idle()
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_until_idle()
+    with container.database.read_only() as session:
+        row = session.get_one(Pledge, pledge)
+        assert row.supporter.email == EMAIL
+        assert (row.status, row.subscription_reference[-5:]) == (PledgeStatus.ACTIVE, "Again")
+        receipts = session.scalars(select(Notification).where(Notification.kind == NotificationKind.RECEIPT)).all()
+        assert len(receipts) == 3
+
+
 def test_payload_of_an_event_that_is_attached_to_an_erased_pledge_is_deleted(
     scenario: StripeScenario, container: Container
 ) -> None:

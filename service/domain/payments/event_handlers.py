@@ -104,9 +104,13 @@ def handle_event(
         return _handle_customer_updated(session, gateway, event)
     pledge = _lock_pledge(session, gateway, event)
     if _is_about_former_subscription(session, pledge, event):
-        if not isinstance(event, PaymentSucceeded):
+        if isinstance(event, PaymentSucceeded):
+            event = dataclasses.replace(event, subscription=None, customer=None, renews_at=None)
+        elif isinstance(event, CheckoutCompleted):
+            # It still tells whose pledge this is.
+            event = dataclasses.replace(event, subscription=None, customer=None)
+        else:
             return pledge.id
-        event = dataclasses.replace(event, subscription=None, customer=None, renews_at=None)
     if isinstance(event, PaymentSucceeded):
         handle_payment_succeeded(session, pledge, event, now=now, attached=attached)
     elif isinstance(event, PaymentFailed):
