@@ -14,9 +14,10 @@ from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.campaign import Campaign
 from service.db.models.erasure import Erasure
-from service.db.models.payment import Payment, Refund
+from service.db.models.payment import BalanceTransaction, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
+from service.domain.payments.balance_listing import fetch_balance_transactions
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import ReconciliationReport, reconcile
 from service.domain.payments.refunds import refund_payment, withdraw_refund
@@ -24,6 +25,7 @@ from service.domain.pledges.open_invoices import retry_open_invoices
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount
 from service.domain.privacy.address_changes import change_address
 from service.domain.privacy.erasure import complete_erasures, erase
+from service.gateways.stripe import balance
 from tests.events.crash_injection import AFTER_COMMIT, crash_at
 from tests.events.stripe_fixture import StripeScenario
 from tests.stripe_double import FakeStripe
@@ -410,3 +412,41 @@ def test_reconciliation_restores_agreement_after_crash_at_any_point(
     assert (crash_points[0], crash_points[-1]) == (AFTER_COMMIT, AFTER_COMMIT)
     assert crash_scenario.call in crash_points, sorted(set(crash_points))
     assert crash_scenario.other_calls <= set(crash_points)
+
+
+def book_by_small_pages(container: Container) -> None:
+    # Only in the child process, which ends after this.
+    balance.PAGE_SIZE = 2
+    fetch_balance_transactions(container.database.transaction, container.gateway, clock=container.clock)
+
+
+def booked_transactions(container: Container) -> list[tuple[str, int]]:
+    with container.database.read_only() as session:
+        rows = session.execute(select(BalanceTransaction.gateway_reference, BalanceTransaction.net_minor)).all()
+    return sorted((row.gateway_reference, row.net_minor) for row in rows)
+
+
+def test_next_run_books_what_a_crash_between_pages_left(scenario: StripeScenario, stripe: FakeStripe) -> None:
+    container = scenario.container
+    paid_pledge(scenario, Frequency.ONCE)
+    [charge] = stripe.account.all("charge")
+    crash_points: list[str] = []
+    booked_after_crash: list[int] = []
+    while True:
+        before = len(booked_transactions(container))
+        for _ in range(4):
+            stripe.refund(charge["id"], 1)
+        # Longer than two listings overlap, so that nothing is found again by chance.
+        container.clock.advance(hours=1)
+        point = crash_at(len(crash_points) + 1, container, book_by_small_pages)
+        booked_after_crash.append(len(booked_transactions(container)) - before)
+        container.clock.advance(hours=1)
+        fetch_balance_transactions(container.database.transaction, container.gateway, clock=container.clock)
+        at_stripe = stripe.account.all("balance_transaction")
+        assert booked_transactions(container) == sorted((item["id"], item["net"]) for item in at_stripe)
+        if point is None:
+            break
+        crash_points.append(point)
+    assert crash_points.count("list_balance_transactions") == 2
+    # Before the first page is booked, between the two, and after both.
+    assert set(booked_after_crash) == {0, 2, 4}
