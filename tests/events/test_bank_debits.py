@@ -18,6 +18,8 @@ from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_event_notifications import emails, notifications
 from tests.jobs.fake_mailer import FakeMailer, find, run_send_reminders
 from tests.jobs.notifications import run as send
+from tests.pages.accounts import page, pledge_link
+from tests.pages.html import visible_text
 from tests.stripe_double.customer_actions import CUSTOMER_EMAIL
 
 RECURRING = (Frequency.MONTHLY, Frequency.ANNUAL)
@@ -193,15 +195,29 @@ def test_reader_sees_that_the_transfer_is_on_its_way(scenario: StripeScenario, c
     deliver(scenario, "checkout.session.completed")
     sentence = "Your bank transfer is on its way; this can take up to 7 days"
     for query in ("", "&checkout=done"):
-        page = client.get(f"/support/default/thank-you?pledge={checkout.id}{query}&lang=en")
-        assert page.status_code == 200
-        assert sentence in page.text
-        assert "Refresh" not in page.headers
+        thanks = client.get(f"/support/default/thank-you?pledge={checkout.id}{query}&lang=en")
+        assert thanks.status_code == 200
+        assert sentence in thanks.text
+        assert "Refresh" not in thanks.headers
+        # Nothing invites the reader to give twice.
+        assert 'class="main-button"' not in thanks.text
     scenario.stripe.fail_bank_debit(scenario.session_of(checkout))
     deliver(scenario, "checkout.session.async_payment_failed")
-    page = client.get(f"/support/default/thank-you?pledge={checkout.id}&lang=en")
-    assert "didn’t make the payment" in page.text
-    assert "Try again" in page.text
+    thanks = client.get(f"/support/default/thank-you?pledge={checkout.id}&lang=en")
+    assert "didn’t make the payment" in thanks.text
+    assert "Try again" in thanks.text
+
+
+@pytest.mark.parametrize("frequency", list(Frequency))
+def test_account_page_shows_the_transfer_and_cancels_a_recurring_one(
+    scenario: StripeScenario, container: Container, client: FlaskClient, frequency: Frequency
+) -> None:
+    checkout = start_debit(scenario, frequency)
+    deliver(scenario, "checkout.session.completed")
+    shown = page(client, pledge_link(container, str(checkout.id)))
+    assert "Your bank transfer is on its way; this can take up to 7 days" in visible_text(shown)
+    assert ("can’t be stopped here" in visible_text(shown)) == (frequency == Frequency.ONCE)
+    assert ("/cancel?" in shown) == (frequency != Frequency.ONCE)
 
 
 def test_transfer_on_its_way_counts_as_given_for_a_reminder(
