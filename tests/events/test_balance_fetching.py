@@ -294,6 +294,27 @@ def test_crash_between_pages_loses_nothing(
     assert booking.total()[2] == booking.stripe_net() == 3 * 841
 
 
+def test_refund_on_a_page_before_that_of_its_charge_is_booked_in_the_same_run(
+    booking: Booking, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(balance, "PAGE_SIZE", 1)
+    # A refund names neither the invoice nor anything else that is recorded of a recurring payment.
+    stripe.refund(booking.pay(Frequency.MONTHLY)["id"], 100)
+    assert booking.fetch() == 2
+    assert booking.total()[2] == booking.stripe_net() == 841
+
+
+def test_transaction_that_stripe_lists_minutes_late_is_booked(booking: Booking, stripe: FakeStripe) -> None:
+    charge, clock = booking.pay(), booking.container.clock
+    clock.advance(minutes=10)
+    assert booking.fetch() == 1
+    clock.advance(minutes=-9)
+    stripe.refund(charge["id"], 100)
+    clock.advance(minutes=10)
+    assert booking.fetch() == 1
+    assert booking.total()[2] == booking.stripe_net() == 841
+
+
 def test_progress_survives_an_outage_between_days(booking: Booking, stripe: FakeStripe) -> None:
     booking.pay()
     booking.container.clock.advance(days=10)
