@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.enums import NotificationKind, PledgeStatus, ReminderStatus
+from schemas.enums import Frequency, NotificationKind, PledgeStatus, ReminderStatus
 from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.email import Notification
@@ -69,9 +69,18 @@ def test_cancellation_with_reminder(
 def test_cancellation_moves_an_existing_reminder(
     container: Container, client: FlaskClient, access_path: AccessPath
 ) -> None:
-    post_reminder(client, email="reader@example.org")
+    # Anyone may have signed up the address. By our link, the reader's own choice counts.
+    strangers = {"frequency": "once", "amount": 1500, "timezone": "Asia/Tokyo", "lang": "ru"}
+    post_reminder(client, email="reader@example.org", **strangers)
     access_path.post("cancel", then="remind")
-    assert str(only_reminder(container).due_on) == "2027-02-23"
+    reminder = only_reminder(container)
+    assert str(reminder.due_on) == "2027-02-23"
+    assert (reminder.frequency, reminder.amount_minor, reminder.timezone, reminder.lang) == (
+        Frequency.MONTHLY,
+        200,
+        "UTC",
+        "en",
+    )
 
 
 def test_cancellation_without_reminders_has_one_button(
