@@ -12,7 +12,7 @@ from schemas.enums import (
     PledgeStatus,
     RefundStatus,
 )
-from schemas.fields import MinorUnits, Text, Timestamp
+from schemas.fields import EmailAddress, MinorUnits, Timestamp
 from schemas.pledge import PledgeQuery
 
 FORMATS = ("csv", "jsonl", "xlsx")
@@ -160,7 +160,7 @@ class EventPage(Schema):
 class RefundRequest(StrictSchema):
     """The amount to refund; all that has not been refunded yet, if left out."""
 
-    amount = MinorUnits(metadata={"minimum": 1, "example": 200})
+    amount = MinorUnits(metadata={"example": 200})
 
 
 REFUND_DETAILS = {
@@ -288,7 +288,7 @@ class PaymentList(Schema):
 class ErasureRequest(StrictSchema):
     """The address of the supporter to erase, and whether recurring pledges are ended for it."""
 
-    email = Text(max_length=320, required=True)
+    email = EmailAddress(required=True)
     end_recurring = fields.Boolean(
         truthy={True},
         falsy={False},
@@ -320,7 +320,7 @@ class ErasureResponse(Schema):
 class SupporterSearch(StrictSchema):
     """The address of a supporter, in a body so that no URL contains it."""
 
-    email = Text(max_length=320, required=True)
+    email = EmailAddress(required=True)
 
 
 class SupporterItem(Schema):
@@ -344,7 +344,7 @@ class SupporterList(Schema):
 class AddressChangeRequest(StrictSchema):
     """A supporter's new address. With `merge`, another supporter with this address is merged into this one."""
 
-    email = Text(max_length=320, required=True)
+    email = EmailAddress(required=True)
     merge = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
 
 

@@ -35,6 +35,7 @@ COVER_FEES_DESCRIPTION = (
     "The payment provider's fee, for readers who want to cover it. They are then charged "
     "ceil((amount + fixed) * 10000 / (10000 - basis_points)), rounded up to a whole multiple of `step`."
 )
+ONE_OF_EACH = {"minItems": 1, "maxItems": len(Frequency)}
 EXPONENT_DESCRIPTION = "The number of decimals of the currency (ISO 4217): 2 for USD."
 STEP_DESCRIPTION = "A charge must be a multiple of this, in minor units; 1 for most currencies."
 
@@ -43,7 +44,10 @@ class FrequencyOptionSchema(StrictSchema):
     """The amounts that readers may pledge at one frequency, in minor units."""
 
     frequency = fields.Enum(Frequency, by_value=True, required=True)
-    presets = fields.List(MinorUnits())
+    presets = fields.List(
+        MinorUnits(),
+        metadata={"minItems": 1, "maxItems": 6, "uniqueItems": True, "description": "The smallest first."},
+    )
     default = MinorUnits()
     minimum = MinorUnits(load_default=DEFAULT_MINIMUM)
     maximum = MinorUnits(load_default=DEFAULT_MAXIMUM)
@@ -73,13 +77,13 @@ class FeeRateSchema(StrictSchema):
         minimum=0,
         maximum=BASIS_POINTS - 1,
         load_default=0,
-        metadata={"minimum": 0, "maximum": BASIS_POINTS - 1, "example": 290},
+        metadata={"example": 290},
     )
     fixed = BoundedInteger(
         minimum=0,
         maximum=MAX_AMOUNT,
         load_default=0,
-        metadata={"minimum": 0, "maximum": MAX_AMOUNT, "example": 30},
+        metadata={"example": 30},
     )
 
     @validates_schema(skip_on_field_errors=True)
@@ -109,7 +113,7 @@ class CurrencyOptionSchema(StrictSchema):
     """The amounts that readers may pledge in a currency other than the campaign's main one."""
 
     currency = CurrencyCode(required=True)
-    frequencies = fields.List(fields.Nested(FrequencyOptionSchema), required=True)
+    frequencies = fields.List(fields.Nested(FrequencyOptionSchema), required=True, metadata=ONE_OF_EACH)
     cover_fees = fields.Nested(
         FeeRateSchema, load_default=None, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
     )
@@ -137,13 +141,18 @@ class ReminderSettings(StrictSchema):
 
     enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
     choices = fields.List(
-        BoundedInteger(minimum=1, maximum=24, metadata={"minimum": 1, "maximum": 24}),
+        BoundedInteger(minimum=1, maximum=24),
         load_default=lambda: [1],
+        metadata={"minItems": 1, "maxItems": 6, "uniqueItems": True},
     )
     repeats = fields.List(
-        BoundedInteger(minimum=1, maximum=12, metadata={"minimum": 1, "maximum": 12}),
+        BoundedInteger(minimum=1, maximum=12),
         load_default=list,
-        metadata={"description": "Intervals in months at which a reminder may repeat until its reader cancels."},
+        metadata={
+            "maxItems": 6,
+            "uniqueItems": True,
+            "description": "Intervals in months at which a reminder may repeat until its reader cancels.",
+        },
     )
     confirm = fields.Boolean(
         load_default=False,
@@ -189,7 +198,7 @@ class CampaignFile(StrictSchema):
     slug = Slug(required=True)
     name = Text(max_length=200, required=True)
     heading = Text(max_length=200, required=True)
-    message = fields.List(Text(max_length=2000, multiline=True), required=True)
+    message = fields.List(Text(max_length=2000, multiline=True), required=True, metadata={"minItems": 1})
     currency = CurrencyCode(load_default="USD")
     lang = LanguageTag(load_default="en")
     frequencies = fields.List(
@@ -197,7 +206,7 @@ class CampaignFile(StrictSchema):
         load_default=lambda: FrequencyOptionSchema(many=True).load(
             [{"frequency": frequency} for frequency in Frequency]
         ),
-        metadata={"description": "Required for a currency that does not have two decimals."},
+        metadata=ONE_OF_EACH | {"description": "Required for a currency that does not have two decimals."},
     )
     default_frequency = fields.Enum(Frequency, by_value=True)
     cover_fees = fields.Nested(

@@ -1,4 +1,8 @@
-"""Custom marshmallow fields: each rejects ambiguous input with a message that says what it expects."""
+"""Custom marshmallow fields: each rejects ambiguous input with a message that says what it expects.
+
+Each also states its rules as JSON Schema in its metadata, from which the OpenAPI document takes them. White space
+around a text is trimmed before the rules apply, which JSON Schema cannot say.
+"""
 
 import datetime
 import re
@@ -14,9 +18,14 @@ from marshmallow import ValidationError, fields, validate
 # Ten billion dollars in cents: more is a mistake, whatever the campaign's maximum.
 MAX_AMOUNT = 10**12
 MAX_URL_LENGTH = 2048
+MAX_ADDRESS_LENGTH = 320
+# For the OpenAPI document. Hosts in other scripts and IPv6 addresses are accepted, too.
+WEB_URL_PATTERN = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?([/?#][!-\[\]-~]*)?$"
 # Control characters and surrogates: the Unicode categories Cc and Cs, which are fixed.
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 CONTROL_CHARACTERS_EXCEPT_NEWLINE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# The same for the patterns of the OpenAPI document, where no string can hold a surrogate.
+CONTROLS, CONTROLS_EXCEPT_NEWLINE = r"\x00-\x1f\x7f-\x9f", r"\x00-\x09\x0b-\x1f\x7f-\x9f"
 
 
 @cache
@@ -31,6 +40,11 @@ def _timezone_names() -> frozenset[str]:
     return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
+def _with_rules(options: dict[str, Any], **rules: Any) -> dict[str, Any]:
+    """Return a field's options with JSON Schema keywords in its metadata; those given there already stay."""
+    return options | {"metadata": rules | options.get("metadata", {})}
+
+
 class MinorUnits(fields.Integer):
     """An amount in minor units: a JSON integer above zero, never converted and never rounded."""
 
@@ -40,6 +54,7 @@ class MinorUnits(fields.Integer):
             validate.Range(min=1, error="The amount must be more than zero."),
             validate.Range(max=MAX_AMOUNT, error="The amount is too large."),
         )
+        kwargs = _with_rules(kwargs, minimum=1, maximum=MAX_AMOUNT)
         super().__init__(strict=True, validate=limits, error_messages={"invalid": invalid}, **kwargs)
 
 
@@ -48,8 +63,7 @@ class BoundedInteger(fields.Integer):
 
     def __init__(self, *, minimum: int, maximum: int, **kwargs: Any) -> None:
         invalid = f"Give a whole number from {minimum} to {maximum}."
-        # A bare Range would also appear in the OpenAPI document, next to the metadata of each field.
-        limits = validate.And(validate.Range(min=minimum, max=maximum, error=invalid))
+        limits = validate.Range(min=minimum, max=maximum, error=invalid)
         super().__init__(strict=True, validate=limits, error_messages={"invalid": invalid}, **kwargs)
 
 
@@ -60,7 +74,11 @@ class Text(fields.String):
     """
 
     def __init__(self, *, max_length: int, multiline: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        allowed, visible = (f"[^{excluded}]" for excluded in (CONTROLS, r"\s" + CONTROLS))
+        if multiline:
+            allowed = f"[^{CONTROLS_EXCEPT_NEWLINE}]"
+        pattern = f"^{allowed}*{visible}{allowed}*$"
+        super().__init__(**_with_rules(kwargs, minLength=1, maxLength=max_length, pattern=pattern))
         self.max_length = max_length
         self.forbidden = CONTROL_CHARACTERS_EXCEPT_NEWLINE if multiline else CONTROL_CHARACTERS
 
@@ -75,10 +93,18 @@ class Text(fields.String):
         return text
 
 
+class EmailAddress(Text):
+    """Text that is to be an email address; `service.domain.email.addresses` decides whether it is one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=MAX_ADDRESS_LENGTH, **_with_rules(kwargs, format="email", minLength=3))
+
+
 class WebUrl(Text):
     """An absolute http or https URL that all programs parse alike: no credentials, backslashes or spaces."""
 
     def __init__(self, **kwargs: Any) -> None:
+        kwargs = _with_rules(kwargs, format="uri", pattern=WEB_URL_PATTERN, minLength=8)
         super().__init__(max_length=MAX_URL_LENGTH, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -97,7 +123,7 @@ class RegexString(Text):
     """Text that matches a pattern; `hint` is the error message, which describes the pattern."""
 
     def __init__(self, pattern: str, *, hint: str, max_length: int = 64, **kwargs: Any) -> None:
-        super().__init__(max_length=max_length, **kwargs)
+        super().__init__(max_length=max_length, **_with_rules(kwargs, pattern=f"^({pattern})$"))
         self.pattern, self.hint = re.compile(pattern), hint
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -134,6 +160,7 @@ class CurrencyCode(RegexString):
     """An ISO 4217 code."""
 
     def __init__(self, **kwargs: Any) -> None:
+        kwargs = _with_rules(kwargs, enum=sorted(currency_codes()))
         super().__init__("[A-Z]{3}", hint="Give an ISO 4217 code such as USD.", **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -147,7 +174,7 @@ class TimezoneName(Text):
     """The exact name of a zone in the IANA time zone database."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=64, **kwargs)
+        super().__init__(max_length=64, **_with_rules(kwargs, enum=sorted(_timezone_names())))
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name: str = super()._deserialize(value, attr, data, **kwargs)
@@ -158,6 +185,9 @@ class TimezoneName(Text):
 
 class Timestamp(fields.Field[datetime.datetime]):
     """RFC 3339 in UTC with `Z`, to the second; only for responses."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**_with_rules(kwargs, type="string", format="date-time"))
 
     def _serialize(self, value: datetime.datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else format_timestamp(value)

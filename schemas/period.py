@@ -24,7 +24,8 @@ class DayOrInstant(fields.Field[datetime.date]):
 
     def __init__(self, *, is_end: bool = False) -> None:
         meaning = "A day (inclusive) or an instant (exclusive)." if is_end else "A day or an instant, inclusive."
-        super().__init__(metadata={"type": "string", "description": meaning})
+        form = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+        super().__init__(metadata=form | {"description": meaning})
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any

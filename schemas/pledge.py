@@ -22,7 +22,7 @@ class PledgeRequest(StrictSchema):
 
     campaign = Slug(required=True)
     frequency = fields.Enum(Frequency, by_value=True, required=True)
-    amount = MinorUnits(required=True, metadata={"minimum": 1, "example": 200})
+    amount = MinorUnits(required=True, metadata={"example": 200})
     currency = CurrencyCode(required=True)
     cover_fees = fields.Boolean(
         truthy={True},
@@ -60,7 +60,7 @@ class PledgeResponse(Schema):
         required=True, metadata={"description": "The amount added to cover fees, in minor units; 0 if none."}
     )
     total = fields.Integer(required=True, metadata={"description": "The amount charged: `amount` plus `fees`."})
-    created_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
+    created_at = Timestamp(required=True)
 
 
 class PledgeCheckoutResponse(PledgeResponse):
@@ -91,4 +91,7 @@ class PageQuery(StrictSchema):
     """Pagination of a list."""
 
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
-    cursor = fields.String(validate=validate.Length(max=64))
+    cursor = fields.String(
+        validate=validate.Length(max=64),
+        metadata={"pattern": "^[A-Za-z0-9_-]{22}$", "minLength": 22, "maxLength": 22},
+    )

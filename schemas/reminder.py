@@ -7,6 +7,7 @@ from schemas.enums import Frequency, ReminderStatus
 from schemas.fields import (
     BoundedInteger,
     CurrencyCode,
+    EmailAddress,
     LanguageTag,
     MinorUnits,
     Slug,
@@ -22,14 +23,14 @@ class Months(BoundedInteger):
     """A number of calendar months."""
 
     def __init__(self) -> None:
-        super().__init__(minimum=1, maximum=24, metadata={"minimum": 1, "maximum": 24})
+        super().__init__(minimum=1, maximum=24)
 
 
 class ReminderRequest(StrictSchema):
     """A reminder that a reader asks for."""
 
     campaign = Slug(required=True)
-    email = Text(max_length=320, required=True, metadata={"example": "reader@example.org"})
+    email = EmailAddress(required=True, metadata={"example": "reader@example.org"})
     months = Months()
     repeat = fields.Boolean(
         truthy={True},
@@ -38,7 +39,7 @@ class ReminderRequest(StrictSchema):
     )
     timezone = TimezoneName(metadata={"example": "Europe/Amsterdam"})
     frequency = fields.Enum(Frequency, by_value=True)
-    amount = MinorUnits(metadata={"minimum": 1, "example": 500})
+    amount = MinorUnits(metadata={"example": 500})
     currency = CurrencyCode(metadata={"description": "The currency of `amount`; the campaign's own by default."})
     page_url = WebUrl(metadata={"description": "The URL of the page that the reader was on, without its query."})
     lang = LanguageTag()
@@ -58,7 +59,7 @@ class ReminderResponse(Schema):
 
     status = fields.Enum(ReminderStatus, by_value=True, required=True)
     due_on = fields.Date(required=True)
-    due_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
+    due_at = Timestamp(required=True)
     repeat = fields.Boolean(
         required=True, metadata={"description": "Whether the reminder repeats until it is cancelled."}
     )
