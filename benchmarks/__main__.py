@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from sqlalchemy import text
 
-from benchmarks import balance, claims, dispatch, events, export, shop, sign_ups
+from benchmarks import balance, claims, dispatch, events, export, shop, sign_ups, slow_clients
 from benchmarks.baselines.table import minimal_reminders
 from benchmarks.compare import Comparison, LoadPlan, Measurement, compare, table
 from benchmarks.database import BenchmarkDatabase, benchmark_database
@@ -20,8 +20,19 @@ from benchmarks.servers import Servers, start_servers
 from service.db.models.reminder import ReminderStatusChange
 
 # The sections that need the web servers; the others need only databases.
-HTTP_SECTIONS = {"reminders", "campaign", "export"}
-SECTIONS = ("reminders", "campaign", "export", "dispatch", "claims", "sign-ups", "events", "balance", "shop")
+HTTP_SECTIONS = {"reminders", "campaign", "export", "slow-clients"}
+SECTIONS = (
+    "reminders",
+    "campaign",
+    "export",
+    "slow-clients",
+    "dispatch",
+    "claims",
+    "sign-ups",
+    "events",
+    "balance",
+    "shop",
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class Size:
     http_load: LoadPlan
     exported_pledges: int
     export_rounds: int
+    slow_clients: LoadPlan
     emails: int
     worker_setups: tuple[WorkerSetup, ...]
     dispatch_rounds: int
@@ -45,6 +57,7 @@ FULL = Size(
     http_load=LoadPlan(rounds=9, seconds=4, warm_up=1),
     exported_pledges=200_000,
     export_rounds=3,
+    slow_clients=LoadPlan(rounds=3, seconds=4, warm_up=1),
     emails=5_000,
     worker_setups=dispatch.WORKER_SETUPS,
     dispatch_rounds=3,
@@ -60,6 +73,7 @@ QUICK = Size(
     http_load=LoadPlan(rounds=2, seconds=1, warm_up=0.5),
     exported_pledges=20_000,
     export_rounds=1,
+    slow_clients=LoadPlan(rounds=1, seconds=2, warm_up=0.5),
     emails=20,
     worker_setups=(WorkerSetup(2, 2),),
     dispatch_rounds=1,
@@ -155,6 +169,10 @@ def _measure_http(servers: Servers, size: Size, only: Collection[str]) -> list[s
     if "export" in only:
         speeds = export.run(servers, rows=size.exported_pledges, rounds=size.export_rounds)
         print(f"\n{export.table(speeds, size.exported_pledges)}", flush=True)
+    if "slow-clients" in only:
+        if "export" not in only:
+            export.store_pledges(servers.engine, size.exported_pledges)
+        print(f"\n{slow_clients.run(servers, CAMPAIGN, size.slow_clients)}", flush=True)
     return errors
 
 

@@ -68,6 +68,11 @@ def compare(comparison: Comparison, plan: LoadPlan, *, mainstay: int, baseline: 
     return measurement
 
 
+def measure(port: int, comparison: Comparison, plan: LoadPlan) -> LoadResult:
+    """Measure one round of our request on one server."""
+    return _measure(port, comparison.mainstay, comparison.expected, plan)
+
+
 def _measure(port: int, request: bytes, expected: int, plan: LoadPlan) -> LoadResult:
     options = ["--port", port, "--expected", expected, "--seconds", plan.seconds, "--warm-up", plan.warm_up]
     completed = subprocess.run(

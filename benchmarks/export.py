@@ -31,7 +31,7 @@ class Throughput:
 
 def run(servers: Servers, *, rows: int, rounds: int) -> Throughput:
     """Store `rows` pledges, and download them in alternating rounds from our route and from the two baselines."""
-    _store_pledges(servers.engine, rows)
+    store_pledges(servers.engine, rows)
     token = subprocess.run(
         [sys.executable, "-m", "service", "token", "create", "--name", "bench", "--scope", "export"],
         env=servers.environment,
@@ -76,7 +76,7 @@ def _download(url: str, rows: int, token: str = "") -> float:
     return rows / seconds
 
 
-def _store_pledges(engine: Engine, rows: int) -> None:
+def store_pledges(engine: Engine, rows: int) -> None:
     """Store `rows` pledges with one payment each, and two pledges for each supporter."""
     keyring = Keyring((KEYS,))
     now = datetime.datetime.now(datetime.UTC)

@@ -34,11 +34,12 @@ from service.api.webhooks import mail_webhooks, receive_stripe_webhook, stripe_w
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.prepared_statements import is_name_conflict
+from service.db.time_limits import TimeLimits
 from service.logs import configure_logging
 from service.middleware import REQUEST_ID_ENVIRON_KEY, RequestLogMiddleware
 from service.pages import register_pages
 from service.pages.api_docs import ApiMetadata
-from service.settings import read_settings
+from service.settings import Settings, read_settings
 from service.web import init_app
 
 MAX_BODY_BYTES = 64 * 1024
@@ -77,7 +78,7 @@ def create_app(container: Container | None = None) -> Flask:
     if container is None:
         settings = read_settings()
         configure_logging(settings)
-        container = build_container(settings)
+        container = build_container(settings, time_limits=request_limits(settings))
     app = PrivacyFlask("service", static_folder=None)
     # A path with a doubled slash is not found: the redirect that Flask would send is an HTML page.
     app.url_map.merge_slashes = False
@@ -104,6 +105,15 @@ def create_app(container: Container | None = None) -> Flask:
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app
+
+
+def request_limits(settings: Settings) -> TimeLimits:
+    """Return how long the database may take for a request."""
+    return TimeLimits(
+        statement=settings.database_statement_timeout_seconds,
+        lock=settings.database_lock_timeout_seconds,
+        idle=settings.database_statement_timeout_seconds,
+    )
 
 
 def register_api(app: Flask) -> ProblemApi:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.container import Container, utc_now
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
+from service.db.time_limits import TimeLimits
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.capabilities import record_smtputf8
@@ -31,11 +32,12 @@ def build_container(
     settings: Settings,
     *,
     clock: Clock = utc_now,
+    time_limits: TimeLimits | None = None,
     engine_for: Callable[[Settings, Keyring], Engine] = create_database_engine,
 ) -> Container:
-    """Return a container; connections open on first use."""
+    """Return a container; connections open on first use, and their transactions have these time limits."""
     keyring = Keyring(settings.secret_keys)
-    database = Database(engine_for(settings, keyring))
+    database = Database(engine_for(settings, keyring), time_limits)
     gateway, gateway_events = _gateway(settings, keyring, clock)
     return Container(
         settings=settings,

@@ -4,12 +4,13 @@ from service.settings import read_settings
 
 settings = read_settings()
 
-bind = f"{settings.host}:{settings.port}"
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
-worker_class = "service.gunicorn_worker.ProblemWorker"
-logger_class = "service.gunicorn_worker.PrivacyLogger"
+worker_class = "service.gunicorn_worker.BufferingWorker"
+logger_class = "service.gunicorn_logger.PrivacyLogger"
 threads = 4
-# A slow client occupies a thread. A worker that does not respond for this long is replaced.
+# A worker whose event loop does not run for this long is replaced. The limits for clients are REQUEST_TIMEOUT and
+# RESPONSE_TIMEOUT.
 timeout = 30
 graceful_timeout = 20
 keepalive = 5

@@ -20,7 +20,13 @@ DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
 TEST_KEY_PREFIXES = ("sk_test_", "rk_test_")
 LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
 
-REDIS_URL = validate.Regexp("(redis|rediss|unix)://", error="REDIS_URL must start with redis:// or rediss://.")
+# The options of a REDIS_URL; managed services need those for TLS.
+REDIS_OPTIONS = {
+    "db": "[0-9]{1,6}",
+    "ssl_cert_reqs": "none|optional|required",
+    "ssl_check_hostname": "true|false",
+    "ssl_ca_certs": ".+",
+}
 RATE_LIMIT = validate.Regexp(
     r"off\Z|(?=[0-9]{1,12}/)0*[1-9][0-9]*/(second|minute|hour|day)\Z",
     error="RATE_LIMIT must be off or a rate such as 300/minute, not {input!r}.",
@@ -131,6 +137,10 @@ class Settings:
     host: str
     port: int
     web_concurrency: int
+    request_timeout_seconds: int
+    response_timeout_seconds: int
+    database_statement_timeout_seconds: int
+    database_lock_timeout_seconds: int
     log_level: str
     month_seconds: int | None
 
@@ -199,12 +209,17 @@ def _settings(env: Env) -> Settings:
         secret_keys=_secret_keys(env, demo=demo),
         gateway=gateway,
         stripe=stripe_settings(env) if gateway == "stripe" else None,
-        redis_url=env.str("REDIS_URL", None, validate=REDIS_URL),
+        redis_url=redis_url(env.str("REDIS_URL", None)),
         rate_limit=_rate_limit(env),
         trusted_proxies=get_int(env, "TRUSTED_PROXIES", 1 if on_heroku else 0, minimum=0, maximum=10),
-        host=env.str("HOST", "127.0.0.1"),
+        # An IPv6 address may be written as in a URL.
+        host=env.str("HOST", "127.0.0.1").removeprefix("[").removesuffix("]"),
         port=port,
         web_concurrency=get_int(env, "WEB_CONCURRENCY", 2, minimum=1, maximum=256),
+        request_timeout_seconds=get_int(env, "REQUEST_TIMEOUT", 30, minimum=1, maximum=3600),
+        response_timeout_seconds=get_int(env, "RESPONSE_TIMEOUT", 30, minimum=1, maximum=3600),
+        database_statement_timeout_seconds=get_int(env, "DATABASE_STATEMENT_TIMEOUT", 10, minimum=1, maximum=3600),
+        database_lock_timeout_seconds=get_int(env, "DATABASE_LOCK_TIMEOUT", 3, minimum=1, maximum=3600),
         log_level=env.str("LOG_LEVEL", "info", validate=lambda level: levels(level.lower())).lower(),
         month_seconds=None if month is None else get_int(env, "MONTH_SECONDS", 60, minimum=1, maximum=2_678_400),
     )
@@ -316,6 +331,33 @@ def database_url(url: str, *, setting_name: str = "DATABASE_URL") -> str:
     raise SettingsError(
         f"{setting_name} must start with postgresql:// or sqlite:///, as in postgresql://user:password@host/name."
     )
+
+
+def redis_url(url: str | None) -> str | None:
+    """Return the URL of a Redis that the library can use.
+
+    Raises:
+        SettingsError: it is not such a URL. The message does not repeat it, because it may contain a password.
+    """
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        # Reading the port validates it, and so does encoding the host name.
+        is_tcp = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")
+        is_socket = parts.scheme == "unix" and not parts.hostname and len(parts.path) > 1
+        database = parts.path.strip("/") if is_tcp else ""
+        valid = (is_tcp or is_socket) and re.fullmatch("[0-9]{0,6}", database) and not parts.fragment
+        options = parse_qs(parts.query, keep_blank_values=True)
+    except ValueError:
+        valid, options = None, {}
+    known = all(name in REDIS_OPTIONS and re.fullmatch(REDIS_OPTIONS[name], options[name][-1]) for name in options)
+    if not valid or not known:
+        raise SettingsError(
+            "REDIS_URL must be redis://:password@host:port/0, rediss:// for TLS, or unix:///path/to/socket?db=0."
+        )
+    return url
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -117,6 +117,8 @@ def register_error_handlers(app: Flask) -> None:
     )
     app.register_error_handler(OperationalError, _database_unavailable)
     app.register_error_handler(PoolTimeout, _database_unavailable)
+    # PostgreSQL ended a transaction that was idle for too long.
+    app.register_error_handler(InternalError, _database_unavailable)
     app.register_error_handler(IntegrityError, _conflict)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -158,7 +160,7 @@ def _conflict(error: IntegrityError) -> Response:
     )
 
 
-def _database_unavailable(error: OperationalError | PoolTimeout) -> Response:
+def _database_unavailable(error: OperationalError | InternalError | PoolTimeout) -> Response:
     log.error("database_unavailable", error_class=type(getattr(error, "orig", None) or error).__name__)
     code, detail = HTTP_PROBLEMS[503]
     return problem_response(503, code, detail, headers={"Retry-After": "5"})

@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.db.keyring import Keyring
 from service.db.prepared_statements import PreparedStatements
+from service.db.time_limits import OPTION, TCP_OPTIONS, TimeLimits, apply_time_limits
 from service.db.types import attach_keyring, get_keyring
 from service.settings import Settings, sqlite_path
 
@@ -27,12 +28,16 @@ LAST_USED_KEY = "mainstay_used_at"
 
 
 class Database:
-    """Sessions on one engine. `transaction()` commits at the end of its block; `read_only()` changes nothing."""
+    """Sessions on one engine. `transaction()` commits at the end of its block; `read_only()` changes nothing.
 
-    def __init__(self, engine: Engine) -> None:
+    Transactions have `time_limits` on PostgreSQL. What uses the engine itself, such as a migration, has none.
+    """
+
+    def __init__(self, engine: Engine, time_limits: TimeLimits | None = None) -> None:
         self.engine = engine
         self.keyring = get_keyring(engine.dialect)
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
+        limited_engine = engine if time_limits is None else engine.execution_options(**{OPTION: time_limits})
+        self._sessions = sessionmaker(limited_engine, expire_on_commit=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -52,10 +57,13 @@ class Database:
             yield session
 
     @contextmanager
-    def read_only(self) -> Iterator[Session]:
+    def read_only(self, time_limits: TimeLimits | None = None) -> Iterator[Session]:
         """Yield a session that never commits, and in which PostgreSQL itself refuses to write."""
+        options: dict[str, Any] = {READ_ONLY_OPTION: True, "postgresql_readonly": True}
+        if time_limits is not None:
+            options[OPTION] = time_limits
         with self._sessions() as session:
-            session.connection(execution_options={READ_ONLY_OPTION: True, "postgresql_readonly": True})
+            session.connection(execution_options=options)
             yield session
 
 
@@ -79,6 +87,7 @@ def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
         options["connect_args"] = {"prepare_threshold": None}
         if "connect_timeout" not in settings.database_url:
             options["connect_args"] |= {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        options["connect_args"] |= TCP_OPTIONS
     engine = create_engine(settings.database_url, **options)
     attach_keyring(engine.dialect, keyring)
     if engine.dialect.name == "sqlite":
@@ -88,6 +97,7 @@ def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
         add_lazy_pre_ping(engine)
         if settings.database_prepares == "auto":
             PreparedStatements(engine)
+        apply_time_limits(engine)
     return engine
 
 

@@ -1,5 +1,6 @@
 """The export of pledges as a file, streamed while it is read from the database."""
 
+import threading
 from collections.abc import Generator
 from itertools import chain
 from typing import Any
@@ -12,7 +13,9 @@ from schemas.admin import ExportQuery
 from schemas.enums import Scope
 from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint
+from service.api.problems import ProblemException
 from service.db.session import Database
+from service.db.time_limits import EXPORT_LIMITS
 from service.domain.pledges.export import CONTENT_TYPES, write_export
 from service.domain.pledges.queries import PledgeFilter, export_timezone, stream_pledges
 from service.web import current_container, transaction
@@ -20,6 +23,10 @@ from service.web import current_container, transaction
 exports = ResourceBlueprint(
     "export", __name__, url_prefix="/v1/admin/pledges", description="Export of pledges as a file."
 )
+
+# A running export holds a database connection for as long as its reader takes, so they must leave some for others.
+MAX_CONCURRENT_EXPORTS = 2
+_free_slots = threading.BoundedSemaphore(MAX_CONCURRENT_EXPORTS)
 
 FILE_SCHEMA = {"type": "string", "format": "binary"}
 RESPONSE_CONTENT = {
@@ -37,6 +44,20 @@ def export_pledges(query: dict[str, Any]) -> Response:
     The column `timezone` names the zone of the times: the campaign's, or `tz`. In CSV and JSON Lines they are
     RFC 3339 with its offset, and in a workbook they are by its clock.
     """
+    if not _free_slots.acquire(blocking=False):
+        detail = "Other exports are still running; please try again in a moment."
+        raise ProblemException(503, "too_many_exports", detail, {"Retry-After": "10"})
+    try:
+        response = _export(query)
+    except BaseException:
+        _free_slots.release()
+        raise
+    # The server closes every response, whether its reader took all of it or not.
+    response.call_on_close(_free_slots.release)
+    return response
+
+
+def _export(query: dict[str, Any]) -> Response:
     container = current_container()
     file_format, bom, now = query.pop("format"), query.pop("bom"), container.clock()
     filters = PledgeFilter(**query)
@@ -56,5 +77,5 @@ def export_pledges(query: dict[str, Any]) -> Response:
 def _stream(
     database: Database, file_format: str, filters: PledgeFilter, *, bom: bool
 ) -> Generator[bytes, None, None]:
-    with database.read_only() as session:
+    with database.read_only(EXPORT_LIMITS) as session:
         yield from write_export(file_format, stream_pledges(session, filters), bom=bom)
