@@ -150,6 +150,20 @@ INVALID = [
     ("PUBLIC_URL", "https://paper.example#top"),
     ("PUBLIC_URL", "https://paper.example/support"),
     ("REDIS_URL", "localhost:6379"),
+    ("REDIS_URL", "redis://"),
+    ("REDIS_URL", "redis://host:port"),
+    ("REDIS_URL", "redis://host:0"),
+    ("REDIS_URL", "redis://host:70000"),
+    ("REDIS_URL", "redis://host/first"),
+    ("REDIS_URL", "redis://host/0/1"),
+    ("REDIS_URL", "redis://a..b"),
+    ("REDIS_URL", "redis://host?socket_timeout=never"),
+    ("REDIS_URL", "redis://host?tls=starttls"),
+    ("REDIS_URL", "rediss://host?ssl_cert_reqs=perhaps"),
+    ("REDIS_URL", "redis+sentinel://host:26379"),
+    ("REDIS_URL", "unix://"),
+    ("REDIS_URL", "unix://relative/redis.sock"),
+    ("REDIS_URL", "unix:///run/redis.sock?db=first"),
     ("RATE_LIMIT", "300"),
     ("RATE_LIMIT", "0/minute"),
     ("RATE_LIMIT", "300/fortnight"),
@@ -176,6 +190,7 @@ def test_invalid_value_error_names_setting_in_one_sentence(name: str, value: str
         ("DATABASE_URL", "postgresql://user:hidden@host:port/name"),
         ("MAIL_URL", "smtp://user:hidden@host:port"),
         ("REDIS_URL", "http://:hidden@host"),
+        ("REDIS_URL", "redis://:hidden@host:port"),
     ],
 )
 def test_settings_error_does_not_contain_password(name: str, value: str) -> None:
@@ -272,3 +287,8 @@ def test_migrations_may_take_another_way_to_the_database() -> None:
     given = read(MIGRATION_DATABASE_URL="postgres://u:hidden@host:5432/name")
     assert given.migration_database_url == "postgresql+psycopg://u:hidden@host:5432/name"
     assert "hidden" not in repr(given)
+
+
+@pytest.mark.parametrize(("host", "read_as"), [("[::1]", "::1"), ("::", "::"), ("0.0.0.0", "0.0.0.0")])
+def test_host_may_be_written_as_in_a_url(host: str, read_as: str) -> None:
+    assert read(HOST=host).host == read_as

@@ -51,13 +51,22 @@ def readyz() -> Response:
     ):
         # Without a database, each check would wait for the connection timeout again.
         checks[name] = _run_check(check, on_error=NOT_CHECKED) if checks["database"] == "ok" else NOT_CHECKED
+    failed = [f"{name}: {result}" for name, result in checks.items() if result != "ok"]
     # What waits for staff never makes the service unready.
     attention = _attention() if checks["database"] == "ok" else {}
+    if current_container().settings.redis_url is not None:
+        checks["redis"] = _redis()
+        attention |= {"redis": checks["redis"]} if checks["redis"] != "ok" else {}
     extra = {"checks": checks} | ({"attention": attention} if attention else {})
-    failed = [f"{name}: {result}" for name, result in checks.items() if result != "ok"]
     if failed:
         return problem_response(503, "not_ready", f"Not ready: {', '.join(failed)}.", extra=extra)
     return jsonify(status="ok", **extra)
+
+
+def _redis() -> str:
+    """Return the state of Redis. Requests are served without it, so it never makes the service unready."""
+    problem = current_container().rate_limiter.store_problem()
+    return "ok" if problem is None else f"{problem}; meanwhile each web process counts requests by itself"
 
 
 def _attention() -> dict[str, str]:

@@ -19,13 +19,14 @@ class CircuitBreaker:
         self._failure_threshold = failure_threshold
         self._lock = threading.Lock()
         self._failures = 0
-        self._open_until: datetime.datetime | None = None
+        self._opened_at: datetime.datetime | None = None
+        self._backoff = datetime.timedelta(0)
         self._is_half_open = False
 
     def allows_request(self, now: datetime.datetime) -> bool:
         """Whether the breaker is closed, or its backoff has passed."""
         with self._lock:
-            return self._open_until is None or now >= self._open_until
+            return not self._is_open(now)
 
     def try_half_open(self, now: datetime.datetime, *, within: datetime.timedelta) -> bool:
         """Whether the caller may call the server. After a backoff only one caller may, until it reports a result.
@@ -33,11 +34,11 @@ class CircuitBreaker:
         If it reports none `within` this time, another caller may try.
         """
         with self._lock:
-            if self._open_until is None:
+            if self._opened_at is None:
                 return True
-            if now < self._open_until:
+            if self._is_open(now):
                 return False
-            self._open_until, self._is_half_open = now + within, True
+            self._opened_at, self._backoff, self._is_half_open = now, within, True
             return True
 
     @property
@@ -51,7 +52,7 @@ class CircuitBreaker:
         Concurrent failures of several callers count once.
         """
         with self._lock:
-            if self._open_until is not None and now < self._open_until and not self._is_half_open:
+            if self._is_open(now) and not self._is_half_open:
                 return
             self._failures += 1
             self._is_half_open = False
@@ -61,9 +62,13 @@ class CircuitBreaker:
             backoff = min(INITIAL_BACKOFF * 2 ** min(max(over_threshold, 0), 10), MAX_BACKOFF)
             # Jitter, so that processes that lost the server together do not return together.
             backoff *= 0.5 + 0.5 * random.random()  # noqa: S311 - it spreads load; a test can seed it
-            self._open_until = now + (OPERATOR_BACKOFF if needs_operator else backoff)
+            self._opened_at, self._backoff = now, OPERATOR_BACKOFF if needs_operator else backoff
 
     def record_success(self) -> None:
         """Close the breaker and reset its backoff."""
         with self._lock:
-            self._failures, self._open_until, self._is_half_open = 0, None, False
+            self._failures, self._opened_at, self._is_half_open = 0, None, False
+
+    def _is_open(self, now: datetime.datetime) -> bool:
+        # A clock that was set back must not prolong the backoff.
+        return self._opened_at is not None and self._opened_at <= now < self._opened_at + self._backoff

@@ -1,23 +1,20 @@
 """Rate limits per client, counted in this process or, with `REDIS_URL`, across all processes."""
 
+import contextlib
 import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-import structlog
 from limits import RateLimitItem, parse
-from limits.errors import StorageError
-from limits.storage import storage_from_string
-from limits.strategies import SlidingWindowCounterRateLimiter
 
 from service.db.keyring import Keyring
 from service.domain.errors import TooManyRequests
 
-log = structlog.get_logger()
-
 # Sign-in requests cause emails, so they have lower limits than RATE_LIMIT.
+DEFAULT_RATE = "default"
 RATES_BY_ACTION = {
     "sign_in_by_address": "5/hour",
     "sign_in_by_network": "20/hour",
@@ -25,11 +22,26 @@ RATES_BY_ACTION = {
 }
 
 
+class StoreUnavailable(Exception):
+    """The shared store did not answer, or was not asked because it did not answer recently."""
+
+
+class Counting(Protocol):
+    """Counts the requests of clients for one rate."""
+
+    def hit(self, action: str, client_key: str) -> float:
+        """Count one request and return 0, or return the seconds to wait."""
+
+
 class NoRateLimit:
     """Allows every request: `RATE_LIMIT=off`."""
 
     def check(self, action: str, client: str) -> None:
         """Allow the request."""
+
+    def store_problem(self) -> str | None:
+        """Return None: there is no store."""
+        return None
 
 
 class SlidingWindowRateLimiter:
@@ -40,49 +52,40 @@ class SlidingWindowRateLimiter:
 
     def __init__(self, rate: str, keyring: Keyring, *, redis_url: str | None) -> None:
         self._keyring = keyring
-        self._default_counter = _window_counter(rate, redis_url)
-        self._counters = {action: _window_counter(own, redis_url) for action, own in RATES_BY_ACTION.items()}
+        rates = {DEFAULT_RATE: rate, **RATES_BY_ACTION}
+        self._local_counters = {action: MemoryCounter(parse(own)) for action, own in rates.items()}
+        self._store_problem: Callable[[], str | None] = lambda: None
+        self._shared_counters: Mapping[str, Counting] = {}
+        if redis_url is not None:
+            # Importing the library takes a while, so only a process that uses Redis does.
+            from service.gateways.redis_counter import RedisCounter, RedisStore
+
+            store = RedisStore(redis_url)
+            self._store_problem = store.describe_problem
+            self._shared_counters = {action: RedisCounter(parse(own), store) for action, own in rates.items()}
 
     def check(self, action: str, client: str) -> None:
-        """Count one request.
-
-        If the store is unavailable, the request is allowed: serving readers matters more than the limit.
+        """Count one request, in this process while Redis is unavailable.
 
         Raises:
             TooManyRequests: with the seconds until a request is allowed again.
         """
         client_key = self._keyring.lookup_hash(f"throttle {client}").hex()[:32]
-        try:
-            wait = self._counters.get(action, self._default_counter).hit(action, client_key)
-        except StorageError:
-            log.warning("rate_limit_store_unavailable")
-            return
+        wait = self._hit(action, client_key)
         if wait > 0:
             seconds = max(1, math.ceil(wait))
             raise TooManyRequests("Too many requests; please wait a moment.", retry_after_seconds=seconds)
 
+    def store_problem(self) -> str | None:
+        """Return why the shared store cannot be used, or None."""
+        return self._store_problem()
 
-def _window_counter(rate: str, redis_url: str | None) -> "MemoryCounter | RedisCounter":
-    limit = parse(rate)
-    return MemoryCounter(limit) if redis_url is None else RedisCounter(limit, redis_url)
-
-
-class RedisCounter:
-    """Counts in Redis, for all processes together."""
-
-    def __init__(self, limit: RateLimitItem, redis_url: str) -> None:
-        self._limit = limit
-        self._limiter = SlidingWindowCounterRateLimiter(storage_from_string(redis_url, wrap_exceptions=True))
-
-    def hit(self, action: str, client_key: str) -> float:
-        """Count one request and return 0, or return the seconds to wait.
-
-        Raises:
-            StorageError: Redis is unavailable.
-        """
-        if self._limiter.hit(self._limit, action, client_key):
-            return 0
-        return self._limiter.get_window_stats(self._limit, action, client_key).reset_time - time.time()
+    def _hit(self, action: str, client_key: str) -> float:
+        rate = action if action in self._local_counters else DEFAULT_RATE
+        if self._shared_counters:
+            with contextlib.suppress(StoreUnavailable):
+                return self._shared_counters[rate].hit(action, client_key)
+        return self._local_counters[rate].hit(action, client_key)
 
 
 class MemoryCounter:

@@ -3,11 +3,13 @@
 import gc
 import weakref
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from limits import parse
 
 from service.db.keyring import Keyring
+from service.domain.errors import TooManyRequests
 from service.gateways.rate_limit import MemoryCounter, SlidingWindowRateLimiter
 
 
@@ -74,7 +76,9 @@ def test_retry_after_is_exact(most: int, gaps: list[float]) -> None:
             assert counter.hit("remind", "a reader") == 0
 
 
-def test_limiter_allows_requests_when_redis_is_down() -> None:
-    rate_limiter = SlidingWindowRateLimiter("1/minute", Keyring(("a-secret",)), redis_url="redis://127.0.0.1:1/0")
-    for _ in range(3):
+def test_limiter_counts_by_itself_when_redis_is_down() -> None:
+    rate_limiter = SlidingWindowRateLimiter("2/minute", Keyring(("a-secret",)), redis_url="redis://127.0.0.1:1/0")
+    for _ in range(2):
+        rate_limiter.check("reminder", "203.0.113.9")
+    with pytest.raises(TooManyRequests):
         rate_limiter.check("reminder", "203.0.113.9")

@@ -64,6 +64,9 @@ class RateLimiter(Protocol):
             TooManyRequests: the client exceeds the limit; the error says when to retry.
         """
 
+    def store_problem(self) -> str | None:
+        """Ask the shared store whether it can count; return why not, or None."""
+
 
 __all__ = [
     "NO_LIMITS",
