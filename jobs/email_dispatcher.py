@@ -5,8 +5,8 @@ sending. The mail server gets the envelope of the second meanwhile, but no conte
 dies therefore leaves at most one email whose delivery is uncertain.
 """
 
-import datetime
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -83,6 +83,7 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
 
     def _send_batch(self, batch: EmailBatch[ClaimT, EmailT], db_executor: ThreadPoolExecutor) -> None:
         claims = [claim for claim, _ in batch.prepared.emails]
+        claimed_at, started = self._container.clock(), time.monotonic()
         result: DeliveryResult[ClaimT] | None = None
         try:
             if claims:
@@ -92,7 +93,9 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
                 if message is None:
                     claims.remove(claim)
                     continue
-                if not self._wait_for_slot(send_at):
+                # By the monotonic clock, because the other may be set back meanwhile.
+                wait = (send_at - claimed_at).total_seconds() - (time.monotonic() - started)
+                if not self._wait(wait):
                     break
                 sending_marked = db_executor.submit(self._queue.record_and_mark_next, result, claim)
                 result = self._send(claim, email, message, sending_marked)
@@ -113,9 +116,8 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
             self.counts["failed"] += self._queue.fail_rendering(claim, RENDERING_FAILED)
             return None
 
-    def _wait_for_slot(self, send_at: datetime.datetime) -> bool:
-        """Wait until `send_at`; return False if the worker was stopped meanwhile."""
-        seconds = (send_at - self._container.clock()).total_seconds()
+    def _wait(self, seconds: float) -> bool:
+        """Wait; return False if the worker was stopped meanwhile."""
         return not (self._stop.wait(seconds) if seconds > 0 else self._stop.is_set())
 
     def _send(

@@ -14,11 +14,13 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import ProgrammingError
 
+from jobs.clock_watch import CHECK_SECONDS, ClockWatch, resume_after_set_back
 from jobs.job_runs import JobRunRecorder
 from jobs.schedule import JOBS, Job
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.prepared_statements import is_name_conflict
+from service.db.time_limits import JOB_LIMITS
 from service.logs import configure_logging
 from service.settings import SettingsError, read_settings
 
@@ -34,15 +36,19 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings)
-    # The signals are blocked in every thread and read with sigwait. A handler would interrupt this thread
+    # The signals are blocked in every thread and read with sigtimedwait. A handler would interrupt this thread
     # anywhere, and if it set an event that the thread is about to wait for, it could deadlock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     stop = threading.Event()
-    container = build_container(settings)
+    container = build_container(settings, time_limits=JOB_LIMITS)
     scheduler = make_scheduler(container, stop)
     scheduler.start()
     log.info("worker_started", jobs=[job.name for job in JOBS])
-    signal.sigwait(STOP_SIGNALS)
+    watch = ClockWatch(container.clock)
+    while signal.sigtimedwait(STOP_SIGNALS, CHECK_SECONDS) is None:
+        behind = watch.set_back_by()
+        if behind and resume_after_set_back(container, scheduler, behind):
+            watch.restart()
     stop.set()
     scheduler.shutdown(wait=True)
     log.info("worker_stopped")

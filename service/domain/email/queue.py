@@ -4,7 +4,7 @@ import datetime
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from service.db.models.email import SendRateLimit
@@ -33,6 +33,11 @@ def reserve_send_slots(
     first = max(limit.next_slot_at, now)
     limit.next_slot_at = first + interval * count
     return [first + interval * number for number in range(count)]
+
+
+def release_send_slots(session: Session, *, now: datetime.datetime) -> None:
+    """Let the next slot be now, after the clock was set back: what was reserved would be far ahead."""
+    session.execute(update(SendRateLimit).where(SendRateLimit.next_slot_at > now).values(next_slot_at=now))
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,15 @@ def claim_due_notifications(
     return claims
 
 
+def shorten_notification_leases(session: Session, *, now: datetime.datetime, lease: datetime.timedelta) -> None:
+    """End every lease within `lease`, after the clock was set back. A live worker renews its own before."""
+    session.execute(
+        update(Notification)
+        .where(status_is(NotificationStatus.SENDING), Notification.leased_until > now + lease)
+        .values(leased_until=now + lease)
+    )
+
+
 def renew_notification_leases(
     session: Session, *, worker: uuid.UUID, now: datetime.datetime, lease: datetime.timedelta
 ) -> None:

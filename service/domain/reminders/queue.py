@@ -105,6 +105,15 @@ def claim_due_reminders(
     return ClaimResult(claims, len(postponed))
 
 
+def shorten_leases(session: Session, *, now: datetime.datetime, lease: datetime.timedelta) -> None:
+    """End every lease within `lease`, after the clock was set back. A live worker renews its own before."""
+    session.execute(
+        update(Reminder)
+        .where(status_is(ReminderStatus.SENDING), Reminder.leased_until > now + lease)
+        .values(leased_until=now + lease)
+    )
+
+
 def renew_leases(
     session: Session, *, worker: uuid.UUID, now: datetime.datetime, lease: datetime.timedelta
 ) -> None:
