@@ -1,5 +1,6 @@
 """Starts the processes: web, worker, or both together for development."""
 
+import errno
 import os
 import signal
 import socket
@@ -80,14 +81,25 @@ def _pythonpath_env() -> dict[str, str]:
 
 
 def _check_port_is_free(settings: Settings) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        # As gunicorn listens: an IPv6 address needs a socket of its own kind.
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise click.ClickException(
-                f"Port {settings.port} is taken; choose another, as in PORT={settings.port + 1} mainstay dev."
-            ) from error
+    except OSError as error:
+        raise click.ClickException(_explain_bind_error(error, settings)) from error
+
+
+def _explain_bind_error(error: OSError, settings: Settings) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {settings.port} is taken; choose another, as in PORT={settings.port + 1} mainstay dev."
+    if error.errno == errno.EACCES:
+        return f"Port {settings.port} needs more rights; choose one above 1023, as in PORT=8000."
+    return (
+        f"HOST={settings.host} is not an address of this machine; use 127.0.0.1 or ::1 for this machine only, "
+        "0.0.0.0 or :: for every network."
+    )
 
 
 def _wait_until_up(settings: Settings, web: subprocess.Popen[bytes]) -> None:
