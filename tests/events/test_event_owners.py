@@ -185,6 +185,14 @@ def test_invoice_without_metadata_waits_while_stripe_is_down(scenario: StripeSce
     assert len(scenario.snapshot(pledge)["payments"]) == 2
 
 
+def test_checkout_of_a_copy_with_the_same_campaigns_is_ignored(scenario: StripeScenario) -> None:
+    _, session, events = events_without_checkout(scenario)
+    scenario.stripe.get(session)["metadata"]["mainstay_installation_id"] = OTHER_INSTALLATION
+    scenario.deliver_webhooks(*events)
+    scenario.run_until_idle()
+    assert set().union(*statuses(scenario).values()) == {EventStatus.IGNORED}
+
+
 def test_product_of_another_deployment_is_ignored_without_a_lookup(scenario: StripeScenario) -> None:
     _, _, events = events_without_checkout(scenario)
     text = json.dumps(events)

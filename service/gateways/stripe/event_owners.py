@@ -119,7 +119,7 @@ class EventOwners:
             raise OwnerUnknown("Its subscription is not known here.")
         if _sells_product_of_ours(obj, known):
             # The metadata are gone, and the event of the checkout is late or lost.
-            return self._by_checkout(subscription, known) or EventOwner(None)
+            return self._by_checkout(subscription, known)
         snapshots = (
             get_path(obj, "parent", "subscription_details", "metadata"),
             get_path(obj, "subscription_details", "metadata"),
@@ -135,14 +135,19 @@ class EventOwners:
         return self._by_names([found.get("metadata")], set(), object_id(found.get("customer")), known)[0]
 
     def _by_checkout(self, subscription: str, known: KnownPledges) -> EventOwner | None:
-        """Return the owner of the checkout that created a subscription, which Stripe lists by the subscription."""
+        """Return the owner of the checkout that created a subscription, which Stripe lists by the subscription.
+
+        Without one that names its owner, the subscription is ours: its product is. A copy of our database knows the
+        same product, so that the checkout may name another installation.
+        """
         page = self._api.retrieve(
             "list_checkout_sessions",
             lambda v1: v1.checkout.sessions.list({"subscription": subscription, "limit": 1}),
         )
         for session in (page or {}).get("data", []):
-            return self._by_names(_metadata(session), _references(session), None, known)[0]
-        return None
+            owner, is_decided = self._by_names(_metadata(session), _references(session), None, known)
+            return owner if is_decided else EventOwner(None)
+        return EventOwner(None)
 
     def _of_customer(self, obj: StripeJson, known: KnownPledges, may_wait: bool) -> EventOwner | None:
         """Return the owner of an event about a customer. Only our database knows which customers are ours."""
