@@ -10,6 +10,7 @@ from service.cli import cli
 from service.container import Container
 from service.db.models.email import ALL_CAMPAIGNS
 from service.domain.email.suppression import suppress, suppressions_for
+from service.domain.privacy.erasure import erase
 from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 from tests.conftest import settings_for
 from tests.db.factories import create_reminder
@@ -104,4 +105,20 @@ def test_rotate_command_reports_unrotatable_suppressions(
     assert "Moved 1 suppressions" in result.stdout
     assert "1 addresses that bounced or complained belong to nobody who is stored" in result.stdout
     assert "keep the older keys in SECRET_KEYS, behind the first" in result.stdout
+    assert "news.example" not in result.output
+
+
+def test_rotate_command_says_until_when_erasures_need_the_older_key(
+    with_keys, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = with_keys(OLD)
+    create_reminder(before, KNOWN)
+    erase(before.database.transaction, before.gateway, KNOWN, requested_by="command line", clock=before.clock)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
+    result = CliRunner().invoke(cli, ["keys", "rotate"])
+    assert result.exit_code == 0, result.output
+    assert "1 completed erasure is recognised only by an older key" in result.stdout
+    # 90 days after 23 November 2026.
+    assert "until\n21 February 2027." in result.stdout
     assert "news.example" not in result.output

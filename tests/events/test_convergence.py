@@ -134,6 +134,29 @@ def invoice_is_paid_outside(scenario: StripeScenario) -> uuid.UUID:
     return checkout.id
 
 
+def paid_with_credit(credit: int) -> Act:
+    """A supporter's second, monthly pledge of 500, whose invoices take the customer's credit first."""
+
+    def act(scenario: StripeScenario) -> uuid.UUID:
+        stripe = scenario.stripe
+        first = scenario.create_checkout(Frequency.ONCE, amount=1000)
+        stripe.pay(scenario.session_of(first))
+        scenario.deliver_webhooks(*stripe.events)
+        scenario.run_until_idle()
+        with scenario.container.database.read_only() as session:
+            pledge = session.get_one(Pledge, first.id)
+        stripe.give_credit(str(pledge.customer_reference), credit)
+        second = scenario.create_checkout(supporter_id=pledge.supporter_id)
+        stripe.advance(hours=1)
+        charge = stripe.pay(scenario.session_of(second))
+        if charge:
+            stripe.refund(charge["id"], 100)
+        stripe.renew(stripe.get(scenario.session_of(second))["subscription"])
+        return second.id
+
+    return act
+
+
 def second_attempt_with_dispute(scenario: StripeScenario) -> uuid.UUID:
     checkout = scenario.create_checkout(Frequency.ONCE, amount=1000)
     session = scenario.session_of(checkout)
@@ -201,6 +224,9 @@ SCENARIOS = {
     "bounced debit is retried": (bank_debit_bounces_and_is_retried, PledgeStatus.ACTIVE, 1, 500),
     "confirmed": (renewal_is_confirmed, PledgeStatus.PAST_DUE, 2, 1000),
     "paid outside": (invoice_is_paid_outside, PledgeStatus.ACTIVE, 1, 500),
+    "credit": (paid_with_credit(200), PledgeStatus.ACTIVE, 3, 1700),
+    "owed": (paid_with_credit(-200), PledgeStatus.ACTIVE, 3, 2100),
+    "paid by credit": (paid_with_credit(700), PledgeStatus.ACTIVE, 2, 1300),
     "dashboard": (changes_in_the_dashboard, PledgeStatus.ACTIVE, 1, 500),
     "second attempt": (second_attempt_with_dispute, PledgeStatus.COMPLETED, 0, 0),
     "inquiry": (disputed(("review", {}), ("warning_closed", {}), inquiry=True), PledgeStatus.COMPLETED, 1, 1000),

@@ -137,8 +137,8 @@ class EventOwners:
     def _by_checkout(self, subscription: str, known: KnownPledges) -> EventOwner | None:
         """Return the owner of the checkout that created a subscription, which Stripe lists by the subscription.
 
-        Without one that names its owner, the subscription is ours: its product is. A copy of our database knows the
-        same product, so that the checkout may name another installation.
+        Without one that names its owner, the subscription is ours: its product is. A copy of our database knows
+        the same product, so that the checkout may name another installation.
         """
         page = self._api.retrieve(
             "list_checkout_sessions",
