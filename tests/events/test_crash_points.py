@@ -263,6 +263,15 @@ def session_subscription(scenario: StripeScenario, pledge: Pledge) -> Any:
     return scenario.stripe.get(scenario.stripe.get(pledge.gateway_reference)["subscription"])
 
 
+def monthly_supporter_with_an_open_checkout(scenario: StripeScenario) -> uuid.UUID:
+    """Return the monthly pledge of a supporter who has also started another while signed in."""
+    pledge_id = paid_pledge(scenario, Frequency.MONTHLY)
+    with scenario.container.database.read_only() as session:
+        supporter_id = session.get_one(Pledge, pledge_id).supporter_id
+    scenario.create_checkout(Frequency.ONCE, supporter_id=supporter_id)
+    return pledge_id
+
+
 def erase_monthly_supporter(container: Container, _: uuid.UUID) -> None:
     erase(
         container.database.transaction,
@@ -284,8 +293,11 @@ def assert_erased_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> 
         assert session.get_one(Pledge, pledge).erased_at is not None
         erasures = session.scalars(select(Erasure).order_by(Erasure.id.desc())).all()
         assert {(row.status, row.address, row.recurring_ended) for row in erasures} == {("completed", None, 1)}
+        assert PledgeStatus.PENDING not in session.scalars(select(Pledge.status)).all()
         entries = session.scalars(select(AuditEntry).where(AuditEntry.action == "erase_reader")).all()
         assert len(entries) == len(erasures)
+    sessions = scenario.stripe.account.all("checkout.session")
+    assert {found["status"] for found in sessions} == {"complete", "expired"}
 
 
 def past_due_with_a_new_card(scenario: StripeScenario) -> uuid.UUID:
@@ -321,10 +333,11 @@ CRASH_SCENARIOS = {
         past_due_with_a_new_card, retry_invoice, assert_invoice_paid_once, "pay_invoice"
     ),
     "erase a supporter who gives monthly": CrashScenario(
-        lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
+        monthly_supporter_with_an_open_checkout,
         erase_monthly_supporter,
         assert_erased_on_both_sides,
         "delete_customer",
+        frozenset({"expire_checkout_session"}),
     ),
     "create a checkout": CrashScenario(
         forget_product,
