@@ -99,9 +99,9 @@ def create_app(container: Container | None = None) -> Flask:
     register_pages(app, ApiMetadata(statuses=STATUS_BY_ERROR, codes=HTTP_PROBLEMS, specification=api.spec.to_dict))
     app.before_request(_check_body_size)
     app.before_request(answer_preflight)
-    hops = container.settings.trusted_proxies
+    hops, public_url = container.settings.trusted_proxies, container.settings.public_url
     # Flask documents replacing this method as the way to add WSGI middleware.
-    app.wsgi_app = RequestLogMiddleware(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = RequestLogMiddleware(app.wsgi_app, public_url=public_url)  # type: ignore[method-assign]
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app

