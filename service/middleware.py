@@ -21,7 +21,7 @@ VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 SECURITY_HEADERS = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
 # Browsers then refuse plain HTTP for a year (RFC 6797). Other hosts of the newsroom's domain are not ours to bind.
 HSTS_HEADER = ("Strict-Transport-Security", "max-age=31536000")
-# A shared cache may store an answer without Cache-Control even if the request had a token (RFC 9111, section 4.2.2).
+# A cache in front may store an answer that does not forbid it (RFC 9111, section 4.2.2).
 NO_STORE_HEADER = ("Cache-Control", "no-store")
 
 

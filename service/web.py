@@ -1,18 +1,28 @@
 """What views use of the current app and request: the container, database sessions, rate limits."""
 
 import ipaddress
+import re
 import uuid
 from contextlib import AbstractContextManager
 from typing import cast
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
 from sqlalchemy.orm import Session
 
 from service.container import Container
 from service.domain.email.mailbox_limits import mailbox_of
+from service.loopback import is_loopback_address, is_loopback_host
 
 EXTENSION_KEY = "mainstay"
-FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+# What proxies add: Forwarded (RFC 7239), Via (RFC 9110, section 7.6.3), X-Forwarded-*, X-Real-IP, True-Client-IP,
+# X-Envoy-External-Address, X-Original-Host and the like.
+FORWARDING_HEADER = re.compile(
+    r"FORWARDED|^HTTP_VIA$|CDN_LOOP|PROXY|(IP|ADDR|ADDRESS)$|_ORIGINAL_|^HTTP_CF_"
+    r"|^HTTP_X_(HOST|SCHEME|URL_SCHEME|REQUEST_START)$"
+)
+# The host of RFC 9110, section 7.2, with its optional port; nothing of a user or a path.
+HOST_HEADER = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
 def init_app(app: Flask, container: Container) -> None:
@@ -74,12 +84,20 @@ def _client_network(address: str) -> str:
 
 
 def is_local_request() -> bool:
-    """Whether the request comes from the machine that runs the service."""
-    # A local proxy that is missing from TRUSTED_PROXIES would make every request look local.
-    forwarded = any(name in request.headers for name in FORWARDING_HEADERS)
-    if forwarded and not current_container().settings.trusted_proxies:
+    """Whether the request was sent by a program on the machine that runs the service, for this machine only.
+
+    The peer alone does not show that: behind a proxy on this machine every peer is local, some proxies add no
+    header, and with DNS rebinding a browser here sends the requests of another site, under that site's host.
+    """
+    environ = request.environ
+    if any(FORWARDING_HEADER.search(name) for name in environ if name.startswith("HTTP_")):
         return False
-    try:
-        return ipaddress.ip_address(request.remote_addr or "").is_loopback
-    except ValueError:
-        return False
+    # Behind ProxyFix, REMOTE_ADDR is what a header said.
+    original = environ.get("werkzeug.proxy_fix.orig", environ)
+    host = HOST_HEADER.fullmatch(environ.get("HTTP_HOST", ""))
+    return (
+        is_loopback_address(original.get("REMOTE_ADDR") or "")
+        and host is not None
+        and is_loopback_host(host["ipv6"] or host["name"])
+        and is_loopback_host(urlsplit(current_container().settings.public_url).hostname or "")
+    )

@@ -33,6 +33,8 @@ from tests.xdist_scheduler import BrowserGroupScheduler
 
 SERVER_ENV = "MAINSTAY_TEST_SERVER"
 PUBLIC_URL = "http://desk.test"
+# With this PUBLIC_URL, requests of the test client are for this machine only.
+LOCAL_URL = "http://localhost"
 DELETE_ALL_SQL = ";".join(f'DELETE FROM "{table.name}"' for table in reversed(Base.metadata.sorted_tables))
 
 

@@ -5,6 +5,7 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import exc, update
 
@@ -19,9 +20,16 @@ from service.db.models.reminder import Reminder
 from service.domain.email.counters import increment_counters, read_counters
 from service.domain.monitoring.job_runs import start_run
 from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCounts
+from service.settings import Settings
 from tests.clock import FakeClock
+from tests.conftest import LOCAL_URL, settings_for
 from tests.db.factories import create_reminder
 from tests.threads import RUNNING
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    return settings_for(migrated_database, PUBLIC_URL=LOCAL_URL)
 
 
 def read_metrics(client: FlaskClient) -> dict[str, float]:

@@ -13,9 +13,16 @@ from schemas.enums import NotificationKind
 from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
+from service.settings import Settings
 from tests.clock import FakeClock
+from tests.conftest import LOCAL_URL, settings_for
 from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import enqueue, run
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    return settings_for(migrated_database, PUBLIC_URL=LOCAL_URL)
 
 
 def checks(client: FlaskClient, container: Container) -> dict[str, str]:

@@ -14,8 +14,10 @@ from werkzeug.test import TestResponse
 
 from service.app import create_app
 from service.container import Container
+from service.settings import Settings
 from tests.api.client import auth_headers, pay_pledge, post_pledge, post_reminder, reminder_token_for
 from tests.api.test_real_server import send_raw
+from tests.conftest import LOCAL_URL, settings_for
 from tests.pages.html import BROWSER, path_of
 from tests.processes import web
 
@@ -27,6 +29,11 @@ CACHEABLE = {
     "/static/<name>": "no-cache",
 }
 VALUES = {"slug": "default", "name": "pages.css"}
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    return settings_for(migrated_database, PUBLIC_URL=LOCAL_URL)
 
 
 def path_for(rule: Rule) -> str:
@@ -96,7 +103,8 @@ def test_unchanged_answer_says_as_the_first_what_may_be_stored(client: FlaskClie
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/campaigns/none", "/static/none.css", "/static/v1.js", "/widget/none.js", "/v1/campaigns/default/"]
+    "path",
+    ["/v1/campaigns/none", "/static/none.css", "/static/v1.js", "/widget/none.js", "/v1/campaigns/default/"],
 )
 def test_not_found_may_not_be_stored(client: FlaskClient, path: str) -> None:
     response = client.get(path)
@@ -134,7 +142,9 @@ def test_page_may_use_no_device_and_no_payment_request(client: FlaskClient, path
     assert set(policy.values()) == {"()"}
 
 
-def test_unreadable_request_may_not_be_stored(container: Container, migrated_database: str, tmp_path: Path) -> None:
+def test_unreadable_request_may_not_be_stored(
+    container: Container, migrated_database: str, tmp_path: Path
+) -> None:
     with web(migrated_database, tmp_path / "log") as base:
         for request in (b"nonsense\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\nA B: c\r\n\r\n"):
             response = send_raw(base, request)

@@ -214,15 +214,16 @@ def test_monitoring_counts_what_waits_for_staff(
     charge = pay(scenario)
     stripe.warn_of_fraud(charge["id"])
     deliver(scenario)
+    staff = auth_headers(container, "read")
     assert client.get("/readyz").json["attention"] == {"early_fraud_warnings": "1 early fraud warning to act on"}
-    metrics = client.get("/metrics").text
+    metrics = client.get("/metrics", headers=staff).text
     assert "mainstay_early_fraud_warnings 1.0" in metrics
     assert 'mainstay_disputes{status="open"} 0.0' in metrics
     stripe.open_dispute(charge["id"])
     deliver(scenario)
     response = client.get("/readyz")
     assert response.json["attention"] == {"disputes": "1 dispute or inquiry waits for your response"}
-    metrics = client.get("/metrics").text
+    metrics = client.get("/metrics", headers=staff).text
     assert "mainstay_early_fraud_warnings 0.0" in metrics
     assert 'mainstay_disputes{status="open"} 1.0' in metrics
 

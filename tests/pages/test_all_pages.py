@@ -11,7 +11,9 @@ from service.container import Container
 from service.db.models.email_change import EmailChange
 from service.db.models.pledge import Pledge
 from service.domain.email_changes import email_change_token, request_email_change
+from service.settings import Settings
 from tests.api.client import pay_pledge, post_pledge, post_reminder, reminder_token_for
+from tests.conftest import LOCAL_URL, settings_for
 from tests.gateways.emails import send
 from tests.pages.accounts import pledge_link, request_link, sign_in_link, the_payment
 from tests.pages.html import BROWSER, path_of, visible_text
@@ -37,6 +39,11 @@ PAGES = (
     "/p/receipts",
     "/nothing",
 )
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    return settings_for(migrated_database, PUBLIC_URL=LOCAL_URL)
 
 
 @pytest.fixture
@@ -89,7 +96,7 @@ def test_page_has_security_headers(client: FlaskClient, paths: dict[str, str], p
     assert policy["style-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
     assert policy["base-uri"] == "'none'"
-    assert policy["form-action"] == "'self' http://desk.test"
+    assert policy["form-action"] == f"'self' {LOCAL_URL}"
     assert policy.get("script-src") == ("'self'" if page == "/demo" else None)
     assert "unsafe" not in response.headers["Content-Security-Policy"]
 

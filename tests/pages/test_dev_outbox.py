@@ -9,13 +9,19 @@ from flask.testing import FlaskClient
 from service.app import create_app
 from service.bootstrap import build_container
 from service.container import Container
+from service.settings import Settings
 from tests.clock import FakeClock
-from tests.conftest import settings_for
+from tests.conftest import LOCAL_URL, settings_for
 from tests.gateways.emails import REMINDER_EMAIL, send
 from tests.gateways.notifications import notification
 from tests.pages.html import BROWSER, visible_text
 
 OUTBOX = "/dev/outbox"
+
+
+@pytest.fixture
+def settings(migrated_database: str) -> Settings:
+    return settings_for(migrated_database, PUBLIC_URL=LOCAL_URL)
 
 
 @pytest.fixture
@@ -30,7 +36,9 @@ def email_path(container: Container, client: FlaskClient) -> str:
 @pytest.fixture
 def sending_client(migrated_database: str, container: Container) -> Iterator[FlaskClient]:
     """Return a client of an application on the same database that sends its emails."""
-    smtp_container = build_container(settings_for(migrated_database, MAIL_URL="smtp://127.0.0.1:1?tls=none"))
+    smtp_container = build_container(
+        settings_for(migrated_database, PUBLIC_URL=LOCAL_URL, MAIL_URL="smtp://127.0.0.1:1?tls=none")
+    )
     yield create_app(smtp_container).test_client()
     smtp_container.database.engine.dispose()
 
@@ -81,15 +89,9 @@ def test_outbox_is_not_found_with_smtp(sending_client: FlaskClient, client: Flas
     assert "/dev/outbox" not in sending_client.get("/demo").text
 
 
-@pytest.mark.parametrize(
-    ("client_address", "headers"),
-    [("203.0.113.9", {}), ("127.0.0.1", {"X-Forwarded-For": "203.0.113.9"})],
-)
-def test_outbox_is_not_found_from_another_machine(
-    client: FlaskClient, email_path: str, client_address: str, headers: dict[str, str]
-) -> None:
+def test_outbox_is_not_found_from_another_machine(client: FlaskClient, email_path: str) -> None:
     for path in (OUTBOX, email_path, f"{email_path}/html"):
-        response = client.get(path, environ_base={"REMOTE_ADDR": client_address}, headers=headers)
+        response = client.get(path, environ_base={"REMOTE_ADDR": "203.0.113.9"})
         assert response.status_code == 404
         assert "reader@example.org" not in response.text
 

@@ -1,0 +1,33 @@
+"""Which hosts and addresses mean the machine itself."""
+
+import ipaddress
+import re
+import socket
+
+NUMERIC_IPV4 = re.compile(r"[0-9a-fx.]+", re.IGNORECASE)
+
+
+def is_loopback_address(address: str) -> bool:
+    """Whether an IP address is of the loopback interface, also as an IPv6 socket shows an IPv4 peer."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a URL's host, without brackets, is a name (RFC 6761) or an address of the loopback interface.
+
+    An IPv4 address counts in every form that browsers take, such as `127.1` and `2130706433`.
+    """
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost") or is_loopback_address(name):
+        return True
+    if not NUMERIC_IPV4.fullmatch(name):
+        return False
+    try:
+        return is_loopback_address(socket.inet_ntoa(socket.inet_aton(name)))
+    except OSError:
+        return False
