@@ -96,7 +96,11 @@ def create_app(container: Container | None = None) -> Flask:
     register_error_handlers(app)
     for error_class in (ParseException, NoMoreData):
         app.register_error_handler(error_class, _handle_truncated_body)
-    register_pages(app, ApiMetadata(statuses=STATUS_BY_ERROR, codes=HTTP_PROBLEMS, specification=api.spec.to_dict))
+    register_pages(
+        app,
+        ApiMetadata(statuses=STATUS_BY_ERROR, codes=HTTP_PROBLEMS, specification=api.spec.to_dict),
+        in_production=container.settings.is_production,
+    )
     app.before_request(_check_body_size)
     app.before_request(answer_preflight)
     hops, public_url = container.settings.trusted_proxies, container.settings.public_url

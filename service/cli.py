@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from service import __version__, processes
 from service.commands.campaigns import campaign
+from service.commands.demo import demo
 from service.commands.export import export
 from service.commands.jobs import jobs
 from service.commands.keys import keys
@@ -52,8 +53,7 @@ def serve() -> None:
 @cli.command()
 def worker() -> None:
     """Send due reminders and run the other scheduled jobs."""
-    read_settings()
-    processes.run_worker()
+    processes.run_worker(read_settings())
 
 
 @cli.command()
@@ -66,6 +66,7 @@ for command in (
     migrate,
     token,
     campaign,
+    demo,
     export,
     jobs,
     keys,

@@ -1,8 +1,13 @@
 """The gunicorn configuration; every value an operator may change comes from the settings."""
 
-from service.settings import read_settings
+import sys
 
-settings = read_settings()
+from service.settings import SettingsError, read_settings
+
+try:
+    settings = read_settings()
+except SettingsError as error:
+    sys.exit(str(error))
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency

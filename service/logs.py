@@ -50,10 +50,6 @@ def configure_logging(settings: Settings) -> None:
     )
     if settings.uses_dev_outbox and not settings.database_url.startswith("sqlite"):
         structlog.get_logger().warning("dev_outbox_in_use", advice="set MAIL_URL to a mail server")
-    if settings.has_weak_secret_key:
-        structlog.get_logger().warning(
-            "weak_secret_key", advice="use at least 32 random characters in SECRET_KEYS"
-        )
 
 
 def _as_json(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:

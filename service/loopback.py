@@ -23,11 +23,22 @@ def is_loopback_host(host: str) -> bool:
     An IPv4 address counts in every form that browsers take, such as `127.1` and `2130706433`.
     """
     name = host.lower().removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost") or is_loopback_address(name):
-        return True
-    if not NUMERIC_IPV4.fullmatch(name):
-        return False
+    return name == "localhost" or name.endswith(".localhost") or is_loopback_address(_address(name))
+
+
+def is_unspecified_host(host: str) -> bool:
+    """Whether a URL's host is `0.0.0.0` or `::`, which stand for every address of this machine."""
     try:
-        return is_loopback_address(socket.inet_ntoa(socket.inet_aton(name)))
-    except OSError:
+        return ipaddress.ip_address(_address(host.lower())).is_unspecified
+    except ValueError:
         return False
+
+
+def _address(name: str) -> str:
+    """Return an IPv4 address in its usual form; anything else as it is."""
+    if not NUMERIC_IPV4.fullmatch(name):
+        return name
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name))
+    except OSError:
+        return name

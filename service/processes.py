@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+from sqlalchemy.exc import OperationalError
 
-from service.settings import Settings, read_settings
+from service.db.keyring import Keyring
+from service.db.migration import is_up_to_date
+from service.db.session import create_database_engine
+from service.settings import Settings, read_settings, sqlite_path
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB_COMMAND = (
@@ -30,21 +34,27 @@ STARTUP_TIMEOUT_SECONDS = 20
 
 def serve(settings: Settings) -> NoReturn:
     """Replace this process by the web process."""
+    _require_migrated_database(settings)
     _check_port_is_free(settings)
     _exec(WEB_COMMAND)
 
 
-def run_worker() -> NoReturn:
+def run_worker(settings: Settings) -> NoReturn:
     """Replace this process by the worker, a separate program, so that `service` never imports `jobs`."""
+    _require_migrated_database(settings)
     _exec(WORKER_COMMAND)
 
 
 def run_dev() -> None:
     """Migrate, print the URLs, and run web and worker until either exits or Ctrl-C is pressed."""
     settings = read_settings()
+    if settings.is_production:
+        raise click.ClickException("mainstay dev is for development; run mainstay serve and mainstay worker here.")
     if settings.month_seconds is None:
         os.environ["MONTH_SECONDS"] = DEMO_MONTH_SECONDS
-        settings = read_settings()
+    # A line for each request would scroll the addresses of the banner away.
+    os.environ["LOG_LEVEL"] = os.environ.get("LOG_LEVEL") or "warning"
+    settings = read_settings()
     _check_port_is_free(settings)
     environment = os.environ | _pythonpath_env()
     if subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=False).returncode:
@@ -78,6 +88,29 @@ def _pythonpath_env() -> dict[str, str]:
     """Return a PYTHONPATH with which a child process finds our packages from any directory."""
     current = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": f"{ROOT}{os.pathsep}{current}" if current else str(ROOT)}
+
+
+def _require_migrated_database(settings: Settings) -> None:
+    """Check that every migration is applied.
+
+    A database that does not answer may do so in a moment, so it stops nothing; `/readyz` reports it.
+
+    Raises:
+        click.ClickException: a migration is missing.
+    """
+    path = sqlite_path(settings.database_url)
+    # SQLite would create the file.
+    is_migrated = path is None or path.exists()
+    if is_migrated:
+        engine = create_database_engine(settings, Keyring(settings.secret_keys))
+        try:
+            is_migrated = is_up_to_date(engine)
+        except OperationalError:
+            click.echo("The database does not answer; starting all the same.", err=True)
+        finally:
+            engine.dispose()
+    if not is_migrated:
+        raise click.ClickException("The database is not migrated: run mainstay migrate.")
 
 
 def _check_port_is_free(settings: Settings) -> None:
@@ -116,19 +149,18 @@ def _wait_until_up(settings: Settings, web: subprocess.Popen[bytes]) -> None:
 
 def _dev_banner(settings: Settings) -> str:
     base = settings.public_url
+    has_outbox = settings.uses_dev_outbox and settings.is_local_only
     lines = [
         "",
         f"  The demo article, with the support box under it:  {base}/demo",
         f"  The support page without JavaScript:              {base}/support/default",
-        *(
-            [f"  The emails sent so far:                           {base}/dev/outbox"]
-            if settings.uses_dev_outbox
-            else []
-        ),
+        f"  A reader's own donations and reminders:           {base}/me",
+        *([f"  The emails sent so far:                           {base}/dev/outbox"] if has_outbox else []),
         f"  The API:                                          {base}/docs",
         "",
         f"  For new reminders, a month lasts {settings.month_seconds} seconds (MONTH_SECONDS), so that you can",
-        "  watch the email arrive. Press Ctrl-C to stop.",
+        "  watch the email arrive. Requests are not logged here, unless you set LOG_LEVEL=info.",
+        "  Press Ctrl-C to stop.",
         "",
     ]
     return "\n".join(lines)

@@ -5,7 +5,7 @@ names the setting and says what it expects. The value of a secret is never part 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
@@ -15,6 +15,10 @@ from environs import Env, EnvValidationError, ValidationError, validate
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from service.loopback import is_loopback_host, is_unspecified_host
+from service.production import SECRET_KEY_COMMAND, DemoSettings, configure_command, production_faults
+
+DEVELOPMENT, PRODUCTION = "development", "production"
 MIN_SECRET_KEY_LENGTH = 32
 DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
 TEST_KEY_PREFIXES = ("sk_test_", "rk_test_")
@@ -121,6 +125,7 @@ class Settings:
     `migration_database_url` leads to the same database without a pooler; None means that `database_url` does.
     """
 
+    environment: str
     database_url: str = field(repr=False)
     migration_database_url: str | None = field(default=None, repr=False)
     database_prepares: str
@@ -150,22 +155,63 @@ class Settings:
         return self.mail.server is None
 
     @property
-    def has_weak_secret_key(self) -> bool:
-        """Whether a key is short enough to be guessed."""
-        return any(len(key) < MIN_SECRET_KEY_LENGTH for key in self.secret_keys)
+    def is_production(self) -> bool:
+        """Whether the demo, its campaign and the development outbox do not exist here."""
+        return self.environment == PRODUCTION
+
+    @property
+    def is_local_only(self) -> bool:
+        """Whether the web process listens for this machine only, and is not reached through a proxy."""
+        return is_loopback_host(self.host) and is_loopback_host(urlsplit(self.public_url).hostname or "")
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(environment: Mapping[str, str] | None = None, *, allow_short_old_keys: bool = False) -> Settings:
     """Read the settings from `environment` (default: the process environment).
 
+    `allow_short_old_keys` is for replacing a key that is too short by a new one.
+
     Raises:
-        SettingsError: a value is missing or invalid; the message is one sentence for the operator.
+        SettingsError: a value is missing or invalid, or is the demo's in production; the message has one sentence
+            for the operator for each fault, on a line of its own.
     """
+    env = DictEnv(environment)
     try:
-        return _settings(DictEnv(environment))
+        settings = _settings(env)
     except EnvValidationError as error:
         # The error contains the value, which may be a secret.
         raise SettingsError(" ".join(error.error_messages)) from None
+    on_heroku = _is_on_heroku(env)
+    faults = list(_production_faults(settings, on_heroku=on_heroku)) if settings.is_production else []
+    checked_keys = settings.secret_keys[:1] if allow_short_old_keys else settings.secret_keys
+    faults += [
+        _short_key_fault(key, on_heroku=on_heroku) for key in checked_keys if len(key) < MIN_SECRET_KEY_LENGTH
+    ]
+    if faults:
+        raise SettingsError("\n".join(dict.fromkeys(faults)))
+    return settings
+
+
+def _is_on_heroku(env: Env) -> bool:
+    return env.str("DYNO", None) is not None
+
+
+def _production_faults(settings: Settings, *, on_heroku: bool) -> Iterator[str]:
+    host = urlsplit(settings.public_url).hostname or ""
+    demo = DemoSettings(
+        uses_sqlite=settings.database_url.startswith("sqlite"),
+        has_demo_key=DEMO_KEY in settings.secret_keys,
+        uses_dev_outbox=settings.uses_dev_outbox,
+        has_local_public_url=is_loopback_host(host) or is_unspecified_host(host),
+    )
+    return production_faults(demo, on_heroku=on_heroku)
+
+
+def _short_key_fault(key: str, *, on_heroku: bool) -> str:
+    return (
+        f"SECRET_KEYS has a key of {len(key)} characters, which can be guessed, and each needs at least "
+        f"{MIN_SECRET_KEY_LENGTH}: {configure_command(SECRET_KEY_COMMAND, on_heroku=on_heroku)}, or, if addresses "
+        "are stored under the short key, put the new one before it, run mainstay keys rotate, and take it out."
+    )
 
 
 class DictEnv(Env):
@@ -186,7 +232,9 @@ class DictEnv(Env):
 
 
 def _settings(env: Env) -> Settings:
-    on_heroku = env.str("DYNO", None) is not None
+    on_heroku = _is_on_heroku(env)
+    environments = one_of("MAINSTAY_ENV", PRODUCTION, DEVELOPMENT)
+    environment = env.str("MAINSTAY_ENV", PRODUCTION if on_heroku else DEVELOPMENT, validate=environments)
     port = get_int(env, "PORT", 8000, minimum=1, maximum=65535)
     database = database_url(env.str("DATABASE_URL", "sqlite:///var/mainstay.db"))
     prepares = one_of("DATABASE_PREPARES", "auto", "off")
@@ -194,8 +242,11 @@ def _settings(env: Env) -> Settings:
     mail = mail_settings(env, demo_clock=month is not None)
     gateway = env.str("GATEWAY", "sandbox", validate=one_of("GATEWAY", "sandbox", "stripe"))
     levels = one_of("LOG_LEVEL", "debug", "info", "warning", "error", "critical")
-    demo = mail.server is None and database.startswith("sqlite")
+    is_demo = mail.server is None and database.startswith("sqlite")
+    heroku_host = env.str("HEROKU_APP_DEFAULT_DOMAIN_NAME", None)
+    default_url = f"http://localhost:{port}" if heroku_host is None else f"https://{heroku_host}"
     return Settings(
+        environment=environment,
         database_url=database,
         migration_database_url=_migration_database_url(env, database),
         database_prepares=env.str("DATABASE_PREPARES", "auto", validate=prepares),
@@ -205,8 +256,9 @@ def _settings(env: Env) -> Settings:
             env, "DATABASE_POOL_OVERFLOW", 2 * mail.connections, minimum=0, maximum=200
         ),
         mail=mail,
-        public_url=public_url(env.str("PUBLIC_URL", f"http://localhost:{port}")),
-        secret_keys=_secret_keys(env, demo=demo),
+        public_url=public_url(env.str("PUBLIC_URL", default_url)),
+        # In production, a missing key is reported together with the other faults.
+        secret_keys=_secret_keys(env, default_to_demo_key=is_demo or environment == PRODUCTION),
         gateway=gateway,
         stripe=stripe_settings(env) if gateway == "stripe" else None,
         redis_url=redis_url(env.str("REDIS_URL", None)),
@@ -288,11 +340,11 @@ def listed(env: Env, name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in env.list(name, [], subcast=str) if part.strip())
 
 
-def _secret_keys(env: Env, *, demo: bool) -> tuple[str, ...]:
+def _secret_keys(env: Env, *, default_to_demo_key: bool) -> tuple[str, ...]:
     keys = listed(env, "SECRET_KEYS")
     if keys:
         return keys
-    if demo:
+    if default_to_demo_key:
         return (DEMO_KEY,)
     raise SettingsError(
         "SECRET_KEYS must be set: it encrypts readers' addresses; make one with "

@@ -5,7 +5,6 @@ import re
 import uuid
 from contextlib import AbstractContextManager
 from typing import cast
-from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
 from sqlalchemy.orm import Session
@@ -99,5 +98,5 @@ def is_local_request() -> bool:
         is_loopback_address(original.get("REMOTE_ADDR") or "")
         and host is not None
         and is_loopback_host(host["ipv6"] or host["name"])
-        and is_loopback_host(urlsplit(current_container().settings.public_url).hostname or "")
+        and current_container().settings.is_local_only
     )

@@ -10,7 +10,8 @@ KEYS = "a-key-that-only-the-tests-know-0123456789"
 def run_cli(*arguments: str, **environment: str) -> Result:
     """Run a command in this process; settings that are not given are empty."""
     settings = {
-        name: environment.get(name, "") for name in ("MAIL_URL", "PUBLIC_URL", "REDIS_URL", "GATEWAY", "PORT")
+        name: environment.get(name, "")
+        for name in ("MAIL_URL", "PUBLIC_URL", "REDIS_URL", "GATEWAY", "PORT", "MAINSTAY_ENV", "DYNO")
     }
     return CliRunner().invoke(cli, list(arguments), env=settings | {"SECRET_KEYS": KEYS} | environment)
 

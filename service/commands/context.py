@@ -13,13 +13,15 @@ from service.settings import SettingsError, read_settings
 CLI_ACTOR = "command line"
 
 
-def get_container(*, for_migration: bool = False) -> Container:
+def get_container(*, for_migration: bool = False, allow_short_old_keys: bool = False) -> Container:
     """Return a container with the settings of the environment; `for_migration` without a pooler where one is set.
+
+    `allow_short_old_keys` is that of `read_settings`.
 
     Raises:
         SettingsError: a setting is invalid, or the folder of the SQLite database cannot be created.
     """
-    settings = read_settings()
+    settings = read_settings(allow_short_old_keys=allow_short_old_keys)
     if for_migration and settings.migration_database_url is not None:
         settings = replace(settings, database_url=settings.migration_database_url)
     try:

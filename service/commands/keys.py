@@ -34,7 +34,7 @@ def rotate() -> None:
     They work as long as the old key stays in the list. So do completed erasures, for 90 days. The command prints
     how many there are.
     """
-    container = get_container()
+    container = get_container(allow_short_old_keys=True)
 
     def show_progress(so_far: RotationResult) -> None:
         if sys.stderr.isatty():

@@ -18,7 +18,7 @@ DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 
 @click.command()
 def migrate() -> None:
-    """Bring the database up to date, and add a demo campaign if there are no campaigns.
+    """Bring the database up to date; in development, add a demo campaign if there are no campaigns.
 
     MIGRATION_DATABASE_URL leads to the database without a pooler such as PgBouncer, if DATABASE_URL has one.
     """
@@ -27,13 +27,17 @@ def migrate() -> None:
 
 
 def migrate_and_seed(container: Container) -> None:
-    """Apply the missing migrations, fold the addresses, and add the demo campaign if there are no campaigns."""
+    """Apply the missing migrations, fold the addresses, and add what `migrate` does."""
     apply_migrations(container.database.engine)
     folded = fold_supporters(container.database.transaction, clock=container.clock)
     hash_events(container.database.transaction)
     if folded.merged:
         click.echo(f"Merged {pluralise(folded.merged, 'supporter')} whose addresses differed only in case.")
-    if seed_demo_campaign(container):
+    if container.settings.is_production:
+        with container.database.read_only() as session:
+            if not definitions.has_campaigns(session):
+                click.echo("There is no campaign yet: add yours with mainstay campaign apply FILE.yaml.")
+    elif seed_demo_campaign(container):
         click.echo("Added the demo campaign 'default'.")
 
 

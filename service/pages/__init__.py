@@ -9,6 +9,7 @@ from service.pages.api_docs import ApiMetadata, docs, init_api_metadata
 from service.pages.demo import demo
 from service.pages.dev_outbox import outbox
 from service.pages.error_pages import register_error_pages
+from service.pages.home import home
 from service.pages.reminders import reminder_pages
 from service.pages.sandbox_checkout import sandbox
 from service.pages.static_files import files
@@ -16,6 +17,7 @@ from service.pages.support import support
 from service.pages.thank_you import thank_you
 
 BLUEPRINTS = (
+    home,
     support,
     thank_you,
     sandbox,
@@ -24,15 +26,17 @@ BLUEPRINTS = (
     account_email,
     account_pledges,
     demo,
-    outbox,
     docs,
     files,
 )
 
 
-def register_pages(app: Flask, metadata: ApiMetadata) -> None:
-    """Register every page and the error pages that browsers get instead of problem JSON."""
+def register_pages(app: Flask, metadata: ApiMetadata, *, in_production: bool) -> None:
+    """Register every page and the error pages that browsers get instead of problem JSON.
+
+    Nothing under /dev exists in production.
+    """
     init_api_metadata(app, metadata)
-    for blueprint in BLUEPRINTS:
+    for blueprint in BLUEPRINTS if in_production else (*BLUEPRINTS, outbox):
         app.register_blueprint(blueprint)
     register_error_pages(app)

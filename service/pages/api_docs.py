@@ -10,6 +10,7 @@ from flask import Blueprint, Flask, Response, current_app
 from service.domain.errors import DomainError
 from service.pages.rendering import render_page
 from service.pages.translations import english_texts
+from service.web import current_container
 
 EXTENSION = "mainstay_api"
 METHODS = ("get", "post", "put", "delete")
@@ -94,7 +95,11 @@ def show_docs() -> Response:
     errors = [(status, code, meaning) for status, (code, meaning) in metadata.codes.items()]
     errors += [(status, error.code, (error.__doc__ or "").strip()) for error, status in metadata.statuses.items()]
     return render_page(
-        "api_docs.html", english_texts(), api=build_outline(metadata.specification()), errors=sorted(errors)
+        "api_docs.html",
+        english_texts(),
+        api=build_outline(metadata.specification()),
+        errors=sorted(errors),
+        has_demo=not current_container().settings.is_production,
     )
 
 

@@ -134,9 +134,9 @@ def test_page_shows_no_identifier(client: FlaskClient, paths: dict[str, str], pa
     assert re.findall(r"\b[a-z]+_[a-z_]+\b", shown) == []
 
 
-def test_root_redirects_to_the_demo(client: FlaskClient) -> None:
+def test_root_redirects_to_the_support_page(client: FlaskClient) -> None:
     response = client.get("/")
-    assert (response.status_code, response.headers["Location"]) == (302, "/demo")
+    assert (response.status_code, response.headers["Location"]) == (302, "/support/default")
 
 
 def test_demo_has_notice_and_support_box(client: FlaskClient) -> None:

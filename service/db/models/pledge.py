@@ -172,7 +172,8 @@ class FormerSubscription(Base):
 class Installation(Base):
     """The one row that identifies this installation; the gateway stores its `id` beside the id of each pledge.
 
-    With it, two installations that share one account at a gateway tell their events apart.
+    With it, two installations that share one account at a gateway tell their events apart. `demo_slug` is the
+    campaign that the demo article shows, if staff installed the demo.
     """
 
     __tablename__ = "installations"
@@ -180,3 +181,4 @@ class Installation(Base):
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     id: Mapped[uuid.UUID]
+    demo_slug: Mapped[str | None] = mapped_column(String(64))

@@ -15,6 +15,8 @@ from service.domain.errors import AmountNotChargeable, CampaignNotFound
 from service.domain.money import Money, format_major_units
 from service.domain.ports import PaymentGateway
 
+DEFAULT_SLUG = "default"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PledgeOptionDefinition:
@@ -106,6 +108,17 @@ def get_campaign(session: Session, slug: str) -> Campaign:
 
 def has_campaigns(session: Session) -> bool:
     return session.scalar(select(Campaign.id).limit(1)) is not None
+
+
+def campaign_exists(session: Session, slug: str) -> bool:
+    return session.scalar(select(Campaign.id).where(Campaign.slug == slug)) is not None
+
+
+def default_campaign_slug(session: Session) -> str:
+    """Return the slug of the campaign `default`, else of the oldest one; `default` if there is none."""
+    is_default = Campaign.slug == DEFAULT_SLUG
+    slug = session.scalar(select(Campaign.slug).order_by(is_default.desc(), Campaign.id).limit(1))
+    return slug or DEFAULT_SLUG
 
 
 def upsert_campaign(session: Session, definition: CampaignDefinition, *, now: datetime.datetime) -> Campaign:

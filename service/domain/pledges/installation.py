@@ -1,4 +1,4 @@
-"""The id of this installation, by which it recognises its own objects at a payment gateway."""
+"""This installation: its id, by which it recognises its own objects at a payment gateway, and its demo."""
 
 import uuid
 
@@ -28,3 +28,14 @@ def replace_installation_id(session: Session) -> uuid.UUID:
     installation_id = uuid.uuid4()
     session.execute(update(Installation).values(id=installation_id).execution_options(synchronize_session=False))
     return installation_id
+
+
+def get_demo_slug(session: Session) -> str | None:
+    """Return the slug of the campaign that the demo article shows; None if the demo is not installed."""
+    return session.scalar(select(Installation.demo_slug))
+
+
+def save_demo_slug(session: Session, slug: str | None) -> None:
+    """Install the demo with this campaign, or remove it."""
+    get_or_create_installation_id(session)
+    session.execute(update(Installation).values(demo_slug=slug).execution_options(synchronize_session=False))
