@@ -10,7 +10,8 @@ help: ## show this list of commands
 # Installs only what `mainstay` needs at run time; the tests need more.
 .venv/run.stamp: requirements.txt pyproject.toml
 	@./scripts/make-venv $(PYTHON)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	@echo "Installing dependencies, about a minute…"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
 	@$(BIN)/python scripts/link_checkout.py
 	@touch $@
 
