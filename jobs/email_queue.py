@@ -363,6 +363,9 @@ class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail | AlertE
                 urls=container.urls,
                 now=now,
                 alert_recipients=container.settings.mail.alert_recipients,
+                sandbox_recipients=None
+                if container.settings.uses_dev_outbox
+                else container.settings.mail.sandbox_recipients,
             )
             send_at = self.reserve_send_slots(session, len(prepared.emails), now=now)
         if prepared.finished["failed"]:

@@ -48,6 +48,10 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=True,
     )
+    if settings.gateway == "sandbox" and not settings.uses_dev_outbox:
+        structlog.get_logger().warning(
+            "sandbox_in_use", advice="no money moves, and its receipts go only to SANDBOX_RECIPIENTS"
+        )
     if settings.uses_dev_outbox and not settings.database_url.startswith("sqlite"):
         structlog.get_logger().warning("dev_outbox_in_use", advice="set MAIL_URL to a mail server")
 

@@ -76,7 +76,7 @@ class MailSettings:
     have been sent when its worker died. `respect_sending_hours` delays late emails to a campaign's sending hours.
     A lease expires after `lease_seconds`. `postmark_credentials` and `mailgun_key` authenticate the webhooks of
     these services; without them, the webhook route does not exist. `alert_recipients` are the addresses of the
-    staff who get alerts.
+    staff who get alerts, and `sandbox_recipients` the only ones that get emails about pledges in the sandbox.
     """
 
     server: SmtpServer | None = field(repr=False)
@@ -90,6 +90,7 @@ class MailSettings:
     postmark_credentials: str | None = field(repr=False)
     mailgun_key: str | None = field(repr=False)
     alert_recipients: tuple[str, ...] = field(default=(), repr=False)
+    sandbox_recipients: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def server_address(self) -> str | None:
@@ -293,7 +294,8 @@ def mail_settings(env: Env, *, demo_clock: bool) -> MailSettings:
         lease_seconds=get_int(env, "LEASE_SECONDS", 60, minimum=10, maximum=3600),
         postmark_credentials=env.str("POSTMARK_WEBHOOK_LOGIN", None, validate=POSTMARK_LOGIN),
         mailgun_key=env.str("MAILGUN_WEBHOOK_KEY", None),
-        alert_recipients=_alert_recipients(env),
+        alert_recipients=_recipients(env, "ALERT_EMAIL"),
+        sandbox_recipients=_recipients(env, "SANDBOX_RECIPIENTS"),
     )
 
 
@@ -478,13 +480,13 @@ def _sender(sender: str) -> str:
     return sender
 
 
-def _alert_recipients(env: Env) -> tuple[str, ...]:
-    addresses = listed(env, "ALERT_EMAIL")
+def _recipients(env: Env, name: str) -> tuple[str, ...]:
+    addresses = listed(env, name)
     for address in addresses:
         local_part, _, host = address.rpartition("@")
         if not all(_ATOMS.fullmatch(part) for part in (local_part, host)) or len(address) > MAX_ADDRESS_LENGTH:
             raise SettingsError(
-                "ALERT_EMAIL must be one or more email addresses with commas between them, such as "
+                f"{name} must be one or more email addresses with commas between them, such as "
                 f"treasurer@paper.example, not {address!r}."
             )
     return tuple(dict.fromkeys(addresses))

@@ -31,6 +31,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.PaymentsUnavailable: 503,
     errors.PaymentRequestRejected: 409,
     errors.GatewayMismatch: 409,
+    errors.SandboxCheckoutClosed: 410,
     errors.RecurringPledgeActive: 409,
     errors.PledgeNotFound: 404,
     errors.PaymentNotFound: 404,

@@ -101,6 +101,12 @@ class GatewayMismatch(DomainError):
     code = "other_gateway"
 
 
+class SandboxCheckoutClosed(DomainError):
+    """The checkout was opened in the sandbox, which is not the payment gateway in use."""
+
+    code = "sandbox_closed"
+
+
 class RecurringPledgeActive(DomainError):
     """The supporter still gives regularly, and the request does not allow to end that."""
 

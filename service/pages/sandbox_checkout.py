@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
-from service.domain.errors import AddressNotSupported, InvalidAddress
+from service.domain.errors import AddressNotSupported, InvalidAddress, SandboxCheckoutClosed
 from service.domain.money import Money, format_money
-from service.domain.payments.sandbox import decline_checkout, get_checkout, pay_checkout
+from service.domain.payments.sandbox import decline_checkout, get_checkout, is_sandbox, pay_checkout
 from service.domain.pledges.pledges import total_charge
 from service.domain.pledges.return_urls import cancel_url, success_url
 from service.pages.form_errors import FieldError, describe_error
@@ -20,7 +20,7 @@ from service.pages.rendering import render_page
 from service.pages.translations import texts_for_campaign
 from service.web import current_container, read_only, transaction
 
-DECLINED = 402
+DECLINED, CLOSED = 402, 410
 ATTEMPT = re.compile(r"[0-9a-f]{8,32}")
 
 sandbox = Blueprint("sandbox", __name__)
@@ -28,7 +28,7 @@ sandbox = Blueprint("sandbox", __name__)
 
 @sandbox.get("/sandbox/checkout/<token>")
 def show_checkout(token: str) -> Response:
-    """Show the checkout, or its outcome once it is closed."""
+    """Show the checkout, or its outcome once it is closed; while another gateway is in use, a way out of it."""
     with read_only() as session:
         return _render(get_checkout(session, token, now=current_container().clock()))
 
@@ -36,12 +36,13 @@ def show_checkout(token: str) -> Response:
 @sandbox.post("/sandbox/checkout/<token>")
 def submit_checkout(token: str) -> BaseResponse:
     """Complete the simulated payment, or decline it, by the button that was pressed."""
-    outcome = request.form.get("outcome")
-    if outcome == "pay":
-        return _pay(token, request.form.get("email", "").strip())
-    if outcome == "decline":
-        return _decline(token, request.form.get("email", "").strip())
-    raise BadRequest
+    outcome, email = request.form.get("outcome"), request.form.get("email", "").strip()
+    if outcome not in ("pay", "decline"):
+        raise BadRequest
+    try:
+        return _pay(token, email) if outcome == "pay" else _decline(token, email)
+    except SandboxCheckoutClosed:
+        return show_checkout(token)
 
 
 def _pay(token: str, email: str) -> BaseResponse:
@@ -50,6 +51,7 @@ def _pay(token: str, email: str) -> BaseResponse:
         with transaction() as session:
             pledge = pay_checkout(
                 session,
+                container.gateway,
                 token,
                 email=email or None,
                 now=container.clock(),
@@ -68,8 +70,9 @@ def _decline(token: str, email: str) -> Response:
     attempt = request.form.get("attempt", "")
     if not ATTEMPT.fullmatch(attempt):
         attempt = new_attempt_id()
+    container = current_container()
     with transaction() as session:
-        pledge = decline_checkout(session, token, attempt=attempt, now=current_container().clock())
+        pledge = decline_checkout(session, container.gateway, token, attempt=attempt, now=container.clock())
         return _render(pledge, email=email, declined=True)
 
 
@@ -80,20 +83,23 @@ def new_attempt_id() -> str:
 def _render(
     pledge: Pledge, *, email: str = "", field_error: FieldError | None = None, declined: bool = False
 ) -> Response:
-    urls, campaign = current_container().urls, pledge.campaign
-    texts = texts_for_campaign(campaign, pledge.lang)
-    is_open = pledge.status == PledgeStatus.PENDING
+    container, campaign = current_container(), pledge.campaign
+    urls, texts = container.urls, texts_for_campaign(campaign, pledge.lang)
+    is_closed = not is_sandbox(container.gateway)
+    is_open = pledge.status == PledgeStatus.PENDING and not is_closed
+    status = CLOSED if is_closed else DECLINED if declined and is_open else 200
+    outcome = "expired" if pledge.status == PledgeStatus.EXPIRED else "paid"
     fees = Money(pledge.fees_minor, pledge.currency)
     return render_page(
         "sandbox_checkout.html",
         texts,
-        status=field_error.status if field_error else DECLINED if declined and is_open else 200,
+        status=field_error.status if field_error else status,
         form_targets=[success_url(pledge, urls)],
         campaign=campaign,
         pledge_summary=format_pledge(texts, pledge.frequency, total_charge(pledge)),
         fees=format_money(fees, texts.lang) if pledge.fees_minor else None,
         is_open=is_open,
-        is_expired=pledge.status == PledgeStatus.EXPIRED,
+        outcome="closed" if is_closed else outcome,
         attempt=new_attempt_id(),
         email=email,
         field_error=field_error,

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -16,6 +16,7 @@ from service.db.models.pledge import Pledge
 from service.db.models.supporter import EMAIL_TYPE
 from service.db.session import session_keyring
 from service.domain.campaigns.definitions import text_overrides
+from service.domain.email.addresses import fold_address
 from service.domain.email.counters import increment_counters
 from service.domain.email.outbox import enqueue_notification
 from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
@@ -36,6 +37,7 @@ from service.domain.pledges.links import pledge_token
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import total_charge
 from service.domain.pledges.status import RUNNING_STATUSES
+from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
 from service.domain.ports import AlertEmail, NotificationEmail
 from service.domain.sign_in import create_magic_link_token
 from service.domain.urls import UrlBuilder
@@ -45,6 +47,7 @@ SUPPRESSED = "suppressed"
 IGNORED_SUPPRESSIONS = (SuppressionReason.UNSUBSCRIBE,)
 RECIPIENT_SEPARATOR = "#recipient-"
 NO_ALERT_RECIPIENT = "no_alert_email"
+NOT_A_SANDBOX_RECIPIENT = "not_in_sandbox_recipients"
 PreparedNotifications = PreparedEmails[NotificationClaim, NotificationEmail | AlertEmail]
 
 
@@ -55,12 +58,17 @@ def build_notification_emails(
     urls: UrlBuilder,
     now: datetime.datetime,
     alert_recipients: Sequence[str] = (),
+    sandbox_recipients: Collection[str] | None = None,
 ) -> PreparedNotifications:
     """Return the emails for these claims, without those whose lease was lost meanwhile.
 
     A notification that is no longer relevant, has no recipient or is suppressed is skipped. One whose row cannot
     be read or rendered fails with a reason, and does not affect the others. Sign-in links are created here.
+
+    Anyone may name anyone's address in the sandbox, so an email about a pledge there is skipped unless it goes to
+    one of `sandbox_recipients`; None is for a mailer that sends nothing.
     """
+    allowed = None if sandbox_recipients is None else {fold_address(address) for address in sandbox_recipients}
     prepared: PreparedNotifications = PreparedEmails([], Counter())
     claims_by_id = {claim.notification_id: claim for claim in claims}
     sendable: list[tuple[NotificationContext, Campaign, str]] = []
@@ -98,6 +106,9 @@ def build_notification_emails(
                 prepared, context, NotificationEvent.SKIP, "suppressed", f"{SUPPRESSED}: {suppression}"
             )
             continue
+        if allowed is not None and _is_of_sandbox(context) and fold_address(to) not in allowed:
+            _finish_without_sending(prepared, context, NotificationEvent.SKIP, "skipped", NOT_A_SANDBOX_RECIPIENT)
+            continue
         try:
             email = build_notification_email(session, context, campaign, to, urls=urls, now=now)
             prepared.emails.append((claims_by_id[context.notification.id], email))
@@ -108,6 +119,10 @@ def build_notification_emails(
     if prepared.finished:
         increment_counters(session, **prepared.finished)
     return prepared
+
+
+def _is_of_sandbox(context: NotificationContext) -> bool:
+    return context.pledge is not None and context.pledge.gateway == SANDBOX_GATEWAY
 
 
 def _finish_without_sending(

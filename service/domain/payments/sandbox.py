@@ -15,9 +15,11 @@ from service.db.models.pledge import Pledge
 from service.db.session import session_keyring
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
-from service.domain.errors import PledgeNotFound
+from service.domain.errors import PledgeNotFound, SandboxCheckoutClosed
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 from service.domain.pledges.pledges import get_pledge, total_charge
+from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
+from service.domain.ports import PaymentGateway
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 TOKEN_PURPOSE = "sandbox-checkout"  # noqa: S105 - the purpose of a token is no secret
@@ -44,8 +46,19 @@ def get_checkout(session: Session, token: str, *, now: datetime.datetime) -> Ple
     return get_pledge(session, pledge_id)
 
 
+def is_sandbox(gateway: PaymentGateway) -> bool:
+    """Whether the gateway in use is the sandbox; its checkouts are closed while it is not."""
+    return gateway.name == SANDBOX_GATEWAY
+
+
 def pay_checkout(
-    session: Session, token: str, *, email: str | None, now: datetime.datetime, mail_server: str | None = None
+    session: Session,
+    gateway: PaymentGateway,
+    token: str,
+    *,
+    email: str | None,
+    now: datetime.datetime,
+    mail_server: str | None = None,
 ) -> Pledge:
     """Report a payment; a pledge that is not pending any more stays as it is.
 
@@ -53,9 +66,10 @@ def pay_checkout(
 
     Raises:
         PledgeNotFound: the token is invalid or expired.
+        SandboxCheckoutClosed: another gateway is in use.
         InvalidAddress, AddressNotSupported: `email` is no address, or none that we can send to; nothing is stored.
     """
-    pledge = get_checkout(session, token, now=now)
+    pledge = _get_open_checkout(session, gateway, token, now=now)
     if pledge.status != PledgeStatus.PENDING:
         return pledge
     address = None if email is None else normalise_address(email)
@@ -64,16 +78,27 @@ def pay_checkout(
     return record_sandbox_payment(session, pledge.id, _charge(pledge, "paid"), email=address, now=now)
 
 
-def decline_checkout(session: Session, token: str, *, attempt: str, now: datetime.datetime) -> Pledge:
+def decline_checkout(
+    session: Session, gateway: PaymentGateway, token: str, *, attempt: str, now: datetime.datetime
+) -> Pledge:
     """Report a declined payment, once for each of the reader's attempts; else as `pay_checkout`.
 
     Raises:
         PledgeNotFound: the token is invalid or expired.
+        SandboxCheckoutClosed: another gateway is in use.
     """
-    pledge = get_checkout(session, token, now=now)
+    pledge = _get_open_checkout(session, gateway, token, now=now)
     if pledge.status != PledgeStatus.PENDING:
         return pledge
     return record_sandbox_decline(session, pledge.id, _charge(pledge, f"declined_{attempt}"), now=now)
+
+
+def _get_open_checkout(session: Session, gateway: PaymentGateway, token: str, *, now: datetime.datetime) -> Pledge:
+    pledge = get_checkout(session, token, now=now)
+    if not is_sandbox(gateway):
+        # Nothing was paid, so the pledge must not become one that counts.
+        raise SandboxCheckoutClosed("This test checkout is closed, because donations are real now.")
+    return pledge
 
 
 def _charge(pledge: Pledge, outcome: str) -> SandboxCharge:

@@ -23,6 +23,7 @@ from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, de
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.pledges.attribution import attribution_token
+from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
 from service.domain.ports import PaymentGateway, ReminderEmail
 from service.domain.reminders.queue import ReminderClaim
 from service.domain.reminders.reminders import reminder_preference
@@ -65,7 +66,10 @@ def build_reminder_emails(
         session,
         [Recipient(reminder.id, to, campaign.slug, reminder.asked_at) for reminder, campaign, to in sendable],
     )
-    paid_at = _last_payment_dates(session, {reminder.supporter_id for reminder, _, _ in sendable})
+    counts_sandbox = gateway is None or gateway.name == SANDBOX_GATEWAY
+    paid_at = _last_payment_dates(
+        session, {reminder.supporter_id for reminder, _, _ in sendable}, counts_sandbox=counts_sandbox
+    )
     for reminder, campaign, to in sendable:
         suppression = suppressed.get(reminder.id)
         if suppression is not None:
@@ -142,12 +146,21 @@ def _finish_without_sending(
     prepared.finished[outcome] += 1
 
 
-def _last_payment_dates(session: Session, supporter_ids: set[uuid.UUID]) -> dict[uuid.UUID, datetime.datetime]:
-    """Return the time of the latest payment of each supporter who has one; one on its way counts as made."""
+def _last_payment_dates(
+    session: Session, supporter_ids: set[uuid.UUID], *, counts_sandbox: bool
+) -> dict[uuid.UUID, datetime.datetime]:
+    """Return the time of the latest payment of each supporter who has one; one on its way counts as made.
+
+    Once real money is taken, what was given in the sandbox does not count.
+    """
     paid = (
         select(Pledge.supporter_id, func.max(Payment.paid_at))
         .join(Payment, Payment.pledge_id == Pledge.id)
-        .where(Pledge.supporter_id.in_(supporter_ids), Payment.status.in_(RETAINED_STATUSES))
+        .where(
+            Pledge.supporter_id.in_(supporter_ids),
+            Payment.status.in_(RETAINED_STATUSES),
+            *([] if counts_sandbox else [Pledge.gateway != SANDBOX_GATEWAY]),
+        )
         .group_by(Pledge.supporter_id)
     )
     on_their_way = (
