@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shlex
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -11,7 +12,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tests.processes import ROOT
+from service.settings import read_settings
+from tests.processes import KEYS, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OWN_PACKAGES = {"service", "schemas", "jobs", "migrations"}
@@ -108,3 +110,46 @@ def imports() -> dict[str, set[str]]:
 
 def _is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def test_app_json_requires_what_production_does_not_start_without() -> None:
+    settings = json.loads((ROOT / "app.json").read_text())["env"]
+    required = {
+        name for name, setting in settings.items() if setting.get("required", True) and "value" not in setting
+    }
+    assert required == {"SECRET_KEYS", "PUBLIC_URL", "MAIL_URL", "MAIL_FROM"}
+
+
+def test_app_json_is_indented_by_depth() -> None:
+    depth = 0
+    for line in (ROOT / "app.json").read_text().splitlines():
+        brackets = re.sub(r'"(\\.|[^"\\])*"', "", line)
+        closes_first = brackets.strip().startswith(("}", "]"))
+        assert len(line) - len(line.lstrip(" ")) == 2 * (depth - closes_first), line
+        depth += sum(brackets.count(opening) for opening in "{[") - sum(
+            brackets.count(closing) for closing in "}]"
+        )
+    assert depth == 0
+
+
+def test_readme_deploys_to_heroku_in_eight_commands_that_start() -> None:
+    section = (ROOT / "README.md").read_text().partition("## Deploy it")[2]
+    commands = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert len(commands) == 8
+    assert all(command.startswith(("heroku ", "git push heroku ")) for command in commands)
+    configured = [command.removeprefix("heroku config:set ") for command in commands if "config:set" in command]
+    pairs = [
+        pair.partition("=")
+        for line in configured
+        for pair in shlex.split(line.replace("$(openssl rand -hex 32)", KEYS))
+    ]
+    settings = read_settings(
+        {name: value for name, _, value in pairs}
+        | {
+            "DYNO": "web.1",
+            "DATABASE_URL": "postgres://user:password@host/name",
+            "HEROKU_APP_DEFAULT_DOMAIN_NAME": "paper-1234.herokuapp.com",
+        }
+    )
+    assert settings.public_url == "https://paper-1234.herokuapp.com"
+    assert settings.mail.sender == "The Paper <support@paper.example>"
