@@ -420,6 +420,5 @@ def _problem_response(status: int, request_id: str) -> bytes:
         "Cache-Control: no-store",
         f"X-Request-Id: {request_id}",
         "X-Content-Type-Options: nosniff",
-        "Cache-Control: no-store",
     )
     return "\r\n".join((*head, "", body)).encode("ascii")
