@@ -29,6 +29,7 @@ from service.domain.event_addresses import find_addresses, redact_payload
 from service.domain.payments.recovery import complete_pending_operations
 from service.domain.privacy.erasure import ERASURE_RETENTION, purge_erasures
 from service.domain.privacy.key_rotation import hash_events, rotate_keys
+from service.domain.supporters import erase_supporter
 from tests.api.client import assert_problem, auth_headers, count, post_reminder
 from tests.clock import FakeClock
 from tests.events.stripe_fixture import StripeScenario
@@ -365,6 +366,39 @@ def test_subscription_of_a_reader_who_was_erased_before_it_was_known_ends(
     )
     assert pledge_of(container, checkout.id).status == PledgeStatus.CANCELLED
     assert subscription_of(scenario, checkout.id)["status"] == "canceled"
+    assert_nothing_personal_is_stored(container)
+
+
+def test_failed_renewal_of_an_erased_pledge_stores_no_link_to_its_invoice(
+    container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    pledge = give(scenario)
+    with container.database.transaction() as session:
+        erase_supporter(session, EMAIL, now=clock())
+    before = len(stripe.events)
+    stripe.fail_renewal(pledge_of(container, pledge).subscription_reference)
+    deliver_new(scenario, before)
+    row = pledge_of(container, pledge)
+    assert row.open_invoice_reference is not None
+    # That page shows the name and the address of the payer.
+    assert row.open_invoice_url is None
+
+
+def test_link_to_an_invoice_goes_once_its_pledge_is_known_to_be_erased(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    checkout = scenario.create_checkout()
+    session_id = scenario.session_of(checkout)
+    stripe.pay(session_id, email=EMAIL)
+    before = len(stripe.events)
+    clock.advance(seconds=5)
+    assert erase(client, container).json["found"] is False
+    stripe.fail_renewal(stripe.get(session_id)["subscription"])
+    deliver_new(scenario, before)
+    assert pledge_of(container, checkout.id).open_invoice_url is not None
+    deliver_new(scenario, 0)
+    row = pledge_of(container, checkout.id)
+    assert (row.erased_at is None, row.open_invoice_url) == (False, None)
     assert_nothing_personal_is_stored(container)
 
 

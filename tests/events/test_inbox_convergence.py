@@ -286,6 +286,8 @@ def test_erased_pledge_never_gets_an_address_again_in_any_order(scenario: Stripe
             pledge = pledge_of(replayed, checkout.id)
             assert pledge.supporter_id is None
             assert pledge.erased_at is not None
+            # The page of an invoice shows the name and the address of its payer.
+            assert pledge.open_invoice_url is None
             assert addresses(replayed) == []
             assert_nothing_personal_is_stored(container)
             with container.database.read_only() as session:

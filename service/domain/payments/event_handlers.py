@@ -134,6 +134,14 @@ def handle_event(
     return pledge.id
 
 
+def mark_erased(pledge: Pledge, *, now: datetime.datetime) -> None:
+    """Mark a pledge as that of an erased supporter, and end it."""
+    pledge.erased_at = pledge.erased_at or now
+    # The gateway's page of an invoice shows the name and the address of its payer.
+    pledge.open_invoice_url = None
+    end_if_erased(pledge, now=now)
+
+
 def end_if_erased(pledge: Pledge, *, now: datetime.datetime) -> None:
     """Request the cancellation of a recurring pledge whose supporter was erased.
 
@@ -296,7 +304,7 @@ def link_supporter(
         # A payment is never refused for the address that came with it. The pledge stays without a supporter.
         return
     if typed_since is not None and was_erased_since(session, {address}, typed_since):
-        pledge.erased_at = now
+        mark_erased(pledge, now=now)
         return
     pledge.supporter_id = get_or_create_supporter(session, address, now=now)
     enqueue_receipts(session, pledge, _successful_payments(session, pledge), now=now)

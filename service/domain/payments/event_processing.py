@@ -29,8 +29,8 @@ from service.domain.payments.event_handlers import (
     UNKNOWN_SUBSCRIPTION,
     UNKNOWN_SUPPORTER,
     DependencyMissing,
-    end_if_erased,
     handle_event,
+    mark_erased,
 )
 from service.domain.payments.inbox import (
     VISIBILITY_TIMEOUT,
@@ -332,8 +332,7 @@ def _mark_erased(session: Session, pledge_ids: Iterable[uuid.UUID], *, now: date
     for pledge_id in pledge_ids:
         pledge = session.get_one(Pledge, pledge_id)
         if pledge.supporter_id is None:
-            pledge.erased_at = pledge.erased_at or now
-            end_if_erased(pledge, now=now)
+            mark_erased(pledge, now=now)
 
 
 def _is_erased(session: Session, event: GatewayEvent) -> bool:
