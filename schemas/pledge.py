@@ -80,10 +80,13 @@ class PledgeQuery(PeriodQuery):
     paid_from = DayOrInstant()
     paid_to = DayOrInstant(is_end=True)
     giving_twice = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        error_messages={"invalid": "Give true or false."},
         metadata={
             "description": "With true, running recurring pledges of supporters who have another one in the same"
             " campaign; with false, all others."
-        }
+        },
     )
 
 
