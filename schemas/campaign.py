@@ -373,5 +373,8 @@ class CampaignResponse(Schema):
         keys=fields.String(),
         values=fields.String(),
         required=True,
-        metadata={"description": "The widget texts that differ from its built-in English ones."},
+        metadata={
+            "description": "The widget texts that differ from the English ones; with `texts=full`, also those that "
+            "the widget does not have built in."
+        },
     )

@@ -1,7 +1,7 @@
 """The texts that readers see: one JSON file for each language and namespace.
 
-The widget has its English texts built in; all other widget texts are part of the campaign response, so a new
-language needs only a new file here. A campaign may override any text.
+The widget has the English texts of its first view built in; all other widget texts are part of the campaign
+response, so a new language needs only a new file here. A campaign may override any text.
 """
 
 import json
@@ -14,6 +14,14 @@ NAMESPACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me"
 FALLBACK_LANGUAGE = "en"
 # The campaign's own texts, which it may also give in other languages.
 CAMPAIGN_TEXT_NAMES = ("heading", "message")
+# The texts of the widget's first view, which widget/build.mjs builds into it.
+BUILT_IN_TEXT_NAMES = frozenset(
+    (
+        *("once", "monthly", "annual", "frequency_legend", "amount_legend", "other_amount", "continue"),
+        *("continue_once", "continue_monthly", "continue_annual", "loading", "submitting", "close", "try_again"),
+        *("try_again_in", "not_ready", "error_loading"),
+    )
+)
 
 
 @cache
@@ -85,8 +93,12 @@ def texts_for(namespace: str, lang: str, overrides: Mapping[str, Mapping[str, st
     return {name: overrides_in_lang.get(name, text) for name, text in texts.items()}
 
 
-def widget_texts(lang: str, overrides: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Return the widget texts that differ from the English ones built into the widget."""
+def widget_texts(lang: str, overrides: Mapping[str, Mapping[str, str]], *, full: bool) -> dict[str, str]:
+    """Return the widget texts that differ from the English ones; with `full`, also those that are not built in."""
     texts = texts_for("widget", lang, overrides)
-    built_in = load_texts("widget", FALLBACK_LANGUAGE)
-    return {name: text for name, text in texts.items() if text != built_in[name]}
+    english = load_texts("widget", FALLBACK_LANGUAGE)
+    return {
+        name: text
+        for name, text in texts.items()
+        if text != english[name] or (full and name not in BUILT_IN_TEXT_NAMES)
+    }

@@ -17,10 +17,30 @@ const BANNER = "/* Mainstay support box, MIT */\n";
  * property of a browser object. It must not be a property of a custom event's detail either.
  */
 export const MANGLED_PROPS = [
-  "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst loadCampaign",
-  "keyForBody minor money nodes preset readUrl rejectUrl resetKey restoreForm retryAfterSeconds setBusy setMessage setState showClose showError",
+  "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst leaveFrame",
+  "keyForBody minor money nodes preset readUrl rejectUrl resetKey retryAfterSeconds setBusy setMessage setState showClose showError",
   "showFieldError showPledge showReminder showReminderCreated showView submitPledge submitReminder symbol",
 ].flatMap((line) => line.split(" "));
+
+/**
+ * Texts that the box shows first, or before its campaign is loaded. The campaign's response brings all others. The
+ * service has the same list in schemas/translations.py.
+ */
+export const BUILT_IN_TEXTS = [
+  "once monthly annual frequency_legend amount_legend other_amount continue continue_once continue_monthly continue_annual",
+  "loading submitting close try_again try_again_in not_ready error_loading",
+].flatMap((line) => line.split(" "));
+
+/** Imports only the texts that are built in. */
+const builtInTexts = {
+  name: "built-in-texts",
+  setup({ onLoad }) {
+    onLoad({ filter: /widget\.en\.json$/ }, async ({ path }) => {
+      // JSON.stringify takes a list of the keys to keep.
+      return { contents: JSON.stringify(JSON.parse(await readFile(path, "utf8")), BUILT_IN_TEXTS), loader: "json" };
+    });
+  },
+};
 
 /** Imports a style sheet as a minified string. */
 const styleSheets = {
@@ -44,7 +64,7 @@ export async function buildWidget() {
     // The oldest browsers with adopted style sheets. Older ones show the newsroom's own link.
     target: ["chrome103", "firefox101", "safari16.4"],
     charset: "utf8",
-    plugins: [styleSheets],
+    plugins: [styleSheets, builtInTexts],
   });
   // esbuild bundles, and terser then inlines functions that are called once. Its last two options place similar code
   // together, which saves about fifty bytes after gzip.

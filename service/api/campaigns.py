@@ -17,6 +17,15 @@ from service.domain.campaigns.definitions import serialize_campaign
 from service.domain.money import exponent, resolve_locale
 from service.web import current_container
 
+QUERY_DOC = [
+    {"in": "query", "name": "lang", "schema": {"type": "string"}, "description": "BCP 47"},
+    {
+        "in": "query",
+        "name": "texts",
+        "schema": {"type": "string", "enum": ["full"]},
+        "description": "`full` adds the English texts that the widget does not have built in.",
+    },
+]
 CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=600"
 
 campaigns = ResourceBlueprint(
@@ -26,7 +35,7 @@ enable_cors(campaigns)
 
 
 @campaigns.route("/<slug>")
-@campaigns.doc(parameters=[{"in": "query", "name": "lang", "schema": {"type": "string"}, "description": "BCP 47"}])
+@campaigns.doc(parameters=QUERY_DOC)
 @campaigns.response(200, CampaignResponse)
 @campaigns.alt_response(304, description="Not modified")
 def get_campaign(slug: str) -> Response:
@@ -36,16 +45,18 @@ def get_campaign(slug: str) -> Response:
     require_allowed_origin(campaign)
     requested = request.args.get("lang") if request.query_string else None
     lang = negotiate_language(requested, campaign.texts, default=campaign.lang)
-    if lang not in bodies:
-        body = json.dumps(CampaignResponse().dump(_serialize(campaign, lang)), ensure_ascii=False).encode()
-        bodies[lang] = body, hashlib.sha256(body).hexdigest()[:32]
-    body, etag = bodies[lang]
+    full_texts = bool(request.query_string) and request.args.get("texts") == "full"
+    if (lang, full_texts) not in bodies:
+        serialized = CampaignResponse().dump(_serialize(campaign, lang, full_texts=full_texts))
+        body = json.dumps(serialized, ensure_ascii=False).encode()
+        bodies[lang, full_texts] = body, hashlib.sha256(body).hexdigest()[:32]
+    body, etag = bodies[lang, full_texts]
     not_modified = "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag)
     headers = [("Content-Type", "application/json"), ("ETag", quote_etag(etag)), ("Cache-Control", CACHE_CONTROL)]
     return Response(b"" if not_modified else body, 304 if not_modified else 200, headers)
 
 
-def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
+def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, Any]:
     overrides = campaign.texts.get(lang, {})
     message = split_paragraphs(overrides["message"]) if "message" in overrides else campaign.message
     definition = serialize_campaign(campaign)
@@ -69,7 +80,7 @@ def _serialize(campaign: Campaign, lang: str) -> dict[str, Any]:
         ],
         "reminder": definition["reminder"] | {"options": options},
         "support_url": current_container().urls.campaign_url(campaign),
-        "texts": widget_texts(lang, campaign.texts) | offer_texts | reminder_texts,
+        "texts": widget_texts(lang, campaign.texts, full=full_texts) | offer_texts | reminder_texts,
     }
     return definition | _currency_scale(campaign.currency) | localized
 

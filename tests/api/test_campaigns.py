@@ -1,6 +1,7 @@
 """The public campaign resource: languages, caching and invalidation."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from schemas.translations import BUILT_IN_TEXT_NAMES, load_texts
 from service.app import create_app
 from service.bootstrap import build_container
 from service.container import Container
@@ -15,6 +17,7 @@ from service.domain.campaigns.cache import TTL_SECONDS
 from service.settings import Settings
 from tests.api.client import assert_problem, auth_headers, campaign_definition, update_campaign
 from tests.clock import FakeClock
+from tests.processes import ROOT
 
 DEFAULT = "/v1/campaigns/default"
 
@@ -169,3 +172,17 @@ def test_campaign_body_is_utf_8(client: FlaskClient) -> None:
     raw = client.get(f"{DEFAULT}?lang=ru").data
     assert "газета" in raw.decode("utf-8")
     assert json.loads(raw)
+
+
+def test_full_texts_are_those_that_the_widget_does_not_have_built_in(client: FlaskClient) -> None:
+    english = load_texts("widget", "en")
+    build = (ROOT / "widget" / "build.mjs").read_text(encoding="utf-8")
+    built_in = set(re.findall(r"\w+", re.search(r"BUILT_IN_TEXTS = \[(.*?)\]\.flatMap", build, re.DOTALL)[1]))
+    assert built_in == BUILT_IN_TEXT_NAMES <= english.keys()
+    full = client.get("/v1/campaigns/default?texts=full").json["texts"]
+    assert full == {name: text for name, text in english.items() if name not in built_in}
+    assert client.get("/v1/campaigns/default?texts=full&lang=ru").json["texts"] == load_texts("widget", "ru")
+    # Other clients get only what differs from English.
+    plain = client.get("/v1/campaigns/default")
+    assert plain.json["texts"] == {}
+    assert plain.headers["ETag"] != client.get("/v1/campaigns/default?texts=full").headers["ETag"]

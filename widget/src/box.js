@@ -3,6 +3,7 @@
 import { request } from "./api.js";
 import { initialChoice } from "./choice.js";
 import { currencyOptions } from "./currencies.js";
+import { button, createElement } from "./dom.js";
 import { createFrame } from "./frame.js";
 import { chooseLanguage, pageLanguage } from "./language.js";
 import { createRequests } from "./requests.js";
@@ -10,6 +11,8 @@ import { createTranslator } from "./texts.js";
 import { errorView, fallbackView, retryButton } from "./views/error.js";
 import { pledgeView } from "./views/pledge.js";
 import { reminderCreatedView, reminderView } from "./views/reminder.js";
+
+/** @typedef {ReturnType<typeof createBox>} Box */
 
 /** @param {HTMLElement} host the <support-box> element */
 export function createBox(host) {
@@ -22,6 +25,7 @@ export function createBox(host) {
   /** Only the latest load renders its campaign. */
   let latestLoad = 0;
   let restoreForm = () => {};
+  let controller = new AbortController();
 
   /** @type {Emit} */
   const emit = (name, properties) => {
@@ -30,9 +34,11 @@ export function createBox(host) {
   };
 
   /** @type {SendRequest} */
-  const sendRequest = (path, body, key) => {
-    const base = host.getAttribute("api") ?? new URL(import.meta.url).origin;
-    return request(base.replace(/\/+$/, "") + path, body, key);
+  const sendRequest = async (path, body, key) => {
+    controller = new AbortController();
+    const response = await request(new URL(path, import.meta.url).href, body, key, controller);
+    // A box that the page has removed does nothing more.
+    return host.isConnected ? response : new Promise(() => {});
   };
 
   /** @param {boolean} moveFocus true only if the reader asked to load, because a page load must not move the focus */
@@ -42,8 +48,8 @@ export function createBox(host) {
     frame.hideClose();
     frame.showView("loading", fallbackView(text("loading")), moveFocus);
     const requested = pageLanguage(host);
-    const query = requested && `?lang=${requested}`;
-    const response = await sendRequest(`/v1/campaigns/${encodeURIComponent(slug())}${query}`);
+    const lang = requested && `&lang=${requested}`;
+    const response = await sendRequest(`/v1/campaigns/${encodeURIComponent(slug())}?texts=full${lang}`);
     if (loadId !== latestLoad) return;
     if (response.status === 200) return renderCampaign(response.body, requested, moveFocus);
     const retry = retryButton(text, response.retryAfterSeconds, () => loadCampaign(true));
@@ -68,21 +74,35 @@ export function createBox(host) {
       showReminderCreated: (dueOn) => frame.showView("reminder-set", reminderCreatedView(context, dueOn)),
       /** @type {ViewContext["showError"]} */
       showError: (response, goBack, retry) => frame.showView("error", errorView(context, response, goBack, retry)),
+      /** @param {string} url a page that refuses to be framed */
+      leaveFrame(url) {
+        // A sandboxed frame may not lead the top window anywhere, and a browser may block a tab that no click opens.
+        open(url, "_top") ?? open(url);
+        const link = createElement("a", { href: url, target: "_blank", part: "link" }, text("continue"));
+        frame.showView("submitting", { nodes: [link, button("link", text("back"), context.showPledge)] });
+      },
     };
     const requests = createRequests(baseContext, frame, host, sendRequest, emit);
     /** @type {ViewContext} */
     const context = { ...baseContext, ...requests };
     restoreForm = () => {
       requests.resetKey();
-      if (frame.isState("submitting")) context.showPledge();
+      if (frame.isState("submitting") || frame.isState("error")) context.showPledge();
     };
     frame.showClose(lang, text("close"));
     frame.showView("form", pledgeView(context), moveFocus);
   }
 
   return {
-    loadCampaign,
+    load: () => loadCampaign(),
     /** Re-enables the form after the browser restores the page from its back/forward cache. */
-    restoreForm: () => restoreForm(),
+    restore: () => restoreForm(),
+    /** Aborts what is under way. Returns whether the campaign must be loaded again. */
+    stop() {
+      latestLoad++;
+      controller.abort();
+      restoreForm();
+      return frame.isState("loading") || frame.isState("error");
+    },
   };
 }

@@ -17,9 +17,10 @@ export function createFrame(host, onclose) {
   const body = createElement("div", { part: "body" });
   const properties = { className: "box", part: "box", "aria-labelledby": "heading" };
   const box = createElement("section", properties, close, heading, message, body);
-  const shadow = host.attachShadow({ mode: "open" });
+  // A box has a shadow root already if another host served it before.
+  const shadow = host.shadowRoot ?? host.attachShadow({ mode: "open" });
   shadow.adoptedStyleSheets = [styleSheet];
-  shadow.append(box);
+  shadow.replaceChildren(box);
   /** @type {View} */
   let view;
 

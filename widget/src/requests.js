@@ -78,7 +78,9 @@ export function createRequests(context, frame, host, sendRequest, emit) {
       return handleFailure(response, exceedsLimit && limitError(code, choice), context.showPledge, submitPledge);
     }
     emit("pledged", { frequency, amount: parsed.minor, currency, fees });
-    location.assign(checkout_url);
+    const { top, window } = globalThis;
+    if (top === window) location.assign(checkout_url);
+    else context.leaveFrame(checkout_url);
   }
 
   async function submitReminder() {

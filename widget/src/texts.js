@@ -1,4 +1,4 @@
-/** The texts of the widget: English is built in, and the campaign's response brings other languages. */
+/** The texts of the widget: those of its first view are built in, in English, and the campaign's response brings the rest. */
 
 import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 

@@ -96,6 +96,8 @@ type ViewContext = {
   showReminder: () => void;
   /** @param dueOn a date, YYYY-MM-DD */
   showReminderCreated: (dueOn: string) => void;
+  /** @param url a page that refuses to be framed */
+  leaveFrame: (url: string) => void;
   showError: (response: ApiResponse, goBack: () => void, retry: () => void) => void;
 };
 

@@ -17,11 +17,14 @@ TTL_SECONDS = 0.5
 
 @dataclass
 class CacheEntry:
-    """A campaign, and the response bodies rendered from it, by language, each with its ETag."""
+    """A campaign, and the response bodies rendered from it, each with its ETag.
+
+    They are by language and by whether all texts are in it.
+    """
 
     campaign: Campaign
     expires_at: float
-    response_bodies: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    response_bodies: dict[tuple[str, bool], tuple[bytes, str]] = field(default_factory=dict)
 
 
 class CampaignCache:

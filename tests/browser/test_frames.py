@@ -1,0 +1,74 @@
+"""A box in a frame leaves it for the checkout, which refuses to be framed."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.host_site import HostSite
+from tests.browser.live_server import LiveServer
+
+FRAMING = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Framing</title></head>
+<body><iframe title="Support" src="{url}" width="600" height="800" {attributes}></iframe></body></html>"""
+SANDBOX = 'sandbox="allow-scripts allow-same-origin allow-forms {more}"'
+CHECKOUT = "**/sandbox/**"
+
+
+@pytest.fixture
+def framing_site(live_server: LiveServer):
+    """Return the site of the framing page, on another origin than the framed one."""
+    with HostSite(live_server.base_url) as site:
+        site.base_url = site.base_url.replace("127.0.0.1", "localhost")
+        yield site
+
+
+def show_framed(page: Page, framing: HostSite, framed: HostSite, attributes: str = ""):
+    """Open a page that frames an article with a box; return the frame's locator."""
+    url = framed.show()
+    framing.show(is_strict=False)
+    framing.html = FRAMING.format(url=url, attributes=attributes)
+    page.goto(f"{framing.base_url}/")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("button", name="Continue")).to_be_visible()
+    return frame
+
+
+@pytest.mark.parametrize("attributes", ["", SANDBOX.format(more="allow-top-navigation")])
+def test_framed_box_leaves_through_the_top_window(
+    attributes: str, page: Page, framing_site: HostSite, host_site: HostSite
+) -> None:
+    frame = show_framed(page, framing_site, host_site, attributes)
+    frame.get_by_role("button", name="Continue").click()
+    page.wait_for_url(CHECKOUT)
+    expect(page.get_by_role("heading").first).to_be_visible()
+
+
+def test_sandboxed_box_opens_the_checkout_in_a_new_tab(
+    page: Page, framing_site: HostSite, host_site: HostSite, expected_console_errors: list[str]
+) -> None:
+    expected_console_errors.append("Unsafe attempt to initiate navigation")
+    sandbox = SANDBOX.format(more="allow-popups allow-popups-to-escape-sandbox")
+    frame = show_framed(page, framing_site, host_site, sandbox)
+    with page.context.expect_page() as opened:
+        frame.get_by_role("button", name="Continue").click()
+    opened.value.wait_for_url(CHECKOUT)
+    assert page.url.startswith(framing_site.base_url)
+    # The reader may have closed the tab, so the way there stays.
+    with page.context.expect_page() as opened_again:
+        frame.get_by_role("link", name="Continue").click()
+    opened_again.value.wait_for_url(CHECKOUT)
+    frame.get_by_role("button", name="Back").click()
+    expect(frame.get_by_role("button", name="Continue")).to_be_enabled()
+
+
+def test_box_that_may_leave_nowhere_shows_the_link_to_the_checkout(
+    page: Page, framing_site: HostSite, host_site: HostSite, expected_console_errors: list[str]
+) -> None:
+    expected_console_errors += ["Unsafe attempt to initiate navigation", "Blocked opening"]
+    frame = show_framed(page, framing_site, host_site, SANDBOX.format(more=""))
+    frame.get_by_role("button", name="Continue").click()
+    expect(frame.get_by_role("link", name="Continue")).to_have_attribute(
+        "href", re.compile(re.escape(f"{host_site.mainstay}/sandbox/"))
+    )
+    assert page.url.startswith(framing_site.base_url)

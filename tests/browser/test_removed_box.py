@@ -1,0 +1,138 @@
+"""A box that a single-page app has removed does nothing more; one that it moves or shows again goes on."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.network import CAMPAIGN, PLEDGES, REMINDERS, fail_requests, pause_requests
+from tests.browser.support_box import SupportBox
+
+REMOVE = "window.removed = document.querySelector('support-box'); removed.remove()"
+SHOW_AGAIN = "document.body.append(removed)"
+# The events of the box also reach listeners on the element itself.
+RECORD_EVENTS = """() => {
+  window.events = [];
+  for (const name of ['pledged', 'reminded'])
+    document.querySelector('support-box').addEventListener(`support-box:${name}`, () => events.push(name));
+}"""
+
+
+def test_pledge_of_a_removed_box_does_not_redirect(demo: SupportBox) -> None:
+    page = demo.page
+    page.evaluate(RECORD_EVENTS)
+    paused = pause_requests(page, PLEDGES)
+    demo.continue_button.click()
+    demo.expect_state("submitting")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/v1/pledges")):
+        page.evaluate(REMOVE)
+    paused.resume()
+    page.wait_for_timeout(500)
+    assert page.url.endswith("/demo")
+    assert page.evaluate("events") == []
+    page.evaluate(SHOW_AGAIN)
+    demo.expect_state("form")
+    demo.continue_button.click()
+    page.wait_for_url("**/sandbox/**")
+
+
+def test_response_that_comes_after_the_removal_is_dropped(demo: SupportBox) -> None:
+    page = demo.page
+    page.evaluate(RECORD_EVENTS)
+    # The page removes the box in the same task in which the response is complete.
+    page.evaluate("""() => {
+      const fetch = window.fetch;
+      window.fetch = async (...args) => {
+        const response = await fetch(...args);
+        const { json } = response;
+        response.json = async () => {
+          const body = await json.call(response);
+          document.querySelector('support-box')?.remove();
+          return body;
+        };
+        return response;
+      };
+    }""")
+    with page.expect_response(PLEDGES):
+        demo.continue_button.click()
+    page.wait_for_timeout(500)
+    assert page.url.endswith("/demo")
+    assert page.evaluate("events") == []
+
+
+def test_removed_box_sends_no_retry(demo: SupportBox) -> None:
+    page = demo.page
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    in_progress = {"code": "request_in_progress"}
+    page.route(PLEDGES, lambda route: route.fulfill(status=409, json=in_progress, headers={"Retry-After": "1"}))
+    with page.expect_response(PLEDGES):
+        demo.continue_button.click()
+    page.evaluate(REMOVE)
+    page.wait_for_timeout(2_500)
+    assert len([url for url in requests if url.endswith("/v1/pledges")]) == 1
+
+
+def test_removed_reminder_form_reports_nothing(demo: SupportBox) -> None:
+    page = demo.page
+    page.evaluate(RECORD_EVENTS)
+    demo.not_ready.click()
+    demo.email.fill("removed@example.org")
+    paused = pause_requests(page, REMINDERS)
+    demo.remind.click()
+    demo.expect_state("submitting")
+    page.evaluate(REMOVE)
+    paused.resume()
+    page.wait_for_timeout(500)
+    assert page.evaluate("events") == []
+
+
+def test_box_that_was_removed_while_it_loaded_loads_when_it_is_shown_again(page: Page) -> None:
+    paused = pause_requests(page, CAMPAIGN)
+    page.goto("/demo")
+    box = SupportBox(page)
+    box.expect_state("loading")
+    page.evaluate(REMOVE)
+    paused.resume()
+    page.wait_for_timeout(300)
+    assert page.evaluate("removed.shadowRoot.querySelector('.box').dataset.state") == "loading"
+    page.evaluate(SHOW_AGAIN)
+    box.expect_state("form")
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_countdown_stops_with_the_box(again: bool, demo: SupportBox) -> None:
+    page = demo.page
+    fail_requests(page, PLEDGES, 503, retry_after=30)
+    demo.continue_button.click()
+    demo.expect_state("error")
+    page.evaluate("""() => {
+      window.ticks = 0;
+      const original = window.setTimeout;
+      window.setTimeout = (...args) => { ticks++; return original(...args); };
+    }""")
+    page.evaluate(REMOVE)
+    # One that was set before may still fire.
+    page.wait_for_timeout(2_500)
+    assert page.evaluate("ticks") == 0
+    if again:
+        page.evaluate(SHOW_AGAIN)
+        demo.expect_state("form")
+        expect(demo.continue_button).to_be_enabled()
+
+
+def test_box_that_the_page_moves_goes_on_with_its_pledge(demo: SupportBox) -> None:
+    page = demo.page
+    paused = pause_requests(page, PLEDGES)
+    demo.continue_button.click()
+    demo.expect_state("submitting")
+    page.evaluate("document.body.prepend(document.querySelector('support-box'))")
+    paused.resume()
+    page.wait_for_url("**/sandbox/**")
+
+
+def test_choice_survives_a_removal(demo: SupportBox) -> None:
+    demo.choose("Once", "12.34")
+    demo.page.evaluate(REMOVE)
+    demo.page.wait_for_timeout(100)
+    demo.page.evaluate(SHOW_AGAIN)
+    expect(demo.other_amount).to_have_value("12.34")
+    expect(demo.once).to_be_checked()
