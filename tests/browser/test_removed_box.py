@@ -95,6 +95,7 @@ def test_box_that_was_removed_while_it_loaded_loads_when_it_is_shown_again(page:
     page.wait_for_timeout(300)
     assert page.evaluate("removed.shadowRoot.querySelector('.box').dataset.state") == "loading"
     page.evaluate(SHOW_AGAIN)
+    paused.resume()
     box.expect_state("form")
 
 
