@@ -31,6 +31,7 @@ def test_pledge_of_a_removed_box_does_not_redirect(demo: SupportBox) -> None:
     page.evaluate(SHOW_AGAIN)
     demo.expect_state("form")
     demo.continue_button.click()
+    paused.resume()
     page.wait_for_url("**/sandbox/**")
 
 

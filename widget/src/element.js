@@ -10,13 +10,13 @@ import { createElement } from "./dom.js";
 const HOST = new URL(import.meta.url).origin;
 
 /**
- * Returns the host that a box names, or an empty string.
+ * Returns the host that a box names, or what it names if that is no URL.
  * @param {Element} box
  */
 const namedHost = (box) => {
   const href = box.getAttribute("api");
-  // A link resolves a URL as the browser does, and without an exception.
-  return href && createElement("a", { href }).origin;
+  // A link resolves a URL as the browser does, and has no origin if it cannot.
+  return href && (createElement("a", { href }).origin || href);
 };
 
 class SupportBox extends HTMLElement {
