@@ -374,7 +374,7 @@ class CampaignResponse(Schema):
         values=fields.String(),
         required=True,
         metadata={
-            "description": "The widget texts that differ from the English ones; with `texts=full`, also those that "
-            "the widget does not have built in."
+            "description": "The widget texts that differ from the English ones; with `texts=full`, also those "
+            "that the widget does not have built in."
         },
     )
