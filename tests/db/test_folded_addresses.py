@@ -25,7 +25,7 @@ from tests.db.factories import count_rows, create_paid_pledge, create_reminder, 
 from tests.gateways.emails import send
 
 TYPED, FOLDED = "Jane.Doe@news.example", "jane.doe@news.example"
-OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
+OLD, NEW = (f"{name}-key-0123456789-0123456789-0123" for name in ("old", "new"))
 
 
 def unfold(container: Container, *supporter_ids: uuid.UUID) -> None:

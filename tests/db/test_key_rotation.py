@@ -29,7 +29,7 @@ from tests.db.factories import count_rows, create_paid_pledge, create_reminder, 
 from tests.gateways.emails import send
 from tests.interleaving import interleaving, must_wait
 
-OLDER, OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("older", "old", "new"))
+OLDER, OLD, NEW = (f"{name}-key-0123456789-0123456789-0123" for name in ("older", "old", "new"))
 
 
 @pytest.fixture

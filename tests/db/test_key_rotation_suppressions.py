@@ -15,7 +15,7 @@ from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 from tests.conftest import settings_for
 from tests.db.factories import create_reminder
 
-OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
+OLD, NEW = (f"{name}-key-0123456789-0123456789-0123" for name in ("old", "new"))
 KNOWN, UNKNOWN = "Known@news.example", "unknown@news.example"
 
 

@@ -24,7 +24,7 @@ from tests.clock import FakeClock
 from tests.conftest import settings_for
 
 READER = "reader@news.example"
-OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
+OLD, NEW = (f"{name}-key-0123456789-0123456789-0123" for name in ("old", "new"))
 PERMANENT = [SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT]
 REVOCABLE = [SuppressionReason.UNSUBSCRIBE, SuppressionReason.ERASURE]
 MINUTE = datetime.timedelta(minutes=1)

@@ -21,7 +21,7 @@ from tests.jobs.fake_mailer import stopped_event
 from tests.stripe_double import KEY, FakeStripe
 from tests.threads import RUNNING
 
-OLD, NEW = (f"{name}-key-0123456789-0123456789" for name in ("old", "new"))
+OLD, NEW = (f"{name}-key-0123456789-0123456789-0123" for name in ("old", "new"))
 
 
 def at(day: int, time: str) -> datetime.datetime:

@@ -41,7 +41,7 @@ def signing_up_container(request: pytest.FixtureRequest, container: Container, c
     if request.param == "one key":
         yield container
         return
-    keys = f"a-new-key-0123456789-0123456789,{container.settings.secret_keys[0]}"
+    keys = f"a-new-key-0123456789-0123456789-0123,{container.settings.secret_keys[0]}"
     two = build_container(settings_for(container.settings.database_url, SECRET_KEYS=keys), clock=clock)
     yield two
     two.database.engine.dispose()

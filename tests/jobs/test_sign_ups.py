@@ -108,7 +108,7 @@ def test_sign_up_during_erasure_succeeds(
 
 @pytest.fixture
 def container_with_two_keys(container: Container, clock: FakeClock):
-    keys = f"a-new-key-0123456789-0123456789,{container.settings.secret_keys[0]}"
+    keys = f"a-new-key-0123456789-0123456789-0123,{container.settings.secret_keys[0]}"
     two = build_container(settings_for(container.settings.database_url, SECRET_KEYS=keys), clock=clock)
     yield two
     two.database.engine.dispose()
