@@ -79,6 +79,8 @@ def create_app(container: Container | None = None) -> Flask:
         settings = read_settings()
         configure_logging(settings)
         container = build_container(settings, time_limits=request_limits(settings))
+        # Asked now, so that a wrong REDIS_URL is in the log before the first reader comes.
+        container.rate_limiter.store_problem()
     app = PrivacyFlask("service", static_folder=None)
     # A path with a doubled slash is not found: the redirect that Flask would send is an HTML page.
     app.url_map.merge_slashes = False

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.container import Container, utc_now
+from service.db.disk_space import DiskSpace
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
 from service.db.time_limits import TimeLimits
@@ -52,6 +53,7 @@ def build_container(
         smtp_breaker=CircuitBreaker(),
         worker_id=uuid.uuid4(),
         rate_limiter=_rate_limiter(settings, keyring),
+        disk_space=DiskSpace(database.engine, settings.database_url),
         email_webhooks=configured_providers(settings.mail),
         campaign_cache=CampaignCache(database.read_only),
         checkout_origins=CheckoutOrigins(database.read_only, gateway.name),

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.db.disk_space import DiskSpace
 from service.db.session import Database
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
@@ -33,6 +34,7 @@ class Container:
     smtp_breaker: CircuitBreaker
     worker_id: uuid.UUID
     rate_limiter: RateLimiter
+    disk_space: DiskSpace
     email_webhooks: Mapping[str, EmailWebhookProvider]
     campaign_cache: CampaignCache
     checkout_origins: CheckoutOrigins

@@ -39,8 +39,9 @@ def healthz() -> Response:
 
 @health.get("/readyz")
 def readyz() -> Response:
-    """Report the result of each check: database, payments, migrations, worker, both queues, and email."""
+    """Report the result of each check: database, disk, payments, migrations, worker, both queues, and email."""
     checks = {"database": _run_check(_database, on_error="the database does not answer")}
+    checks["disk"] = current_container().disk_space.problem() or "ok"
     checks["payments"] = _payments()
     for name, check in (
         ("migrations", _migrations),

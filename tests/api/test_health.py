@@ -37,7 +37,7 @@ def test_readyz_is_ok_with_database_schema_and_worker(client: FlaskClient, conta
     beat(container)
     response = client.get("/readyz")
     assert response.status_code == 200
-    checks = ("database", "payments", "migrations", "worker", "reminders", "notices", "mail")
+    checks = ("database", "disk", "payments", "migrations", "worker", "reminders", "notices", "mail")
     assert response.json == {"status": "ok", "checks": dict.fromkeys(checks, "ok")}
 
 

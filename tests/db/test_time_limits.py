@@ -23,6 +23,7 @@ from service.db.session import Database, create_database_engine
 from service.db.time_limits import EXPORT_LIMITS, TimeLimits
 from tests.api.client import REMINDER, auth_headers
 from tests.conftest import settings_for
+from tests.pgbouncer import PgBouncer
 from tests.processes import wait_until, web
 
 LIMITS = TimeLimits(statement=3, lock=1, idle=2)
@@ -55,6 +56,19 @@ def test_transactions_have_limits_and_the_connection_keeps_none(limited: Databas
 def test_limits_are_set_by_a_statement_that_can_be_prepared(limited: Database) -> None:
     for _ in range(12):
         assert shown(limited) == ["3s", "1s", "2s"]
+
+
+def test_limits_work_behind_a_pooler_and_leave_nothing_behind(container: Container) -> None:
+    with PgBouncer(container.settings.database_url, server_connections=1) as pooler:
+        pooled = build_container(settings_for(pooler.url), time_limits=LIMITS).database
+        for _ in range(12):
+            assert shown(pooled) == ["3s", "1s", "2s"]
+        with pytest.raises(OperationalError, match="statement timeout"), pooled.transaction() as session:
+            session.execute(text("SELECT pg_sleep(3600)"))
+        # The only connection to PostgreSQL, which the next client gets.
+        with pooled.engine.connect() as connection:
+            assert [connection.scalar(text(f"SHOW {name}")) for name in SETTINGS] == ["0", "0", "0"]
+        pooled.engine.dispose()
 
 
 def test_statement_ends_at_its_limit(limited: Database) -> None:

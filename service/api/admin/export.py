@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Generator
+from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,20 +45,29 @@ def export_pledges(query: dict[str, Any]) -> Response:
     The column `timezone` names the zone of the times: the campaign's, or `tz`. In CSV and JSON Lines they are
     RFC 3339 with its offset, and in a workbook they are by its clock.
     """
+    slot = _take_slot()
+    try:
+        return _export(query, slot)
+    except BaseException:
+        slot.close()
+        raise
+
+
+def _take_slot() -> ExitStack:
+    """Return a slot to be closed at the end of the export.
+
+    Raises:
+        ProblemException: all are taken.
+    """
     if not _free_slots.acquire(blocking=False):
         detail = "Other exports are still running; please try again in a moment."
         raise ProblemException(503, "too_many_exports", detail, {"Retry-After": "10"})
-    try:
-        response = _export(query)
-    except BaseException:
-        _free_slots.release()
-        raise
-    # The server closes every response, whether its reader took all of it or not.
-    response.call_on_close(_free_slots.release)
-    return response
+    slot = ExitStack()
+    slot.callback(_free_slots.release)
+    return slot
 
 
-def _export(query: dict[str, Any]) -> Response:
+def _export(query: dict[str, Any], slot: ExitStack) -> Response:
     container = current_container()
     file_format, bom, now = query.pop("format"), query.pop("bom"), container.clock()
     filters = PledgeFilter(**query)
@@ -65,7 +75,7 @@ def _export(query: dict[str, Any]) -> Response:
     with transaction() as session:
         write_audit_log(session, "export_pledges", {"format": file_format, **details}, now=now)
         exported_on = now.astimezone(ZoneInfo(export_timezone(session, filters))).date()
-    chunks = _stream(container.database, file_format, filters, bom=bom)
+    chunks = _stream(container.database, file_format, filters, bom=bom, slot=slot)
     # A failure before the first chunk is answered like that of any other request.
     body = ClosingIterator(chain([next(chunks)], chunks), chunks.close)
     response = Response(body, content_type=CONTENT_TYPES[file_format])
@@ -75,7 +85,7 @@ def _export(query: dict[str, Any]) -> Response:
 
 
 def _stream(
-    database: Database, file_format: str, filters: PledgeFilter, *, bom: bool
+    database: Database, file_format: str, filters: PledgeFilter, *, bom: bool, slot: ExitStack
 ) -> Generator[bytes, None, None]:
-    with database.read_only(EXPORT_LIMITS) as session:
+    with slot, database.read_only(EXPORT_LIMITS) as session:
         yield from write_export(file_format, stream_pledges(session, filters), bom=bom)
