@@ -45,6 +45,8 @@ from service.web import init_app
 MAX_BODY_BYTES = 64 * 1024
 # A Stripe event contains a whole invoice with all its lines.
 MAX_BODY_BYTES_BY_ENDPOINT = {f"{stripe_webhook.name}.{receive_stripe_webhook.__name__}": 1024 * 1024}
+# Only a request that hangs is idle for so long. On a busy machine, one that waits for its turn is so for seconds.
+IDLE_TRANSACTION_SECONDS = 60
 
 log = structlog.get_logger()
 
@@ -118,7 +120,7 @@ def request_limits(settings: Settings) -> TimeLimits:
     return TimeLimits(
         statement=settings.database_statement_timeout_seconds,
         lock=settings.database_lock_timeout_seconds,
-        idle=settings.database_statement_timeout_seconds,
+        idle=IDLE_TRANSACTION_SECONDS,
     )
 
 
