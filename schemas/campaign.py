@@ -13,10 +13,11 @@ from schemas.fields import (
     CurrencyCode,
     LanguageTag,
     MinorUnits,
-    RegexString,
     Slug,
     Text,
     TimezoneName,
+    WebHost,
+    WebOrigin,
     WebUrl,
     currency_codes,
 )
@@ -233,15 +234,11 @@ class CampaignFile(StrictSchema):
         metadata={"description": "A line on tax for receipts, such as a tax number or whether it is deductible."},
     )
     origins = fields.List(
-        RegexString(
-            r"\*|https?://[A-Za-z0-9.\[\]:-]+/?",
-            hint="Give an origin such as https://paper.example, or *.",
-            max_length=300,
-        ),
+        WebOrigin(metadata={"description": "As browsers write it; other spellings are normalised."}),
         load_default=lambda: ["*"],
     )
     return_hosts = fields.List(
-        RegexString(r"[A-Za-z0-9.-]+", hint="Give a host name such as paper.example.", max_length=253),
+        WebHost(metadata={"description": "As browsers write it; other spellings are normalised."}),
         load_default=list,
     )
     timezone = TimezoneName(load_default="UTC")
@@ -300,15 +297,15 @@ class CampaignFile(StrictSchema):
 
     @post_load
     def apply_defaults(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Normalise origins and hosts, and choose the default frequency and the end of the sending hours."""
+        """Choose the default frequency and the end of the sending hours, and list each origin and host once."""
         offered = [option["frequency"] for option in data["frequencies"]]
         default_frequency = Frequency.MONTHLY if Frequency.MONTHLY in offered else offered[0]
         data.setdefault("default_frequency", default_frequency)
         data.setdefault(
             "send_until", next(hour for hour in DEFAULT_AND_MAX_SEND_UNTIL if hour > data["send_hour"])
         )
-        data["origins"] = [origin.lower().rstrip("/") for origin in data["origins"]]
-        data["return_hosts"] = [host.lower() for host in data["return_hosts"]]
+        for name in ("origins", "return_hosts"):
+            data[name] = list(dict.fromkeys(data[name]))
         return data
 
 

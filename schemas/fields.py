@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from babel.numbers import list_currencies
 from marshmallow import ValidationError, fields, validate
 
+from schemas.web_origins import InvalidOrigin, parse_host, parse_origin
+
 # Ten billion dollars in cents: more is a mistake, whatever the campaign's maximum.
 MAX_AMOUNT = 10**12
 MAX_URL_LENGTH = 2048
@@ -117,6 +119,34 @@ class WebUrl(Text):
         if not valid or parts.scheme not in ("http", "https") or "@" in parts.netloc or re.search(r"[\s\\]", url):
             raise ValidationError("Give a full web address, such as https://paper.example/article.")
         return url
+
+
+class WebOrigin(Text):
+    """The origin of a site, or `*`, normalised as browsers write it in the `Origin` header."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=300, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return parse_origin(text)
+        except InvalidOrigin as error:
+            raise ValidationError(str(error)) from error
+
+
+class WebHost(Text):
+    """The host name of a site, normalised as browsers write it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=253, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return parse_host(text)
+        except InvalidOrigin as error:
+            raise ValidationError(str(error)) from error
 
 
 class RegexString(Text):

@@ -10,6 +10,7 @@ from marshmallow import ValidationError
 from schemas.campaign import CampaignFile
 from schemas.enums import WaitingPolicy
 from schemas.errors import flatten_errors
+from schemas.web_origins import parse_host, parse_origin
 from service.commands.context import get_container, write_audit_log
 from service.domain.campaigns import definitions
 from service.domain.campaigns.cache import wait_for_ttl
@@ -95,4 +96,13 @@ def load_campaign_file(file: Path) -> dict[str, Any]:
         errors = flatten_errors({"file": error.messages})
         lines = "\n".join(f"  {field}: {' '.join(messages)}" for field, messages in sorted(errors.items()))
         raise click.ClickException(f"{file} was not applied:\n{lines}") from error
+    _report_understood(content)
     return loaded
+
+
+def _report_understood(content: dict[str, Any]) -> None:
+    """Say how browsers write the origins and hosts of a valid file, where it writes them otherwise."""
+    for name, parse in (("origins", parse_origin), ("return_hosts", parse_host)):
+        for written in content.get(name, ()):
+            if (understood := parse(written)) != written:
+                click.echo(f"{name}: {written} was understood as {understood}.", err=True)

@@ -15,6 +15,7 @@ from service.pages.sandbox_checkout import sandbox
 from service.pages.static_files import files
 from service.pages.support import support
 from service.pages.thank_you import thank_you
+from service.pages.trailing_slash import redirect_trailing_slash
 
 BLUEPRINTS = (
     home,
@@ -39,4 +40,5 @@ def register_pages(app: Flask, metadata: ApiMetadata, *, in_production: bool) ->
     init_api_metadata(app, metadata)
     for blueprint in BLUEPRINTS if in_production else (*BLUEPRINTS, outbox):
         app.register_blueprint(blueprint)
+    app.before_request(redirect_trailing_slash)
     register_error_pages(app)

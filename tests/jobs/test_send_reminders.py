@@ -1,6 +1,7 @@
 """Sending reminders: due ones once, and none that the reader no longer needs."""
 
 import datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -161,20 +162,34 @@ def test_cancel_between_claim_and_sending_prevents_the_email(container: Containe
 
 
 @pytest.mark.parametrize(
-    ("origins", "page", "is_named"),
+    ("changes", "page", "is_named"),
     [
-        (["*"], "https://paper.example/a", True),
-        (["https://paper.example"], "https://paper.example/a", True),
-        (["https://paper.example"], "https://elsewhere.example/a", False),
-        (["https://paper.example"], "http://paper.example/a", False),
-        (["https://paper.example"], "http://desk.test/support/default", True),
+        # While any site may embed the campaign, a request may name a page of anybody.
+        ({"origins": ["*"]}, "https://evil.example/phish", False),
+        ({"origins": ["*"]}, "https://paper.example/a", False),
+        ({"origins": ["*"]}, "http://desk.test/support/default", True),
+        ({"origins": ["*"]}, "http://desk.test.evil.example/", False),
+        ({"origins": ["*"]}, "http://desk.test:8080/", False),
+        ({"origins": ["*"], "return_hosts": ["paper.example"]}, "https://paper.example/a", True),
+        ({"origins": ["*"], "return_hosts": ["paper.example"]}, "https://www.paper.example/a", False),
+        ({"origins": ["*"], "support_url": "https://paper.example/support"}, "https://paper.example/a", True),
+        ({"origins": ["*"], "support_url": "https://paper.example/support"}, "https://evil.example/", False),
+        ({"origins": ["*", "https://paper.example"]}, "https://paper.example/a", True),
+        ({"origins": ["*", "https://paper.example"]}, "https://evil.example/a", False),
+        ({"origins": ["https://paper.example"]}, "https://paper.example/a", True),
+        ({"origins": ["https://paper.example:443"]}, "https://paper.example/a", True),
+        ({"origins": ["https://paper.example"]}, "https://elsewhere.example/a", False),
+        ({"origins": ["https://paper.example"]}, "http://paper.example/a", False),
+        ({"origins": ["https://paper.example"]}, "http://desk.test/support/default", True),
     ],
 )
-def test_email_names_only_pages_on_allowed_origins(
-    container: Container, clock: FakeClock, origins: list[str], page: str, is_named: bool
+def test_email_names_only_pages_of_the_newsroom(
+    container: Container, clock: FakeClock, changes: dict[str, Any], page: str, is_named: bool
 ) -> None:
     with container.database.transaction() as session:
-        get_campaign(session, "default").origins = origins
+        campaign = get_campaign(session, "default")
+        for name, value in changes.items():
+            setattr(campaign, name, value)
     create_reminder(container, READER, page_url=page)
     clock.advance(days=32)
     mailer = FakeMailer()

@@ -5,10 +5,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from schemas.web_origins import normalise_host, normalise_origin
 from service.db.models.campaign import Campaign
 from service.domain.errors import OriginNotAllowed
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def allows_origin(campaign: Campaign, origin: str) -> bool:
@@ -34,23 +33,34 @@ def validate_origin(campaign: Campaign, origin: str | None, *, own: str) -> None
 def origin_of(url: str) -> str:
     """Return a page's origin as browsers write it (RFC 6454): in lower case, without the default port."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    is_default_port = parts.port is None or parts.port == DEFAULT_PORTS.get(parts.scheme)
-    return f"{parts.scheme}://{host}" if is_default_port else f"{parts.scheme}://{host}:{parts.port}"
+    return normalise_origin(f"{parts.scheme}://{parts.netloc}")
 
 
 def is_allowed_return_url(campaign: Campaign, url: str) -> bool:
     """Whether readers may be sent to this URL: its host is one of the campaign's `return_hosts`."""
     parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and (parts.hostname or "").lower() in campaign.return_hosts
+    if parts.scheme not in ("http", "https") or parts.hostname is None:
+        return False
+    # A release before stored the hosts as they were typed.
+    return normalise_host(parts.hostname) in map(normalise_host, campaign.return_hosts)
 
 
-def is_allowed_page(campaign: Campaign, url: str, *, own: str) -> bool:
-    """Whether a page is of this service (`own` is its origin) or of a site that may embed the campaign."""
+def is_newsroom_page(campaign: Campaign, url: str, *, own: str) -> bool:
+    """Whether emails and pages may name this page: one of this service (`own` is its origin) or of the newsroom.
+
+    A request can name any page. Of the newsroom are the origins that the campaign lists, its `return_hosts` and
+    the host of its support page. `*`, which lets any site embed the campaign, makes no page the newsroom's.
+    """
     origin = origin_of(url)
-    return origin == own or allows_origin(campaign, origin)
+    listed = [each for each in campaign.origins if each != "*"]
+    return (
+        origin == own
+        or _matches(listed, origin)
+        or is_allowed_return_url(campaign, url)
+        or (campaign.support_url is not None and origin == origin_of(campaign.support_url))
+    )
 
 
 def _matches(origins: list[str], origin: str) -> bool:
-    return "*" in origins or origin.lower() in origins
+    # A release before stored the origins as they were typed.
+    return "*" in origins or origin.lower() in map(normalise_origin, origins)

@@ -4,7 +4,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
-from service.domain.campaigns.origins import is_allowed_page, is_allowed_return_url, origin_of
+from service.domain.campaigns.origins import is_allowed_return_url, is_newsroom_page
 from service.domain.urls import UrlBuilder
 
 
@@ -26,7 +26,7 @@ def source_page_url(pledge: Pledge, urls: UrlBuilder) -> str | None:
 
 
 def _source_page(pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> str | None:
-    if pledge.page_url is None or not _is_allowed(campaign, pledge.page_url, urls):
+    if pledge.page_url is None or not is_newsroom_page(campaign, pledge.page_url, own=urls.public_url):
         return None
     return pledge.page_url
 
@@ -38,9 +38,3 @@ def _return_page(pledge: Pledge, campaign: Campaign) -> str | None:
     parts = urlsplit(pledge.return_url)
     query = urlencode({"pledge": str(pledge.id), "status": pledge.status.value})
     return urlunsplit(parts._replace(query=f"{parts.query}&{query}" if parts.query else query))
-
-
-def _is_allowed(campaign: Campaign, url: str, urls: UrlBuilder) -> bool:
-    # A campaign that lets every site embed it lists none, so `*` alone allows no redirect.
-    is_listed = "*" not in campaign.origins and is_allowed_page(campaign, url, own=urls.public_url)
-    return is_listed or is_allowed_return_url(campaign, url) or origin_of(url) == urls.public_url

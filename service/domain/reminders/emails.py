@@ -17,7 +17,7 @@ from service.db.models.reminder import Reminder, status_is
 from service.db.models.supporter import Supporter
 from service.db.session import session_keyring
 from service.domain.campaigns.definitions import text_overrides
-from service.domain.campaigns.origins import is_allowed_page
+from service.domain.campaigns.origins import is_newsroom_page
 from service.domain.email.counters import increment_counters
 from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
 from service.domain.email.suppression import Recipient, find_suppressed
@@ -225,13 +225,9 @@ def _build_email(
 
 
 def _displayable_page_url(campaign: Campaign, page_url: str | None, urls: UrlBuilder) -> str | None:
-    """Return the page of the request, if it is ours or on a site that may embed the campaign.
-
-    A request can name any page. A campaign that lists its origins keeps other sites out of its emails; one that
-    any site may embed (`*`, the default) does not.
-    """
+    """Return the page of the request, if it is ours or the newsroom's."""
     if page_url is None:
         return None
     if not page_url.isprintable():
         raise EmailNotBuildable("the address of its page holds control characters")
-    return page_url if is_allowed_page(campaign, page_url, own=urls.public_url) else None
+    return page_url if is_newsroom_page(campaign, page_url, own=urls.public_url) else None
