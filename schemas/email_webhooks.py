@@ -76,6 +76,10 @@ def parse_webhook(schema: Schema, body: bytes) -> dict[str, Any]:
     """
     try:
         report: dict[str, Any] = schema.load(json.loads(body))
+        # JSON may escape half of a surrogate pair, which UTF-8 cannot encode, and NUL, which no database stores.
+        text = json.dumps(report, ensure_ascii=False).encode()
     except (ValueError, RecursionError, ValidationError):
         raise ValueError("this is not such a report") from None
+    if rb"\u0000" in text:
+        raise ValueError("this is not such a report")
     return report

@@ -16,6 +16,11 @@ from schemas.errors import ProblemSchema
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 
 MAX_NUMBER_DIGITS = 100
+MAX_SHOWN_NAME_LENGTH = 40
+
+
+class DuplicateName(ValueError):
+    """An object of a JSON body has a name twice, so that programs read it differently (RFC 8259, section 4)."""
 
 
 class StrictJsonParser(FlaskParser):
@@ -38,7 +43,14 @@ class StrictJsonParser(FlaskParser):
         if not is_json_request(req):
             raise ProblemException(415, *HTTP_PROBLEMS[415])
         try:
-            return json.loads(body.decode("utf-8"), parse_int=_parse_int, parse_constant=_reject_nan)
+            return json.loads(
+                body.decode("utf-8"),
+                parse_int=_parse_int,
+                parse_constant=_reject_nan,
+                object_pairs_hook=_reject_duplicate_names,
+            )
+        except DuplicateName as error:
+            raise ProblemException(400, "invalid_json", f"The body names {error} twice.") from error
         except (ValueError, RecursionError) as error:
             raise ProblemException(400, "invalid_json", "The body is not readable as JSON.") from error
 
@@ -94,6 +106,15 @@ def require_idempotency_key() -> str:
 def _parse_int(digits: str) -> float | int:
     # Python raises an error for integers of over 4,300 digits; every field rejects infinity with its own message.
     return int(digits) if len(digits) <= MAX_NUMBER_DIGITS else math.inf
+
+
+def _reject_duplicate_names(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(members)
+    if len(unique) < len(members):
+        names = [name for name, _ in members]
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise DuplicateName(json.dumps(duplicate[:MAX_SHOWN_NAME_LENGTH]))
+    return unique
 
 
 def _reject_nan(constant: str) -> NoReturn:

@@ -18,8 +18,12 @@ ALLOWED_METHODS = "GET, POST, OPTIONS"
 PREFLIGHT_SECONDS = "3600"
 
 
+_blueprints: set[str] = set()
+
+
 def enable_cors(blueprint: Blueprint) -> None:
-    """Add CORS headers to every response of this blueprint."""
+    """Add CORS headers to every response of this blueprint, and answer its preflight requests."""
+    _blueprints.add(blueprint.name)
     blueprint.after_request(_add_cors_headers)
 
 
@@ -46,10 +50,10 @@ def require_allowed_origin(campaign: Campaign) -> None:
 
 
 def answer_preflight() -> Response | None:
-    """Return the response to a preflight request for a public route; None for any other request."""
+    """Return the response to a preflight request for a public route that exists; None for any other request."""
     if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
         return None
-    if not request.path.startswith("/v1/") or request.path.startswith("/v1/admin/"):
+    if request.blueprint not in _blueprints:
         return None
     response = make_response("", 204)
     _add_cors_headers(response)

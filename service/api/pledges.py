@@ -10,7 +10,7 @@ from service.db.models.pledge import Pledge
 from service.domain.pledges import pledges as domain_pledges
 from service.domain.pledges.checkout import PledgeCheckout, create_pledge_checkout
 from service.domain.pledges.pledges import CreatePledge, total_charge
-from service.web import check_rate_limit, current_container, read_only
+from service.web import check_campaign_rate_limit, check_rate_limit, current_client, current_container, read_only
 
 pledges = ResourceBlueprint("pledges", __name__, url_prefix="/v1/pledges", description="Pledges and their status.")
 enable_cors(pledges)
@@ -32,6 +32,7 @@ def create_pledge(payload: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[st
     """Create a pledge and start its checkout."""
     check_rate_limit("pledge")
     container, campaign = current_container(), load_embeddable_campaign(payload["campaign"])
+    check_campaign_rate_limit("pledge", campaign)
     checkout = create_pledge_checkout(
         container.database.transaction,
         container.gateway,
@@ -40,6 +41,7 @@ def create_pledge(payload: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[st
         idempotency_key=require_idempotency_key(),
         clock=container.clock,
         urls=container.urls,
+        client=current_client(),
     )
     return checkout, 201, {"Idempotent-Replayed": "true"} if checkout.replayed else {}
 

@@ -37,7 +37,14 @@ from service.pages.support_form import (
     selected_currency,
 )
 from service.pages.translations import Texts, texts_for_campaign
-from service.web import check_rate_limit, current_container, read_only, transaction
+from service.web import (
+    check_campaign_rate_limit,
+    check_rate_limit,
+    current_client,
+    current_container,
+    read_only,
+    transaction,
+)
 
 support = Blueprint("support", __name__)
 
@@ -69,6 +76,7 @@ def create_pledge(slug: str) -> BaseResponse:
     check_rate_limit("pledge")
     container = current_container()
     campaign = container.campaign_cache.get(slug)
+    check_campaign_rate_limit("pledge", campaign)
     texts, form = texts_for_campaign(campaign), form_from_request(campaign, request.form)
     try:
         payload = parse_form(campaign, form, texts.lang)
@@ -80,6 +88,7 @@ def create_pledge(slug: str) -> BaseResponse:
             idempotency_key=idempotency_key_for(form, payload),
             clock=container.clock,
             urls=container.urls,
+            client=current_client(),
             supporter_id=_signed_in_supporter(),
         )
     except (FormError, DomainError) as error:
@@ -102,6 +111,7 @@ def create_reminder(slug: str) -> BaseResponse:
     check_rate_limit("reminder")
     container = current_container()
     campaign = container.campaign_cache.get(slug)
+    check_campaign_rate_limit("reminder", campaign)
     texts, form = texts_for_campaign(campaign), reminder_form_from_request(request.form)
     try:
         payload = parse_reminder_form(

@@ -70,7 +70,6 @@ def show_thank_you(slug: str) -> BaseResponse:
             amount=format_money(money, texts.lang),
             pledge_summary=format_pledge(texts, pledge.frequency, money),
             current_url=return_url if confirming else own_url,
-            checkout_url=pledge.checkout_url,
             new_pledge_url=urls.support_page_url(
                 pledge.campaign,
                 pledge.frequency,

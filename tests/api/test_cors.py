@@ -2,14 +2,17 @@
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from service.container import Container
+from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from tests.api.client import (
     assert_problem,
     auth_headers,
+    campaign_definition,
     count,
     pay_pledge,
     post_pledge,
@@ -66,7 +69,10 @@ def test_listed_origin_is_allowed(client: FlaskClient, origin: str) -> None:
         assert "Origin" in response.headers["Vary"]
 
 
-@pytest.mark.parametrize("written", ["https://paper.example/", "https://Paper.Example", "https://PAPER.example/"])
+@pytest.mark.parametrize(
+    "written",
+    ["https://paper.example/", "https://Paper.Example", "https://PAPER.example/", "https://paper.example:443/"],
+)
 def test_listed_origin_is_normalised(client: FlaskClient, container: Container, written: str) -> None:
     update_campaign(container, origins=[written])
     for response in (
@@ -194,3 +200,66 @@ def test_cors_never_allows_credentials(client: FlaskClient, container: Container
     ):
         assert "Access-Control-Allow-Credentials" not in response.headers
         assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/nothing", 404),
+        ("/v1/", 404),
+        ("/v1/pledges/", 404),
+        ("/v1/pledges/no-uuid", 404),
+        ("/v1/pledges//x", 404),
+        ("/v1/campaigns", 404),
+        ("/v1/reminders/token/forget", 404),
+        # These exist, but not for pages of other sites.
+        ("/v1/webhooks/stripe", 200),
+        ("/v1/webhooks/mail/mailgun", 200),
+        ("/v1/admin/pledges", 200),
+        ("/support/default", 200),
+    ],
+)
+def test_preflight_is_answered_only_for_public_routes_that_exist(
+    client: FlaskClient, path: str, status: int
+) -> None:
+    response = preflight(client, path, PAPER)
+    assert response.status_code == status
+    assert not [name for name, _ in response.headers if name.startswith("Access-Control-Allow-")]
+
+
+def test_umlaut_origin_is_listed_as_browsers_write_it(client: FlaskClient, container: Container) -> None:
+    update_campaign(container, origins=["https://Zeitung-München.example"])
+    origin = "https://xn--zeitung-mnchen-osb.example"
+    assert post_pledge(client, origin=origin).headers[ALLOW] == origin
+    assert preflight(client, "/v1/pledges", origin).headers[ALLOW] == origin
+
+
+@pytest.mark.parametrize(
+    "stored", ["https://paper.example:443", "https://Paper.example", "https://paper.example/"]
+)
+def test_origin_that_an_older_release_stored_is_normalised(
+    client: FlaskClient, container: Container, stored: str
+) -> None:
+    with container.database.transaction() as session:
+        session.execute(update(Campaign).values(origins=[stored]))
+    assert post_pledge(client, origin=PAPER).headers[ALLOW] == PAPER
+    assert_problem(post_pledge(client, origin=OTHER_ORIGIN), 403, "origin_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "says"),
+    [
+        ("origins", "https://paper.example/news", "https://paper.example"),
+        ("origins", "https://*.paper.example", "list each origin"),
+        ("return_hosts", "https://paper.example/thanks", "understood as paper.example"),
+        ("return_hosts", "*.paper.example", "list each host"),
+    ],
+)
+def test_origin_with_more_than_a_host_is_refused(
+    client: FlaskClient, container: Container, field: str, written: str, says: str
+) -> None:
+    headers = auth_headers(container, "manage")
+    body = campaign_definition(container) | {field: [written]}
+    response = client.put("/v1/admin/campaigns/default", json=body, headers=headers)
+    problem = assert_problem(response, 422, "validation_failed")
+    assert says in str(problem["errors"])

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
+from werkzeug.test import TestResponse
 
 from service.container import Container
 from service.db.models.pledge import IdempotencyKey, Pledge
@@ -250,3 +251,55 @@ def test_idempotency_lease_exceeds_gateway_timeout(
     assert_problem(concurrent[0], 409, "request_in_progress")
     assert len(gateway.checkouts) == (2 if after_a_crash else 1)
     assert count(container, Pledge) == 1
+
+
+SHORT_KEY, RANDOM_KEY = "checkout-1", "1c0ffee0-0000-4000-8000-000000000001"
+
+
+def post_from(client: FlaskClient, address: str, key: str, **changes: object) -> TestResponse:
+    """Create a pledge as a client with this IP address."""
+    return client.post(
+        "/v1/pledges",
+        json=PLEDGE | changes,
+        headers={"Idempotency-Key": key},
+        environ_base={"REMOTE_ADDR": address},
+    )
+
+
+@pytest.mark.parametrize("address", ["203.0.113.8", "2001:db8:1:2::1"])
+def test_key_that_another_client_may_guess_does_not_lead_to_its_checkout(
+    client: FlaskClient, container: Container, address: str
+) -> None:
+    first = post_from(client, "203.0.113.7", SHORT_KEY)
+    second = post_from(client, address, SHORT_KEY)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json["id"] != second.json["id"]
+    assert first.json["checkout_url"] != second.json["checkout_url"]
+    assert "Idempotent-Replayed" not in second.headers
+    assert count(container, Pledge) == 2
+    # A client that sends another request than the first does not learn that the key is known, either.
+    assert post_from(client, "198.51.100.1", SHORT_KEY, amount=700).status_code == 201
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "::ffff:203.0.113.7"])
+def test_short_key_is_replayed_to_its_own_client(client: FlaskClient, address: str) -> None:
+    first, second = post_from(client, "203.0.113.7", SHORT_KEY), post_from(client, address, SHORT_KEY)
+    assert (second.json, second.headers["Idempotent-Replayed"]) == (first.json, "true")
+    assert_problem(post_from(client, address, SHORT_KEY, amount=700), 422, "idempotency_key_reused")
+
+
+def test_random_key_is_replayed_although_the_reader_has_moved_to_another_network(
+    client: FlaskClient, container: Container
+) -> None:
+    first, second = post_from(client, "203.0.113.7", RANDOM_KEY), post_from(client, "198.51.100.1", RANDOM_KEY)
+    assert (second.json, second.headers["Idempotent-Replayed"]) == (first.json, "true")
+    assert count(container, Pledge) == 1
+
+
+@pytest.mark.parametrize("key", [SHORT_KEY, RANDOM_KEY])
+def test_key_of_another_campaign_is_another_key(client: FlaskClient, container: Container, key: str) -> None:
+    update_campaign(container, slug="spring")
+    first = post_from(client, "203.0.113.7", key)
+    second = post_from(client, "203.0.113.7", key, campaign="spring")
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json["id"] != second.json["id"]

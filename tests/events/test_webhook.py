@@ -1,6 +1,7 @@
 """The Stripe webhook: a signed event is stored once and acknowledged; anything else is rejected."""
 
 import datetime
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -137,3 +138,80 @@ def test_payload_is_purged_after_ninety_days_and_event_stays_deduplicated(
     assert post_event(client, scenario, paid).status_code == 200
     assert scenario.run_event_job() == {}
     assert count(container, Payment) == 1
+
+
+NUL, SURROGATE = "\0", "\ud800"
+
+
+def poison(event: StripeJson, text: str, *path: str) -> StripeJson:
+    """Return a copy of an event with this text in one of its fields."""
+    copy = json.loads(json.dumps(event))
+    target = copy
+    for name in path[:-1]:
+        if not isinstance(target.get(name), dict):
+            target[name] = {}
+        target = target[name]
+    target[path[-1]] = text
+    return copy
+
+
+@pytest.mark.parametrize("character", [NUL, SURROGATE, "\udfff", f"{SURROGATE}{NUL}"], ids=ascii)
+@pytest.mark.parametrize("path", [("id",), ("type",)], ids=str)
+def test_event_whose_name_cannot_be_stored_is_refused(
+    client: FlaskClient,
+    container: Container,
+    scenario: StripeScenario,
+    paid: StripeJson,
+    path: tuple[str, ...],
+    character: str,
+) -> None:
+    response = post_event(client, scenario, poison(paid, f"{paid[path[0]]}{character}", *path))
+    assert_problem(response, 400, "invalid_signature")
+    assert count(container, GatewayEvent) == 0
+
+
+@pytest.mark.parametrize("character", [NUL, SURROGATE, "\udfff"], ids=ascii)
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("data", "object", "customer_details", "name"),
+        ("data", "object", "customer_details", "email"),
+        ("data", "object", "customer_email"),
+        ("data", "object", "client_reference_id"),
+        ("data", "object", "customer"),
+        ("data", "object", "payment_intent"),
+        ("data", "object", "metadata", "note"),
+        ("data", "object", "metadata", "no\0te\ud800"),
+        ("request", "idempotency_key"),
+        ("account",),
+    ],
+    ids=ascii,
+)
+def test_event_with_characters_that_cannot_be_stored_is_stored_and_applied(
+    client: FlaskClient,
+    container: Container,
+    scenario: StripeScenario,
+    paid: StripeJson,
+    path: tuple[str, ...],
+    character: str,
+) -> None:
+    response = post_event(client, scenario, poison(paid, f"re{character}ader@example.org", *path))
+    assert (response.status_code, response.json) == (200, {"stored": True})
+    # Another worker run finds nothing that failed with an unexpected error.
+    process_gateway_events(container, RUNNING)
+    with container.database.read_only() as session:
+        event = session.scalars(select(GatewayEvent)).one()
+    assert event.status != EventStatus.RECEIVED
+    assert "Error" not in (event.reason or "")
+    assert NUL not in json.loads(event.payload)
+
+
+def test_pair_of_surrogates_is_one_character(
+    client: FlaskClient, container: Container, scenario: StripeScenario, paid: StripeJson
+) -> None:
+    poisoned = poison(paid, f"Jos\N{GRINNING FACE}{NUL}", "data", "object", "customer_details", "name")
+    assert post_event(client, scenario, poisoned).status_code == 200
+    with container.database.read_only() as session:
+        payload = json.loads(session.scalars(select(GatewayEvent.payload)).one())
+    stored = payload["data"]["object"]["customer_details"]["name"]
+    assert stored == "Jos\N{GRINNING FACE}\N{REPLACEMENT CHARACTER}"

@@ -64,12 +64,26 @@ def test_page_links_back_only_to_listed_hosts(container: Container, client: Flas
     assert "elsewhere.example" not in thanks(client, unlisted)
 
 
-def test_pending_pledge_links_to_the_checkout(client: FlaskClient) -> None:
+def test_page_links_back_to_the_newsrooms_own_support_page(container: Container, client: FlaskClient) -> None:
+    update_campaign(container, support_url="https://paper.example/support")
+    pledge_id, forged = (
+        create_pledge(client, page_url=f"https://{host}/story") for host in ("paper.example", "evil.example")
+    )
+    for each in (pledge_id, forged):
+        pay_pledge(container, each)
+    assert 'href="https://paper.example/story"' in thanks(client, pledge_id)
+    assert "evil.example" not in thanks(client, forged)
+
+
+def test_pending_pledge_never_shows_its_checkout(client: FlaskClient) -> None:
     pledge = post_pledge(client).json
     page = thanks(client, pledge["id"])
     assert "Your payment has not arrived yet" in visible_text(page)
     assert "Thank you" not in visible_text(page)
-    assert f'href="{pledge["checkout_url"]}"' in page
+    # Whoever has the id, for example from an address bar, may not open a checkout of someone else.
+    assert pledge["checkout_url"] not in page
+    assert "/checkout/" not in page
+    assert 'href="http://desk.test/support/default?frequency=monthly&amp;amount=200"' in page
 
 
 def test_expired_pledge_offers_the_same_choice(container: Container, client: FlaskClient) -> None:

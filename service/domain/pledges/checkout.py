@@ -18,7 +18,7 @@ from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.db.session import constraint_name
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
-from service.domain.pledges.idempotency import LOCK_TTL, find_key, store_key
+from service.domain.pledges.idempotency import LOCK_TTL, find_key, scoped_key, store_key
 from service.domain.pledges.installation import get_or_create_installation_id
 from service.domain.pledges.pledges import CreatePledge, create_pledge, get_pledge, total_charge, validate_pledge
 from service.domain.pledges.return_urls import cancel_url
@@ -64,11 +64,12 @@ def create_pledge_checkout(
     idempotency_key: str,
     clock: Clock,
     urls: UrlBuilder,
+    client: str | None = None,
     supporter_id: uuid.UUID | None = None,
 ) -> PledgeCheckout:
     """Create a pledge and start its checkout, once per key, even for concurrent requests.
 
-    `supporter_id` is the signed-in supporter, if any.
+    `client` is the network that the request came from, and `supporter_id` the signed-in supporter, if any.
 
     Raises:
         what `validate_pledge` raises: nothing is stored.
@@ -76,6 +77,7 @@ def create_pledge_checkout(
         RequestInProgress: the first request with this key still runs.
         PaymentsUnavailable: the gateway is down or refuses; the request may be sent again with the same key.
     """
+    idempotency_key = scoped_key(idempotency_key, campaign_id=campaign.id, client=client)
     pledge, replayed = _create_or_replay(
         transaction,
         gateway,

@@ -20,6 +20,18 @@ from service.domain.errors import IdempotencyKeyReused
 # Longer than any call to a gateway may take. A repeat after that completes a first request that crashed.
 LOCK_TTL = datetime.timedelta(seconds=30)
 RETENTION = datetime.timedelta(days=7)
+# As many characters as 128 random bits have in hexadecimal.
+RANDOM_KEY_LENGTH = 32
+
+
+def scoped_key(key: str, *, campaign_id: uuid.UUID, client: str | None) -> str:
+    """Return the key within its campaign and, if it may be guessed, within the `client` that sent it.
+
+    Whoever guesses a key and its request would get the checkout of someone else. A long key is taken as random: it
+    also counts when a reader's phone has moved to another network.
+    """
+    scope = client if client is not None and len(key) < RANDOM_KEY_LENGTH else ""
+    return f"{campaign_id} {scope} {key}"
 
 
 def request_hash(request: Mapping[str, object]) -> bytes:

@@ -3,8 +3,9 @@
 import dataclasses
 import datetime
 import json
+import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from stripe.params import EventListParams
 
@@ -23,6 +24,11 @@ PAGE_SIZE: Final = 100
 NOTHING_KNOWN: Final = NothingKnown()
 # Stripe lists the events of at most this many types in one call.
 MAX_TYPES: Final = 20
+# Ids and types of Stripe are visible ASCII, and documented to have at most 255 characters.
+IDENTIFIER: Final = re.compile("[!-~]{1,255}")
+# JSON may escape what neither database stores and UTF-8 cannot encode: NUL, and one half of a surrogate pair.
+UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+UNSTORABLE_ESCAPE: Final = re.compile(r"\\u(0000|[dD][89a-fA-F])")
 
 
 class StripeEvents:
@@ -41,7 +47,7 @@ class StripeEvents:
         verify_signature(payload, signature, self._secrets, now=now)
         try:
             event = json.loads(payload)
-            raw = _to_raw_event(event, payload.decode())
+            raw = _to_raw_event(event, _storable_payload(payload.decode()))
         except (ValueError, InvalidEvent, RecursionError) as error:
             raise InvalidSignature("The payload is signed, but is not a Stripe event.") from error
         if event.get("livemode") is not self._is_live:
@@ -84,7 +90,7 @@ class StripeEvents:
             for event in page.data:
                 data = event.to_dict(for_json=True)
                 try:
-                    yield _to_raw_event(data, json.dumps(data))
+                    yield _to_raw_event(data, _storable_payload(json.dumps(data)))
                 except InvalidEvent:
                     continue
             if not page.has_more or not page.data:
@@ -97,7 +103,7 @@ def _to_raw_event(event: Any, payload: str) -> RawEvent:
     if not isinstance(event, dict) or event.get("object") != "event":
         raise InvalidEvent("This is not an event.")
     reference, kind, created = event.get("id"), event.get("type"), event.get("created")
-    if not isinstance(reference, str) or not isinstance(kind, str) or type(created) is not int:
+    if not _is_identifier(reference) or not _is_identifier(kind) or type(created) is not int:
         raise InvalidEvent("An event needs an id, a type and a timestamp.")
     data = event.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("object"), dict):
@@ -107,3 +113,22 @@ def _to_raw_event(event: Any, payload: str) -> RawEvent:
     except (OverflowError, ValueError, OSError) as error:
         raise InvalidEvent("The timestamp of an event is out of range.") from error
     return RawEvent(reference=reference, kind=kind, occurred_at=occurred_at, payload=payload)
+
+
+def _is_identifier(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and IDENTIFIER.fullmatch(value) is not None
+
+
+def _storable_payload(payload: str) -> str:
+    """Return the payload with U+FFFD in place of every character that cannot be stored."""
+    if not UNSTORABLE_ESCAPE.search(payload):
+        return payload
+    return json.dumps(_storable(json.loads(payload)))
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value
