@@ -20,12 +20,16 @@ HASH_CONTEXT = "mailbox limit"
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `most` times in a `window`, and not twice within `spacing`."""
+    """At most `most` times in a `window`, and not twice within `spacing`.
+
+    Beyond `most`, once in `trickle` all the same, so that nobody can use up the limit of someone else.
+    """
 
     action: str
     most: int
     window: datetime.timedelta
     spacing: datetime.timedelta = datetime.timedelta(0)
+    trickle: datetime.timedelta | None = None
 
 
 # The request to confirm a reminder, for a campaign that asks for one.
@@ -34,7 +38,11 @@ CONFIRMATION = Limit("confirmation", 3, datetime.timedelta(days=30), datetime.ti
 RESUBSCRIPTION = Limit("resubscription", 1, datetime.timedelta(days=30))
 # A reminder for an address with a plus part: nearly every mailbox has any number of these.
 PLUS_ADDRESS = Limit("plus_address", 5, datetime.timedelta(days=30))
-SIGN_IN = Limit("sign_in", 5, datetime.timedelta(hours=1))
+# A link is valid for 15 minutes. With one in ten minutes, the owner always has a valid one or gets it.
+SIGN_IN = Limit("sign_in", 5, datetime.timedelta(hours=1), trickle=datetime.timedelta(minutes=10))
+EMAIL_CHANGE = Limit("email_change", 5, datetime.timedelta(hours=1), trickle=datetime.timedelta(minutes=10))
+# No limit: a sign-up that has none is counted all the same, so that every sign-up does the same work.
+SIGN_UP = Limit("sign_up", 1_000_000_000, datetime.timedelta(days=1))
 LONGEST_WINDOW = datetime.timedelta(days=30)
 
 
@@ -63,6 +71,9 @@ def take_slot(
         last_at=now,
     )
     new, is_over = statement.excluded, table.window_started_at <= now - limit.window
+    allowed = [is_over, and_(table.count < limit.most, table.last_at <= now - limit.spacing)]
+    if limit.trickle is not None:
+        allowed.append(table.last_at <= now - limit.trickle)
     statement = statement.on_conflict_do_update(
         index_elements=[table.mailbox_hash, table.action, table.scope],
         set_={
@@ -70,7 +81,7 @@ def take_slot(
             "window_started_at": case((is_over, new.window_started_at), else_=table.window_started_at),
             "last_at": new.last_at,
         },
-        where=or_(is_over, and_(table.count < limit.most, table.last_at <= now - limit.spacing)),
+        where=or_(*allowed),
     )
     return session.execute(statement.returning(table.count)).first() is not None
 

@@ -28,7 +28,7 @@ from service.domain.money import Money
 from service.domain.ports import NO_LIMITS, PaymentGateway
 from service.domain.reminders.schedule import first_due, validate_interval
 from service.domain.reminders.sign_ups import KnownReader, find_known_reader, may_send
-from service.domain.reminders.transitions import request_confirmation, reschedule
+from service.domain.reminders.transitions import imitate_reschedule, request_confirmation, reschedule
 from service.domain.supporters import get_or_create_supporter
 
 CREATED = "made"
@@ -124,11 +124,14 @@ def create_or_update_reminder(
         "asked_at": now,
     }
     due_at = now if needs_confirmation else due.instant
-    if not _insert_reminder(
+    is_new = _insert_reminder(
         session, campaign, supporter_id, values, due_at=due_at, awaits_confirmation=needs_confirmation, now=now
-    ):
-        existing = _lock_reminder(session, campaign, supporter_id)
-        _renew_by_sign_up(session, campaign, existing, known, values, due, month_seconds=month_seconds, now=now)
+    )
+    reminder = _lock_reminder(session, campaign, supporter_id)
+    if is_new:
+        imitate_reschedule(session, reminder)
+    else:
+        _renew_by_sign_up(session, campaign, reminder, known, values, due, month_seconds=month_seconds, now=now)
     return result
 
 

@@ -8,12 +8,20 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
-from service.db.models.email import EmailDelivery
+from service.db.models.email import ALL_CAMPAIGNS, EmailDelivery
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes, fold_address
-from service.domain.email.mailbox_limits import CONFIRMATION, PLUS_ADDRESS, RESUBSCRIPTION, mailbox_of, take_slot
+from service.domain.email.mailbox_limits import (
+    CONFIRMATION,
+    PLUS_ADDRESS,
+    RESUBSCRIPTION,
+    SIGN_UP,
+    Limit,
+    mailbox_of,
+    take_slot,
+)
 from service.domain.email.suppression import latest_unsubscribe
 from service.domain.reminders.transitions import next_confirmation_at
 
@@ -76,20 +84,29 @@ def may_send(
 ) -> bool:
     """Count the email that a sign-up would cause; return False if its mailbox has had enough of them.
 
+    Exactly one count is made for every address, so that the time of a response does not tell what is known of it.
+
     Before the reminder's row is locked, because two sign-ups that lock a count and a row in a different order
     would deadlock.
     """
+    limit, scope = _limit_for(campaign, address, known, now=now)
+    return take_slot(session, address, limit, now=now, scope=scope)
+
+
+def _limit_for(
+    campaign: Campaign, address: str, known: KnownReader, *, now: datetime.datetime
+) -> tuple[Limit, str]:
     if known.is_unsubscribed:
-        return take_slot(session, address, RESUBSCRIPTION, now=now, scope=campaign.slug)
+        return RESUBSCRIPTION, campaign.slug
     if not campaign.reminder_confirm:
         is_new_plus_address = known.status is None and mailbox_of(address) != fold_address(address)
-        return not is_new_plus_address or take_slot(session, address, PLUS_ADDRESS, now=now)
+        return (PLUS_ADDRESS if is_new_plus_address else SIGN_UP), ALL_CAMPAIGNS
     if known.confirmed_at is not None:
-        return True
+        return SIGN_UP, ALL_CAMPAIGNS
     if known.status is not None:
         send_at = next_confirmation_at(
             known.status, awaits=known.awaits_confirmation, last_sent_at=known.last_sent_at, now=now
         )
         if send_at is None:
-            return True
-    return take_slot(session, address, CONFIRMATION, now=now, scope=campaign.slug)
+            return SIGN_UP, ALL_CAMPAIGNS
+    return CONFIRMATION, campaign.slug

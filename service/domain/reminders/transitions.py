@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from schemas.enums import ReminderStatus
 from service.db.base import new_id
@@ -87,6 +88,15 @@ def reschedule(session: Session, reminder: Reminder, due: DueDate, *, now: datet
     """Reschedule a reminder that its reader requested again; it needs no confirmation."""
     _restart(session, reminder, due, last_delivery=_last_delivery(session, reminder), now=now)
     reminder.awaits_confirmation = False
+
+
+def imitate_reschedule(session: Session, reminder: Reminder) -> None:
+    """Execute the statements of `reschedule` for a reminder that was just created, without changing it.
+
+    With the same work, the time of a response does not tell whether an address was known.
+    """
+    _last_delivery(session, reminder)
+    flag_modified(reminder, "asked_at")
 
 
 def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
