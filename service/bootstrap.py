@@ -104,4 +104,9 @@ def _smtp_connection_count(settings: Settings) -> int:
 def _rate_limiter(settings: Settings, keyring: Keyring) -> RateLimiter:
     if settings.rate_limit is None:
         return NoRateLimit()
-    return SlidingWindowRateLimiter(settings.rate_limit, keyring, redis_url=settings.redis_url)
+    return SlidingWindowRateLimiter(
+        settings.rate_limit,
+        keyring,
+        campaign_rate=settings.campaign_rate_limit,
+        redis_url=settings.redis_url,
+    )

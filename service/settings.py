@@ -31,10 +31,11 @@ REDIS_OPTIONS = {
     "ssl_check_hostname": "true|false",
     "ssl_ca_certs": ".+",
 }
-RATE_LIMIT = validate.Regexp(
-    r"off\Z|(?=[0-9]{1,12}/)0*[1-9][0-9]*/(second|minute|hour|day)\Z",
-    error="RATE_LIMIT must be off or a rate such as 300/minute, not {input!r}.",
-)
+RATE = r"off\Z|(?=[0-9]{1,12}/)0*[1-9][0-9]*/(second|minute|hour|day)\Z"
+# One address, even of an office behind one router, pledges a few times a minute.
+DEFAULT_RATE_LIMIT = "60/minute"
+# Far above any appeal's minute, and far below what a payment processor or a mail server would take amiss.
+DEFAULT_CAMPAIGN_RATE_LIMIT = "600/minute"
 POSTMARK_LOGIN = validate.Regexp(
     "(?s)[^:]+:.",
     error="POSTMARK_WEBHOOK_LOGIN must be user:password, as in the webhook's address at Postmark.",
@@ -139,6 +140,7 @@ class Settings:
     stripe: StripeSettings | None
     redis_url: str | None = field(repr=False)
     rate_limit: str | None
+    campaign_rate_limit: str | None
     trusted_proxies: int
     host: str
     port: int
@@ -263,7 +265,8 @@ def _settings(env: Env) -> Settings:
         gateway=gateway,
         stripe=stripe_settings(env) if gateway == "stripe" else None,
         redis_url=redis_url(env.str("REDIS_URL", None)),
-        rate_limit=_rate_limit(env),
+        rate_limit=_rate_limit(env, "RATE_LIMIT", DEFAULT_RATE_LIMIT),
+        campaign_rate_limit=_rate_limit(env, "CAMPAIGN_RATE_LIMIT", DEFAULT_CAMPAIGN_RATE_LIMIT),
         trusted_proxies=get_int(env, "TRUSTED_PROXIES", 1 if on_heroku else 0, minimum=0, maximum=10),
         # An IPv6 address may be written as in a URL.
         host=env.str("HOST", "127.0.0.1").removeprefix("[").removesuffix("]"),
@@ -354,8 +357,9 @@ def _secret_keys(env: Env, *, default_to_demo_key: bool) -> tuple[str, ...]:
     )
 
 
-def _rate_limit(env: Env) -> str | None:
-    rate = env.str("RATE_LIMIT", "300/minute", validate=RATE_LIMIT)
+def _rate_limit(env: Env, name: str, default: str) -> str | None:
+    error = f"{name} must be off or a rate such as {default}, not {{input!r}}."
+    rate = env.str(name, default, validate=validate.Regexp(RATE, error=error))
     return None if rate == "off" else rate
 
 

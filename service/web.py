@@ -1,6 +1,5 @@
 """What views use of the current app and request: the container, database sessions, rate limits."""
 
-import ipaddress
 import re
 import uuid
 from contextlib import AbstractContextManager
@@ -9,8 +8,10 @@ from typing import cast
 from flask import Flask, current_app, request
 from sqlalchemy.orm import Session
 
+from service.client_address import client_network, parse_client_address, wide_network
 from service.container import Container
-from service.domain.email.mailbox_limits import mailbox_of
+from service.db.models.campaign import Campaign
+from service.domain.ports import ALL_OF_CAMPAIGN, WIDE_NETWORK
 from service.loopback import is_loopback_address, is_loopback_host
 
 EXTENSION_KEY = "mainstay"
@@ -45,41 +46,39 @@ def read_only() -> AbstractContextManager[Session]:
 
 
 def check_rate_limit(action: str) -> None:
-    """Count this request against the limit of its client, identified by IP address (IPv6: /64 network).
+    """Count this request against the limits of its client and of the wider network that it belongs to.
 
     Raises:
         TooManyRequests: with the seconds to wait.
     """
-    current_container().rate_limiter.check(action, _client_network(request.remote_addr or "unknown"))
+    client = parse_client_address(request.remote_addr or "")
+    limiter = current_container().rate_limiter
+    limiter.check(action, client_network(client))
+    limiter.check(f"{action}{WIDE_NETWORK}", wide_network(client))
 
 
-def check_sign_in_rate_limit(address: str) -> None:
-    """Count a sign-in request against two limits: of its client, and of the mailbox of the address.
-
-    Raises:
-        TooManyRequests: with the seconds to wait. It does not depend on whether the address is known.
-    """
-    check_rate_limit("sign_in_by_network")
-    current_container().rate_limiter.check("sign_in_by_address", mailbox_of(address))
-
-
-def check_email_change_rate_limit(supporter_id: uuid.UUID, address: str) -> None:
-    """Count a request to change an address like a sign-in with the new one, and against the supporter's own limit.
+def check_campaign_rate_limit(action: str, campaign: Campaign) -> None:
+    """Count this request against the ceiling of its campaign, which all clients share.
 
     Raises:
-        TooManyRequests: with the seconds to wait. It does not depend on whether the address is known.
+        TooManyRequests: with the seconds to wait.
     """
-    check_sign_in_rate_limit(address)
+    current_container().rate_limiter.check(f"{action}{ALL_OF_CAMPAIGN}", campaign.slug)
+
+
+def check_email_change_rate_limit(supporter_id: uuid.UUID) -> None:
+    """Count a request to change an address like a sign-in, and against the supporter's own limit.
+
+    Raises:
+        TooManyRequests: with the seconds to wait.
+    """
+    check_rate_limit("sign_in")
     current_container().rate_limiter.check("email_change_by_supporter", str(supporter_id))
 
 
-def _client_network(address: str) -> str:
-    """Return an IPv4 address as it is, and the /64 network of an IPv6 address: one household (RFC 6177)."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+def current_client() -> str:
+    """Return the network of the client that sent this request."""
+    return client_network(parse_client_address(request.remote_addr or ""))
 
 
 def is_local_request() -> bool:

@@ -169,6 +169,7 @@ INVALID = [
     ("RATE_LIMIT", "300/fortnight"),
     ("RATE_LIMIT", "²/minute"),
     ("RATE_LIMIT", "٣/minute"),
+    ("CAMPAIGN_RATE_LIMIT", "600"),
 ]
 
 

@@ -14,7 +14,7 @@ from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.domain.errors import AddressNotSupported
 from service.domain.reminders import self_service
 from service.domain.reminders.reminders import CreateReminder, ReminderResult, create_or_update_reminder
-from service.web import check_rate_limit, current_container, transaction
+from service.web import check_campaign_rate_limit, check_rate_limit, current_container, transaction
 
 reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="Reminders by email.")
 enable_cors(reminders)
@@ -34,6 +34,7 @@ def create_reminder(payload: dict[str, Any]) -> ReminderResult:
     """Create a reminder, or change the date of the one that this address already has."""
     check_rate_limit("reminder")
     container, campaign = current_container(), load_embeddable_campaign(payload["campaign"])
+    check_campaign_rate_limit("reminder", campaign)
     try:
         with transaction() as session:
             return create_or_update_reminder(

@@ -16,6 +16,7 @@ from service.db.keyring import Keyring
 from service.db.models.email_change import EmailChange
 from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes
+from service.domain.email.mailbox_limits import EMAIL_CHANGE, take_slot
 from service.domain.email.outbox import enqueue_notification
 from service.domain.errors import EmailChangeLinkExpired
 from service.domain.tokens import InvalidToken, issue_token, verify_token
@@ -27,7 +28,12 @@ PURPOSE = "change email address"
 def request_email_change(
     session: Session, supporter_id: uuid.UUID, address: str, *, lang: str, now: datetime.datetime
 ) -> None:
-    """Enqueue an email with a confirmation link to a supporter's new normalised address."""
+    """Enqueue an email with a confirmation link to a supporter's new normalised address.
+
+    Nothing is enqueued beyond the limit of its mailbox, and the last link stays the valid one.
+    """
+    if not take_slot(session, address, EMAIL_CHANGE, now=now):
+        return
     change = EmailChange(
         id=new_id(),
         supporter_id=supporter_id,

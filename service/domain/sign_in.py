@@ -33,7 +33,8 @@ def request_sign_in(session: Session, address: str, *, lang: str, now: datetime.
     The same two rows are inserted for an unknown address, and the worker skips that email because it has no
     recipient. The address itself is not stored.
 
-    Nothing is enqueued beyond the limit of its mailbox, which does not depend on whether the address is known.
+    Nothing is enqueued beyond the limit of its mailbox, which does not depend on whether the address is known. The
+    links that were sent stay valid, so nobody can lock out the owner by asking too often.
     """
     if not take_slot(session, address, SIGN_IN, now=now):
         return

@@ -12,14 +12,15 @@ from limits import RateLimitItem, parse
 
 from service.db.keyring import Keyring
 from service.domain.errors import TooManyRequests
+from service.domain.ports import ALL_OF_CAMPAIGN, WIDE_NETWORK
 
 # Sign-in requests cause emails, so they have lower limits than RATE_LIMIT.
-DEFAULT_RATE = "default"
 RATES_BY_ACTION = {
-    "sign_in_by_address": "5/hour",
-    "sign_in_by_network": "20/hour",
+    "sign_in": "20/hour",
     "email_change_by_supporter": "5/hour",
 }
+# How many times the rate of one client the wider network around it may have.
+WIDE_NETWORK_FACTOR = 4
 
 
 class StoreUnavailable(Exception):
@@ -47,13 +48,21 @@ class NoRateLimit:
 class SlidingWindowRateLimiter:
     """Limits the requests of one client for one action in a sliding window; some actions have their own rate.
 
+    `campaign_rate` is the rate of all clients of one campaign together; None means no limit.
+
     The client's address is hashed before it is used as a key, so no store ever contains it.
     """
 
-    def __init__(self, rate: str, keyring: Keyring, *, redis_url: str | None) -> None:
+    def __init__(
+        self, rate: str, keyring: Keyring, *, campaign_rate: str | None = None, redis_url: str | None
+    ) -> None:
         self._keyring = keyring
-        rates = {DEFAULT_RATE: rate, **RATES_BY_ACTION}
-        self._local_counters = {action: MemoryCounter(parse(own)) for action, own in rates.items()}
+        self._rate, self._campaign_rate = rate, campaign_rate
+        rates = {rate, *RATES_BY_ACTION.values()}
+        rates |= {_wider(each) for each in rates}
+        if campaign_rate is not None:
+            rates.add(campaign_rate)
+        self._local_counters = {each: MemoryCounter(parse(each)) for each in rates}
         self._store_problem: Callable[[], str | None] = lambda: None
         self._shared_counters: Mapping[str, Counting] = {}
         if redis_url is not None:
@@ -62,7 +71,7 @@ class SlidingWindowRateLimiter:
 
             store = RedisStore(redis_url)
             self._store_problem = store.describe_problem
-            self._shared_counters = {action: RedisCounter(parse(own), store) for action, own in rates.items()}
+            self._shared_counters = {each: RedisCounter(parse(each), store) for each in rates}
 
     def check(self, action: str, client: str) -> None:
         """Count one request, in this process while Redis is unavailable.
@@ -70,8 +79,11 @@ class SlidingWindowRateLimiter:
         Raises:
             TooManyRequests: with the seconds until a request is allowed again.
         """
+        rate = self._rate_for(action)
+        if rate is None:
+            return
         client_key = self._keyring.lookup_hash(f"throttle {client}").hex()[:32]
-        wait = self._hit(action, client_key)
+        wait = self._hit(rate, action, client_key)
         if wait > 0:
             seconds = max(1, math.ceil(wait))
             raise TooManyRequests("Too many requests; please wait a moment.", retry_after_seconds=seconds)
@@ -80,12 +92,24 @@ class SlidingWindowRateLimiter:
         """Return why the shared store cannot be used, or None."""
         return self._store_problem()
 
-    def _hit(self, action: str, client_key: str) -> float:
-        rate = action if action in self._local_counters else DEFAULT_RATE
+    def _rate_for(self, action: str) -> str | None:
+        if action.endswith(ALL_OF_CAMPAIGN):
+            return self._campaign_rate
+        client_action = action.removesuffix(WIDE_NETWORK)
+        rate = RATES_BY_ACTION.get(client_action, self._rate)
+        return rate if client_action == action else _wider(rate)
+
+    def _hit(self, rate: str, action: str, client_key: str) -> float:
         if self._shared_counters:
             with contextlib.suppress(StoreUnavailable):
                 return self._shared_counters[rate].hit(action, client_key)
         return self._local_counters[rate].hit(action, client_key)
+
+
+def _wider(rate: str) -> str:
+    """Return the rate of the wider network around a client, as `300/minute`."""
+    amount, _, unit = rate.partition("/")
+    return f"{int(amount) * WIDE_NETWORK_FACTOR}/{unit}"
 
 
 class MemoryCounter:

@@ -33,7 +33,7 @@ from service.pages.session_cookie import (
 )
 from service.pages.support_form import parse_int
 from service.pages.translations import Texts, default_texts
-from service.web import check_rate_limit, check_sign_in_rate_limit, current_container, read_only, transaction
+from service.web import check_rate_limit, current_container, read_only, transaction
 
 # Its states are `form`, `sent`, `enter` and `over`.
 TEMPLATE = "sign_in.html"
@@ -59,7 +59,7 @@ def request_sign_in_link() -> BaseResponse:
     texts, typed = default_texts(), request.form.get("email", "").strip()
     try:
         address = normalise_address(typed)
-        check_sign_in_rate_limit(address)
+        check_rate_limit("sign_in")
         container = current_container()
         with transaction() as session:
             require_supported_address(session, address, server=container.settings.mail.server_address)

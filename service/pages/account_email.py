@@ -54,7 +54,7 @@ def request_change() -> BaseResponse:
         return redirect(url_for("account.show_account", lang=request.args.get("lang")), 303)
     try:
         address = normalise_address(typed)
-        check_email_change_rate_limit(supporter_id, address)
+        check_email_change_rate_limit(supporter_id)
         with transaction() as session:
             require_supported_address(session, address, server=container.settings.mail.server_address)
             request_email_change(session, supporter_id, address, lang=texts.lang, now=container.clock())

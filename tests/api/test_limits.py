@@ -9,8 +9,17 @@ from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
-from service.settings import Settings
-from tests.api.client import PLEDGE, REMINDER, assert_problem, count, post_pledge, post_reminder
+from service.domain.errors import TooManyRequests
+from service.settings import Settings, read_settings
+from tests.api.client import (
+    PLEDGE,
+    REMINDER,
+    assert_problem,
+    count,
+    post_pledge,
+    post_reminder,
+    update_campaign,
+)
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 
@@ -141,3 +150,85 @@ def test_rate_limit_groups_ipv6_addresses_by_network(migrated_database: str, con
     assert ask_from("2001:db8:1:2::1") == 201
     assert ask_from("2001:db8:1:2:ffff::9") == 429
     assert ask_from("2001:db8:1:3::1") == 201
+
+
+def client_with(migrated_database: str, **settings: str) -> FlaskClient:
+    return create_app(build_container(settings_for(migrated_database, **settings))).test_client()
+
+
+def ask_from(client: FlaskClient, address: str, **headers: str) -> int:
+    """Sign up for a reminder from this address; return the status."""
+    remote = {"REMOTE_ADDR": address}
+    return client.post("/v1/reminders", json=REMINDER, environ_base=remote, headers=headers).status_code
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        [f"203.0.113.7:{port}" for port in range(4711, 4715)],
+        [f"[2001:db8:1:2::7]:{port}" for port in range(4711, 4715)],
+        ["203.0.113.7", "::ffff:203.0.113.7", "[::ffff:203.0.113.7]:80", "::FFFF:CB00:7107"],
+        ["_a", "_b", "_c", "_d"],
+    ],
+)
+def test_rate_limit_is_not_evaded_by_another_spelling(
+    migrated_database: str, container: Container, spellings: list[str]
+) -> None:
+    client = client_with(migrated_database, RATE_LIMIT="2/minute", TRUSTED_PROXIES="1")
+    statuses = [ask_from(client, "10.0.0.1", **{"X-Forwarded-For": spelling}) for spelling in spellings]
+    assert statuses == [201, 201, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "elsewhere"),
+    [
+        ([f"2001:db8:1:{number:x}::1" for number in range(12)], "2001:db8:2::1"),
+        ([f"203.0.113.{number}" for number in range(12)], "203.0.114.1"),
+        ([f"::ffff:203.0.113.{number}" for number in range(12)], "::ffff:203.0.114.1"),
+    ],
+)
+def test_rotating_addresses_of_one_network_are_limited_together(
+    migrated_database: str, container: Container, addresses: list[str], elsewhere: str
+) -> None:
+    client = client_with(migrated_database, RATE_LIMIT="2/minute")
+    assert [ask_from(client, address) for address in addresses] == [201] * 8 + [429] * 4
+    assert ask_from(client, elsewhere) == 201
+
+
+def test_ipv4_addresses_in_ipv6_are_not_one_client(migrated_database: str, container: Container) -> None:
+    client = client_with(migrated_database, RATE_LIMIT="1/minute")
+    assert [ask_from(client, f"::ffff:203.0.{number}.7") for number in range(6)] == [201] * 6
+
+
+def test_campaign_has_a_ceiling_for_all_clients_together(migrated_database: str, container: Container) -> None:
+    update_campaign(container, slug="spring")
+    client = client_with(migrated_database, CAMPAIGN_RATE_LIMIT="3/minute")
+    pledge = {"json": PLEDGE, "headers": {"Idempotency-Key": "0" * 32}}
+    responses = [
+        client.post("/v1/pledges", environ_base={"REMOTE_ADDR": f"203.{number}.113.7"}, **pledge)
+        for number in range(5)
+    ]
+    assert [response.status_code for response in responses] == [201] * 3 + [429] * 2
+    assert int(responses[-1].headers["Retry-After"]) >= 1
+    # Another campaign, and another action, have their own ceiling.
+    headers = {"Idempotency-Key": "0" * 32}
+    assert client.post("/v1/pledges", json=PLEDGE | {"campaign": "spring"}, headers=headers).status_code == 201
+    assert ask_from(client, "198.51.100.7") == 201
+    form = {"frequency": "monthly", "preset_monthly": "200"}
+    assert client.post("/support/default", data=form).status_code == 429
+
+
+def test_ceiling_can_be_off(migrated_database: str, container: Container) -> None:
+    client = client_with(migrated_database, RATE_LIMIT="1/minute", CAMPAIGN_RATE_LIMIT="off")
+    assert [ask_from(client, f"203.0.{number}.7") for number in range(3)] == [201] * 3
+
+
+def test_default_limits_let_an_office_give_and_stop_a_script(migrated_database: str, container: Container) -> None:
+    environment = {"DATABASE_URL": migrated_database, "SECRET_KEYS": "k" * 32}
+    settings = read_settings(environment)
+    assert (settings.rate_limit, settings.campaign_rate_limit) == ("60/minute", "600/minute")
+    limiter = build_container(settings).rate_limiter
+    for _ in range(60):
+        limiter.check("pledge", "203.0.113.7/32")
+    with pytest.raises(TooManyRequests):
+        limiter.check("pledge", "203.0.113.7/32")

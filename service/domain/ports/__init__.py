@@ -54,8 +54,15 @@ TransactionFactory = Callable[[], AbstractContextManager[Session]]
 """Opens one transaction: it commits when the block ends and rolls back when it raises."""
 
 
+# The counts of an action beside that of one client: all of its wider network, and all that ask of one campaign.
+WIDE_NETWORK, ALL_OF_CAMPAIGN = ".network", ".campaign"
+
+
 class RateLimiter(Protocol):
-    """Limits how often one client may request an action."""
+    """Limits how often one client may request an action.
+
+    An action ends with `WIDE_NETWORK` or `ALL_OF_CAMPAIGN` if `client` is such a group.
+    """
 
     def check(self, action: str, client: str) -> None:
         """Count one request.
@@ -69,7 +76,9 @@ class RateLimiter(Protocol):
 
 
 __all__ = [
+    "ALL_OF_CAMPAIGN",
     "NO_LIMITS",
+    "WIDE_NETWORK",
     "AlertEmail",
     "BounceReport",
     "ChargeLimits",
