@@ -202,7 +202,7 @@ def test_ipv4_addresses_in_ipv6_are_not_one_client(migrated_database: str, conta
 
 def test_campaign_has_a_ceiling_for_all_clients_together(migrated_database: str, container: Container) -> None:
     update_campaign(container, slug="spring")
-    client = client_with(migrated_database, CAMPAIGN_RATE_LIMIT="3/minute")
+    client = client_with(migrated_database, RATE_LIMIT="100/minute", CAMPAIGN_RATE_LIMIT="3/minute")
     pledge = {"json": PLEDGE, "headers": {"Idempotency-Key": "0" * 32}}
     responses = [
         client.post("/v1/pledges", environ_base={"REMOTE_ADDR": f"203.{number}.113.7"}, **pledge)
