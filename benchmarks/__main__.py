@@ -167,8 +167,8 @@ def _measure_http(servers: Servers, size: Size, only: Collection[str]) -> list[s
         # The log is deleted with the servers, and it holds the cause.
         errors += [line for line in servers.log.read_text().splitlines() if '"level": "error"' in line][:5]
     if "export" in only:
-        speeds = export.run(servers, rows=size.exported_pledges, rounds=size.export_rounds)
-        print(f"\n{export.table(speeds, size.exported_pledges)}", flush=True)
+        downloads = export.run(servers, rows=size.exported_pledges, rounds=size.export_rounds)
+        print(f"\n{export.table(downloads, size.exported_pledges)}", flush=True)
     if "slow-clients" in only:
         if "export" not in only:
             export.store_pledges(servers.engine, size.exported_pledges)

@@ -1,11 +1,13 @@
-"""Compares our CSV export with PostgreSQL's COPY and with a csv.writer loop over the same SELECT."""
+"""Compares our exports with PostgreSQL's COPY and with plain loops over the same SELECT."""
 
 import datetime
+import io
 import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+import zipfile
+from dataclasses import dataclass
 from urllib.request import Request, urlopen
 
 import psycopg
@@ -20,17 +22,40 @@ READ_BYTES = 256 * 1024
 MONTH = datetime.timedelta(days=30)
 
 
-@dataclass
-class Throughput:
-    """Rows per second of each export, one for each round."""
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """One download: seconds until its first byte, and until its last."""
 
-    ours: list[float] = field(default_factory=list)
-    copy: list[float] = field(default_factory=list)
-    rows: list[float] = field(default_factory=list)
+    first_byte: float
+    total: float
 
 
-def run(servers: Servers, *, rows: int, rounds: int) -> Throughput:
-    """Store `rows` pledges, and download them in alternating rounds from our route and from the two baselines."""
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A file to download: from our route, or from a baseline that ours of the same format is compared with."""
+
+    name: str
+    format: str
+    path: str
+    is_ours: bool = False
+
+
+CONTESTANTS = (
+    Contestant(name="CSV, ours", format="csv", path="/v1/admin/pledges/export?format=csv", is_ours=True),
+    Contestant(name="COPY … CSV", format="csv", path="/export/copy"),
+    Contestant(name="csv.writer loop", format="csv", path="/export/rows"),
+    Contestant(
+        name="JSON Lines, ours", format="jsonl", path="/v1/admin/pledges/export?format=jsonl", is_ours=True
+    ),
+    Contestant(name="json.dumps loop", format="jsonl", path="/export/jsonl"),
+    Contestant(name="workbook, ours", format="xlsx", path="/v1/admin/pledges/export?format=xlsx", is_ours=True),
+    Contestant(name="XlsxWriter, then sent", format="xlsx", path="/export/xlsx"),
+)
+Results = dict[Contestant, list[Download]]
+
+
+def run(servers: Servers, *, rows: int, rounds: int) -> Results:
+    """Store `rows` pledges, and download them in alternating rounds from our route and from the baselines."""
     store_pledges(servers.engine, rows)
     token = subprocess.run(
         [sys.executable, "-m", "service", "token", "create", "--name", "bench", "--scope", "export"],
@@ -40,40 +65,56 @@ def run(servers: Servers, *, rows: int, rounds: int) -> Throughput:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    ours = f"http://127.0.0.1:{servers.mainstay}/v1/admin/pledges/export?format=csv"
-    baseline = f"http://127.0.0.1:{servers.baseline}/export"
-    speeds = Throughput()
+    results: Results = {contestant: [] for contestant in CONTESTANTS}
     for _ in range(rounds):
-        speeds.ours.append(_download(ours, rows, token))
-        speeds.copy.append(_download(f"{baseline}/copy", rows))
-        speeds.rows.append(_download(f"{baseline}/rows", rows))
-    return speeds
+        for contestant, downloads in results.items():
+            port = servers.mainstay if contestant.is_ours else servers.baseline
+            url = f"http://127.0.0.1:{port}{contestant.path}"
+            downloads.append(_download(url, contestant.format, rows, token if contestant.is_ours else ""))
+    return results
 
 
-def table(speeds: Throughput, rows: int) -> str:
-    """Return the figures as a plain-text table."""
-    lines = [f"{f'CSV export of {rows:,} pledges':32}{'rows/s':>11}   ours / this (lowest to highest)"]
-    for name, theirs in (("ours", None), ("COPY … CSV", speeds.copy), ("csv.writer loop", speeds.rows)):
-        line = f"{name:32}{statistics.median(theirs or speeds.ours):>11,.0f}"
-        if theirs is not None:
-            ratios = [ours / other for ours, other in zip(speeds.ours, theirs, strict=True)]
+def table(results: Results, rows: int) -> str:
+    """Return the medians as a plain-text table, with the ratios of neighbouring rounds."""
+    heading = f"{'first byte s':>14}{'total s':>10}{'rows/s':>10}   our speed / this (lowest to highest)"
+    lines = [f"{f'export of {rows:,} pledges':28}{heading}"]
+    ours: dict[str, list[Download]] = {}
+    for contestant, downloads in results.items():
+        total = statistics.median(download.total for download in downloads)
+        first_byte = statistics.median(download.first_byte for download in downloads)
+        line = f"{contestant.name:28}{first_byte:>14.2f}{total:>10.2f}{rows / total:>10,.0f}"
+        if contestant.is_ours:
+            ours[contestant.format] = downloads
+        else:
+            pairs = zip(ours[contestant.format], downloads, strict=True)
+            ratios = [theirs.total / own.total for own, theirs in pairs]
             line += f"   {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         lines.append(line)
     return "\n".join(lines)
 
 
-def _download(url: str, rows: int, token: str = "") -> float:
-    """Return the rows per second of one download; stop if a row is missing."""
+def _download(url: str, file_format: str, rows: int, token: str) -> Download:
+    """Download a file; stop if a row is missing."""
     request = Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    chunks: list[bytes] = []
     begin = time.perf_counter()
-    lines = 0
     with urlopen(request, timeout=300) as response:
+        chunks.append(response.read(1))
+        first_byte = time.perf_counter() - begin
         while chunk := response.read(READ_BYTES):
-            lines += chunk.count(b"\n")
-    seconds = time.perf_counter() - begin
-    if lines != rows + 1:
-        raise SystemExit(f"{url} returned {lines - 1:,} rows of {rows:,}")
-    return rows / seconds
+            chunks.append(chunk)
+    total = time.perf_counter() - begin
+    found = _count_rows(b"".join(chunks), file_format)
+    if found != rows:
+        raise SystemExit(f"{url} returned {found:,} rows of {rows:,}")
+    return Download(first_byte=first_byte, total=total)
+
+
+def _count_rows(data: bytes, file_format: str) -> int:
+    if file_format == "xlsx":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.read("xl/worksheets/sheet1.xml").count(b"<row ") - 1
+    return data.count(b"\n") - (file_format == "csv")
 
 
 def store_pledges(engine: Engine, rows: int) -> None:

@@ -7,23 +7,28 @@ that, so they cannot be as fast; `make bench` shows the difference.
 import csv
 import datetime
 import io
+import json
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import xlsxwriter
 from flask import Flask, Response, request
 from sqlalchemy import create_engine
 
 from benchmarks.baselines.table import minimal_reminders
 
 CHUNK_ROWS = 200
+FILE_CHUNK_BYTES = 64 * 1024
 
 # The same columns as our export, with the sums of the payments, so that both produce the same file.
 EXPORT = """
     SELECT p.id, p.created_at, c.slug, p.status, p.frequency, p.amount_minor / 100.0, p.amount_minor, p.currency,
            encode(s.email, 'hex'), coalesce(paid.payments, 0), coalesce(paid.minor, 0) / 100.0, paid.last_at,
-           p.page_url, p.variant, p.gateway, p.gateway_reference
+           p.page_url, p.variant, p.gateway, p.gateway_reference, coalesce(paid.minor, 0), c.timezone
     FROM pledges p
     JOIN campaigns c ON c.id = p.campaign_id
     LEFT JOIN supporters s ON s.id = p.supporter_id
@@ -98,16 +103,60 @@ def write_export() -> Response:
     return Response(_stream_rows(), content_type="text/csv; charset=utf-8")
 
 
-def _stream_rows() -> Iterator[bytes]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
+@app.get("/export/jsonl")
+def write_json_lines() -> Response:
+    """Stream what json.dumps writes of each row."""
+    return Response(_stream_json(), content_type="application/x-ndjson")
+
+
+@app.get("/export/xlsx")
+def write_workbook() -> Response:
+    """Send a workbook that XlsxWriter has completed on disk."""
+    return Response(_complete_workbook(), content_type="application/octet-stream")
+
+
+def _read_rows() -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the names of the columns, and then the rows in batches."""
     with engine.connect() as connection:
         cursor = connection.connection.cursor(name="baseline_export")
         cursor.execute(EXPORT)
-        writer.writerow([column.name for column in cursor.description])
+        yield [tuple(column.name for column in cursor.description)]
         while rows := cursor.fetchmany(CHUNK_ROWS):
-            writer.writerows(rows)
-            yield buffer.getvalue().encode()
-            buffer.seek(0)
-            buffer.truncate()
+            yield rows
+
+
+def _stream_rows() -> Iterator[bytes]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    for rows in _read_rows():
+        writer.writerows(rows)
         yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _stream_json() -> Iterator[bytes]:
+    batches = _read_rows()
+    [names] = next(batches)
+    for rows in batches:
+        lines = [json.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows]
+        yield ("\n".join(lines) + "\n").encode()
+
+
+def _complete_workbook() -> Iterator[bytes]:
+    with tempfile.TemporaryFile() as file:
+        options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+        with xlsxwriter.Workbook(file, options | {"remove_timezone": True}) as workbook:
+            sheet = workbook.add_worksheet()
+            time = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+            line = 0
+            for rows in _read_rows():
+                for row in rows:
+                    for column, value in enumerate(row):
+                        # The ids are the only values that it cannot write.
+                        shown = str(value) if isinstance(value, uuid.UUID) else value
+                        sheet.write(line, column, shown, time if isinstance(value, datetime.datetime) else None)
+                    line += 1
+        file.seek(0)
+        while chunk := file.read(FILE_CHUNK_BYTES):
+            yield chunk

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from service.domain.money import Money, format_major_units
+from service.domain.money import exponent
 from service.domain.pledges.formula_guard import guard_formulas
 from service.domain.pledges.workbook import write_workbook
 
@@ -90,7 +90,7 @@ def _row(row: Any) -> Row:
 
 def _major_units(amount_minor: int, currency: str) -> Decimal:
     """Return an amount whose decimal places are those of the currency."""
-    return Decimal(format_major_units(Money(amount_minor, currency)))
+    return Decimal(amount_minor).scaleb(-exponent(currency))
 
 
 def _csv(rows: Iterable[Row], *, bom: bool) -> Iterator[bytes]:

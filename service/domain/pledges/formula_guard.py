@@ -11,10 +11,15 @@ import re
 FORMULA_SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫"
 CELL_SEPARATORS = ",;\t|\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 # What a spreadsheet drops or may drop before a cell's text. A quotation mark may open the cell.
-_BLANKS = rf"(?:[^\S{CELL_SEPARATORS}]|[\x00-\x08\x0e-\x1b\x7f\u200b-\u200f\u2060\ufeff\"])*"
-_UNGUARDED_SIGN = re.compile(rf"^(?=[\t\r\n])|(^|[{CELL_SEPARATORS}])(?={_BLANKS}[{re.escape(FORMULA_SIGNS)}])")
+_BLANK = rf"[^\S{CELL_SEPARATORS}]|[\x00-\x08\x0e-\x1b\x7f\u200b-\u200f\u2060\ufeff\"]"
+_SIGN = f"[{re.escape(FORMULA_SIGNS)}]"
+_UNGUARDED_SIGN = re.compile(rf"^(?=[\t\r\n])|(^|[{CELL_SEPARATORS}])(?=(?:{_BLANK})*{_SIGN})")
+# Almost every text is one cell that begins with something else. This finds it in a tenth of the time.
+_HARMLESS = re.compile(rf"(?!{_SIGN}|{_BLANK})[^{CELL_SEPARATORS}]+")
 
 
 def guard_formulas(text: str) -> str:
     """Return text with an apostrophe before everything that a spreadsheet would run as a formula."""
+    if _HARMLESS.fullmatch(text):
+        return text
     return _UNGUARDED_SIGN.sub(lambda match: f"{match[1] or ''}'", text)
