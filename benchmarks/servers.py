@@ -49,7 +49,7 @@ def start_servers() -> Iterator[Servers]:
         base = stack.enter_context(
             web(server.url, folder / "ours.log", WEB_CONCURRENCY=WORKERS, RATE_LIMIT=RATE_LIMIT, LOG_LEVEL="info")
         )
-        with urlopen(f"{base}/v1/campaigns/default", timeout=10) as response:
+        with urlopen(f"{base}/v1/campaigns/default", timeout=60) as response:
             (folder / "campaign.json").write_bytes(response.read())
         baseline = stack.enter_context(_baseline(server.url, folder))
         yield Servers(int(base.rpartition(":")[2]), baseline, engine, server.url, settings, folder / "ours.log")

@@ -23,8 +23,8 @@ class ExportQuery(PledgeQuery):
 
     format = fields.String(load_default="csv", validate=validate.OneOf(FORMATS))
     bom = fields.Boolean(
-        truthy={"1"},
-        falsy={"0"},
+        truthy={"1", "true"},
+        falsy={"0", "false"},
         load_default=True,
         error_messages={"invalid": "Give 1 or 0."},
         metadata={
