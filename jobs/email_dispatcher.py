@@ -15,7 +15,7 @@ from typing import Generic
 import structlog
 from sqlalchemy.orm import Session
 
-from jobs.email_queue import DATABASE_UNAVAILABLE, ClaimT, EmailBatch, EmailLogEvents, EmailQueue, EmailT
+from jobs.email_queue import DATABASE_ERRORS, ClaimT, EmailBatch, EmailLogEvents, EmailQueue, EmailT
 from schemas.enums import DeliveryOutcome
 from service.container import Container
 from service.domain.email.delivery import DeliveryResult
@@ -147,7 +147,7 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
             if error.is_hard_bounce:
                 self._queue.suppress_address(email.to)
             outcome, reply = DeliveryOutcome.REJECTED, str(error)
-        except DATABASE_UNAVAILABLE:
+        except DATABASE_ERRORS:
             # Neither the email nor the mail server is at fault.
             raise
         except Exception:

@@ -1,10 +1,12 @@
 """The database side of sending: dispatchers claim batches of emails from a queue and record their results in it.
 
 `EmailQueue` has what both kinds of email share; `ReminderQueue` and `NotificationQueue` bind it to their tables. A
-mail server gives each reply only once, so writes are retried while the database is down.
+mail server gives each reply only once, so a reply is written again and again until the database has it, whatever
+the database answers meanwhile.
 """
 
 import datetime
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -46,14 +48,16 @@ from service.domain.reminders.delivery import (
     record_result,
 )
 from service.domain.reminders.emails import build_reminder_emails
-from service.domain.reminders.queue import ReminderClaim, claim_due_reminders, oldest_due_age
+from service.domain.reminders.queue import ReminderClaim, claim_due_reminders, count_due, oldest_due_age
 
 # With a rate limit, no batch takes longer to send than this, so that other workers find emails to claim.
 MAX_BATCH_SECONDS = 5
 DB_RETRY_SECONDS = 120
 # A worker has 30 seconds to stop.
 DB_RETRY_SECONDS_ON_SHUTDOWN = 10
-DATABASE_UNAVAILABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+MAX_DB_BACKOFF_SECONDS = 2
+# Any error of the driver: a pooler or a failover has more than those about the connection.
+DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError)
 
 log = structlog.get_logger()
 P = ParamSpec("P")
@@ -73,6 +77,7 @@ class EmailLogEvents:
     failed: str
     rendering_failed: str
     lease_lost: str
+    unrecorded: str
     batch_sent: str
 
 
@@ -84,6 +89,7 @@ REMINDER_LOG_EVENTS = EmailLogEvents(
     failed="reminder_failed",
     rendering_failed="reminder_unwritable",
     lease_lost="reminder_lease_lost",
+    unrecorded="reminder_not_recorded",
     batch_sent="reminders_carried",
 )
 NOTIFICATION_LOG_EVENTS = EmailLogEvents(
@@ -94,6 +100,7 @@ NOTIFICATION_LOG_EVENTS = EmailLogEvents(
     failed="notice_failed",
     rendering_failed="notice_unwritable",
     lease_lost="notice_lease_lost",
+    unrecorded="notice_not_recorded",
     batch_sent="notices_carried",
 )
 
@@ -170,35 +177,59 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
 
     def record_and_mark_next(self, result: DeliveryResult[ClaimT] | None, claim: ClaimT) -> bool:
         """Record the last result, if any, and mark the next email as sending; return whether its lease is held."""
-        now, transaction = self._container.clock(), self._container.database.autocommit
-        if result is None:
-            return self._log_if_lease_lost(
-                claim, self._retry_on_db_outage(transaction, self._holds_lease, self._mark_sending, claim, now=now)
+        now, database = self._container.clock(), self._container.database
+        if result is not None:
+            try:
+                with database.autocommit() as session:
+                    recorded, marked = self._record_and_mark_next(session, result, claim, now=now)
+            except DATABASE_ERRORS:
+                # Perhaps because of the next email, and the result must not be lost with it.
+                self.record_result(result)
+            else:
+                self._log_if_lease_lost(result.claim, recorded)
+                return self._log_if_lease_lost(claim, marked)
+        is_held = self._retry(database.autocommit, self._holds_lease, self._mark_sending, claim, now=now)
+        return self._log_if_lease_lost(claim, is_held)
+
+    def record_result(self, result: DeliveryResult[ClaimT]) -> None:
+        """Record the result of an attempt; retried for as long as this worker lives.
+
+        Given up, an email that the mail server has accepted would be sent again.
+        """
+        now = self._container.clock()
+        try:
+            recorded = self._retry_for(
+                math.inf,
+                self._container.database.transaction,
+                lambda session: self._holds_lease(session, self._record_result, result, now=now),
             )
-        recorded, marked = self._retry_on_db_outage(
-            transaction, self._record_and_mark_next, result, claim, now=now
-        )
+        except DATABASE_ERRORS:
+            # The driver's error may quote the row, so it is raised and not logged here.
+            fields = self.log_fields(result.claim)
+            log.error(self.log_events.unrecorded, **fields, outcome=result.outcome.value)  # noqa: TRY400 - as above
+            raise
         self._log_if_lease_lost(result.claim, recorded)
-        return self._log_if_lease_lost(claim, marked)
 
     def fail_rendering(self, claim: ClaimT, reason: str) -> bool:
         """Record that an email could not be rendered; return whether its lease was still held."""
         now, transaction = self._container.clock(), self._container.database.transaction
-        was_held = self._retry_on_db_outage(
-            transaction, self._holds_lease, self._fail_rendering, claim, reason=reason, now=now
-        )
+        was_held = self._retry(transaction, self._holds_lease, self._fail_rendering, claim, reason=reason, now=now)
         return self._log_if_lease_lost(claim, was_held)
 
     def suppress_address(self, address: str) -> None:
         """Suppress an address that hard-bounced."""
         now = self._container.clock()
-        self._retry_on_db_outage(
+        self._retry(
             self._container.database.transaction, suppress, address, reason=SuppressionReason.HARD_BOUNCE, now=now
         )
 
     def complete_batch(self, result: DeliveryResult[ClaimT] | None, claims: list[ClaimT]) -> Counter[str]:
         """Record the last result and complete the whole batch; emails that were not attempted are requeued."""
-        return self._retry_on_db_outage(self._container.database.transaction, self._complete_batch, result, claims)
+        # In a transaction of its own, because an error about another email of the batch must not undo it.
+        if result is not None:
+            self.record_result(result)
+        now = self._container.clock()
+        return self._retry(self._container.database.transaction, self._complete, claims, now=now)
 
     def batch_size(self) -> int:
         """Return how many emails to claim at once."""
@@ -216,14 +247,6 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
         rate = self._container.settings.mail.rate
         return [now] * count if rate is None else reserve_send_slots(session, rate=rate, count=count, now=now)
 
-    def _complete_batch(
-        self, session: Session, result: DeliveryResult[ClaimT] | None, claims: list[ClaimT]
-    ) -> Counter[str]:
-        now = self._container.clock()
-        if result is not None:
-            self._log_if_lease_lost(result.claim, self._holds_lease(session, self._record_result, result, now=now))
-        return self._complete(session, claims, now=now)
-
     def _holds_lease(
         self,
         session: Session,
@@ -237,29 +260,38 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
             return False
         return True
 
-    def _retry_on_db_outage(
+    def _retry(
         self,
         transaction: TransactionFactory,
         write: Callable[Concatenate[Session, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run a write, and retry it for up to two minutes (ten seconds on shutdown) while the database is down.
+        """Run a write, and retry it while the database refuses it: for two minutes, ten seconds on shutdown.
 
         A commit whose confirmation was lost is repeated, so writes must be idempotent.
         """
-        started_at, backoff = time.monotonic(), 0.1
+        return self._retry_for(DB_RETRY_SECONDS, transaction, lambda session: write(session, *args, **kwargs))
+
+    def _retry_for(self, max_seconds: float, transaction: TransactionFactory, write: Callable[[Session], T]) -> T:
+        started_at, stopping_at, backoff = time.monotonic(), None, 0.1
         while True:
             try:
                 with transaction() as session:
-                    return write(session, *args, **kwargs)
-            except DATABASE_UNAVAILABLE:
-                max_seconds = DB_RETRY_SECONDS_ON_SHUTDOWN if self._stop.is_set() else DB_RETRY_SECONDS
-                if time.monotonic() - started_at > max_seconds:
+                    return write(session)
+            except DATABASE_ERRORS as error:
+                now = time.monotonic()
+                if self._stop.is_set():
+                    stopping_at = stopping_at or now
+                    if now - stopping_at > DB_RETRY_SECONDS_ON_SHUTDOWN:
+                        raise
+                if now - started_at > max_seconds:
                     raise
-                log.warning("database_away", retry_in=backoff)
+                if backoff < MAX_DB_BACKOFF_SECONDS:
+                    # One line for each step, and none for each of the thousands of tries in a long outage.
+                    log.warning("database_away", retry_in=backoff, error_class=_error_class(error))
                 time.sleep(backoff)
-                backoff = min(backoff * 2, 2)
+                backoff = min(backoff * 2, MAX_DB_BACKOFF_SECONDS)
 
     def _log_if_lease_lost(self, claim: ClaimT, is_held: bool) -> bool:
         if not is_held:
@@ -285,7 +317,7 @@ class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
                 session,
                 worker=container.worker_id,
                 now=now,
-                limit=self.batch_size(),
+                limit=self._fair_share(session, now),
                 lease=container.lease_duration,
                 respect_sending_hours=container.settings.mail.respect_sending_hours,
             )
@@ -304,6 +336,14 @@ class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
         if prepared.finished["failed"]:
             log.warning("reminders_unwritable", count=prepared.finished["failed"])
         return EmailBatch(prepared, send_at, claimed.postponed)
+
+    def _fair_share(self, session: Session, now: datetime.datetime) -> int:
+        """Return how many reminders to claim, so that each connection of this worker has some of what is due."""
+        connections, limit = len(self._container.reminder_mailers), self.batch_size()
+        if connections == 1:
+            return limit
+        due = count_due(session, now=now, most=connections * limit)
+        return max(1, math.ceil(due / connections))
 
     def log_fields(self, claim: ReminderClaim) -> dict[str, str]:
         return {"reminder": str(claim.reminder_id)}
@@ -404,6 +444,10 @@ class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail | AlertE
     ) -> Counter[str]:
         hold_uncertain = self._container.settings.mail.hold_uncertain
         return complete_notifications(session, claims, hold_uncertain=hold_uncertain, now=now)
+
+
+def _error_class(error: BaseException) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def delivery_policy(container: Container) -> DeliveryPolicy:

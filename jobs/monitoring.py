@@ -20,6 +20,7 @@ def send_heartbeat(container: Container, _stop: threading.Event) -> None:
         record_heartbeat(session, worker=container.worker_id, now=now)
         renew_leases(session, worker=container.worker_id, now=now, lease=container.lease_duration)
         renew_notification_leases(session, worker=container.worker_id, now=now, lease=container.lease_duration)
+    container.database_contact.record()
 
 
 def mark_dead_workers(container: Container, _stop: threading.Event) -> dict[str, int]:

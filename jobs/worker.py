@@ -41,6 +41,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     stop = threading.Event()
     container = build_container(settings, time_limits=JOB_LIMITS)
+    container.database_contact.start()
     scheduler = make_scheduler(container, stop)
     scheduler.start()
     log.info("worker_started", jobs=[job.name for job in JOBS])

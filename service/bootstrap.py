@@ -15,6 +15,7 @@ from service.db.time_limits import TimeLimits
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.capabilities import record_smtputf8
+from service.domain.monitoring.database_contact import DatabaseContact
 from service.domain.pledges.checkout_origins import CheckoutOrigins
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter
 from service.domain.urls import UrlBuilder
@@ -51,6 +52,7 @@ def build_container(
         ),
         notification_mailer=_mailer(settings, database, clock),
         smtp_breaker=CircuitBreaker(),
+        database_contact=DatabaseContact(),
         worker_id=uuid.uuid4(),
         rate_limiter=_rate_limiter(settings, keyring),
         disk_space=DiskSpace(database.engine, settings.database_url),

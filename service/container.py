@@ -9,6 +9,7 @@ from service.db.disk_space import DiskSpace
 from service.db.session import Database
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
+from service.domain.monitoring.database_contact import DatabaseContact
 from service.domain.pledges.checkout_origins import CheckoutOrigins
 from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, RateLimiter
 from service.domain.urls import UrlBuilder
@@ -32,6 +33,7 @@ class Container:
     reminder_mailers: tuple[Mailer, ...]
     notification_mailer: Mailer
     smtp_breaker: CircuitBreaker
+    database_contact: DatabaseContact
     worker_id: uuid.UUID
     rate_limiter: RateLimiter
     disk_space: DiskSpace

@@ -129,17 +129,14 @@ def recover_expired_notification_leases(
     worker: uuid.UUID | None = None,
     limit: int = BATCH_SIZE,
 ) -> Counter[str]:
-    """Complete notifications whose lease has expired, and those that `worker` still leases after a failed run.
+    """Complete notifications whose lease has expired, or only those that `worker` still leases after a failed run.
 
     Returns counts by outcome.
     """
-    is_expired = Notification.leased_until <= now
+    lost = Notification.leased_until <= now if worker is None else Notification.leased_by == worker
     recoverable = session.scalars(
         select(Notification)
-        .where(
-            status_is(NotificationStatus.SENDING),
-            is_expired if worker is None else or_(is_expired, Notification.leased_by == worker),
-        )
+        .where(status_is(NotificationStatus.SENDING), lost)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()

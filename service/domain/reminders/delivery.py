@@ -112,16 +112,12 @@ def recover_expired_leases(
     worker: uuid.UUID | None = None,
     limit: int = BATCH_SIZE,
 ) -> Counter[str]:
-    """Complete reminders whose lease has expired, and those that `worker` still leases after a failed run.
+    """Complete reminders whose lease has expired, or only those that `worker` still leases after a failed run.
 
     Returns counts by outcome.
     """
-    is_expired = Reminder.leased_until <= now
-    query = (
-        _deliveries_query()
-        .where(is_expired if worker is None else or_(is_expired, Reminder.leased_by == worker))
-        .limit(limit)
-    )
+    lost = Reminder.leased_until <= now if worker is None else Reminder.leased_by == worker
+    query = _deliveries_query().where(lost).limit(limit)
     rows = session.execute(query.with_for_update(of=Reminder, skip_locked=True)).all()
     return _complete(session, rows, policy, now)
 

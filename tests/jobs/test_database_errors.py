@@ -1,0 +1,167 @@
+"""Errors of the database around an accepted email: it is recorded in the end, and never sent again."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from jobs import email_queue
+from jobs.notifications import recover_expired_notification_leases
+from jobs.reminders import recover_expired_reminder_leases
+from schemas.enums import DeliveryOutcome, NotificationStatus, ReminderStatus
+from service.container import Container
+from service.db.models.email import Notification
+from service.db.models.reminder import Reminder
+from service.domain.monitoring.database_contact import (
+    MAX_GAP_SECONDS,
+    STEADY_AFTER_SECONDS,
+    DatabaseContact,
+)
+from tests.clock import FakeClock
+from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.test_crash_safety import KINDS, create_due_emails, recorded_outcomes, run_job
+
+TABLES = {"reminder": "deliveries", "notice": "notifications"}
+# What PostgreSQL, a pooler or a failover answers: read-only, a name conflict, a time-out, a full disk, and faults.
+ERRORS = ("25006", "42P05", "26000", "57014", "57P01", "53100", "40001", "25P02", "08P01", "XX000", "P0001")
+
+
+@contextmanager
+def failing(container: Container, table: str, condition: str, *, sqlstate: str, times: int) -> Iterator[None]:
+    """Refuse writes to a table `times` times, those for which the SQL condition holds."""
+    # A sequence counts, because a rollback does not undo it.
+    create = f"""
+        CREATE SEQUENCE refusals;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF {condition} AND nextval('refusals') <= {times} THEN
+                RAISE EXCEPTION 'injected' USING ERRCODE = '{sqlstate}';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse();
+    """
+    with container.database.transaction() as session:
+        session.execute(text(create))
+    try:
+        yield
+    finally:
+        with container.database.transaction() as session:
+            session.execute(text("DROP FUNCTION refuse CASCADE; DROP SEQUENCE refusals"))
+
+
+def statuses(container: Container, kind: str) -> set[str]:
+    column = Reminder.status if kind == "reminder" else Notification.status
+    with container.database.read_only() as session:
+        return {status.value for status in session.scalars(select(column))}
+
+
+def run_again(container: Container, clock: FakeClock, kind: str, mailer: FakeMailer) -> None:
+    """Let every lease expire, and let another run of the worker do what is left."""
+    clock.advance(minutes=10)
+    recover_expired_reminder_leases(container, threading.Event())
+    recover_expired_notification_leases(container, threading.Event())
+    run_job(kind)(container, mailer)
+
+
+@pytest.mark.parametrize("sqlstate", ERRORS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_accepted_email_is_recorded_after_database_errors_and_not_sent_again(
+    container: Container, clock: FakeClock, kind: str, sqlstate: str
+) -> None:
+    create_due_emails(container, clock, kind, count=2)
+    mailer = FakeMailer()
+    with failing(container, TABLES[kind], "NEW.outcome = 'accepted'", sqlstate=sqlstate, times=3):
+        assert run_job(kind)(container, mailer)["sent"] == 2
+    run_again(container, clock, kind, mailer)
+    assert len(mailer.sent) == 2
+    assert statuses(container, kind) == {"sent"}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up quickly on what is not the result of an email."""
+    monkeypatch.setattr(email_queue, "DB_RETRY_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("kind", KINDS)
+def test_result_is_recorded_even_if_the_next_email_cannot_be_marked(
+    container: Container, clock: FakeClock, kind: str
+) -> None:
+    create_due_emails(container, clock, kind, count=2)
+    mailer = FakeMailer()
+    # The first email is accepted; then no other may be marked.
+    condition = f"NEW.outcome = 'sending' AND EXISTS (SELECT FROM {TABLES[kind]} WHERE outcome = 'accepted')"
+    with (
+        failing(container, TABLES[kind], condition, sqlstate="XX000", times=1000),
+        pytest.raises(DBAPIError),
+    ):
+        run_job(kind)(container, mailer)
+    assert len(mailer.sent) == 1
+    assert DeliveryOutcome.ACCEPTED in recorded_outcomes(container, kind)
+    run_again(container, clock, kind, mailer)
+    assert sorted(mailer.addresses) == ["reader-0@news.example", "reader-1@news.example"]
+    assert statuses(container, kind) == {"sent"}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("kind", KINDS)
+def test_batch_that_cannot_be_completed_is_not_sent_again(
+    container: Container, clock: FakeClock, kind: str
+) -> None:
+    create_due_emails(container, clock, kind, count=3)
+    mailer = FakeMailer()
+    table, sent = (
+        ("reminders", ReminderStatus.SENT) if kind == "reminder" else ("notifications", NotificationStatus.SENT)
+    )
+    with (
+        failing(container, table, f"NEW.status = '{sent.value}'", sqlstate="XX000", times=1000),
+        pytest.raises(DBAPIError),
+    ):
+        run_job(kind)(container, mailer)
+    assert recorded_outcomes(container, kind) == [DeliveryOutcome.ACCEPTED] * 3
+    run_again(container, clock, kind, mailer)
+    assert len(mailer.sent) == 3
+    assert statuses(container, kind) == {"sent"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_database_away_for_longer_than_two_minutes_repeats_no_email(
+    container: Container, clock: FakeClock, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email_queue, "DB_RETRY_SECONDS", 0)
+    create_due_emails(container, clock, kind, count=1)
+    mailer = FakeMailer()
+    with failing(container, TABLES[kind], "NEW.outcome = 'accepted'", sqlstate="57P03", times=6):
+        assert run_job(kind)(container, mailer)["sent"] == 1
+    run_again(container, clock, kind, mailer)
+    assert len(mailer.sent) == 1
+
+
+@pytest.mark.parametrize("recover", [recover_expired_reminder_leases, recover_expired_notification_leases])
+def test_leases_of_others_are_left_alone_until_the_database_was_back_for_a_while(
+    container: Container, recover: Callable[[Container, threading.Event], object]
+) -> None:
+    now = [0.0]
+    contact = DatabaseContact(lambda: now[0])
+    object.__setattr__(container, "database_contact", contact)
+    assert recover(container, threading.Event()) == {}
+    contact.start()
+    assert recover(container, threading.Event()) is None
+    for _ in range(4):
+        now[0] += 5
+        contact.record()
+    assert now[0] > STEADY_AFTER_SECONDS
+    assert recover(container, threading.Event()) == {}
+    # The database is away: no heartbeat is recorded.
+    now[0] += MAX_GAP_SECONDS + 1
+    assert recover(container, threading.Event()) is None
+    contact.record()
+    now[0] += 5
+    assert recover(container, threading.Event()) is None
+    contact.record()
+    now[0] += 10
+    assert recover(container, threading.Event()) == {}
