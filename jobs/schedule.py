@@ -25,29 +25,31 @@ class Job:
     """A function that runs every `every_seconds` seconds, never twice at once in one worker.
 
     It returns counts of what it did, or None if it did not look for work, such as while the circuit breaker is
-    open. Its runs are recorded (see `service.domain.monitoring.job_runs`) unless `record_runs` is false. `name` is
-    public: it is in the CLI, the metrics and the database.
+    open. Its runs are recorded (see `service.domain.monitoring.job_runs`) unless `record_runs` is false. With
+    `needs_keys` it does nothing in a process that lacks the database's keys. `name` is public: it is in the CLI,
+    the metrics and the database.
     """
 
     name: str
     run: Callable[[Container, threading.Event], Mapping[str, int] | None]
     every_seconds: int
     record_runs: bool = True
+    needs_keys: bool = False
 
 
 JOBS = (
     Job("beat", send_heartbeat, 5, record_runs=False),
-    Job("send_reminders", send_reminders, 5),
+    Job("send_reminders", send_reminders, 5, needs_keys=True),
     Job("return_lost_reminders", recover_expired_reminder_leases, 5),
-    Job("send_notices", send_notifications, 2),
+    Job("send_notices", send_notifications, 2, needs_keys=True),
     Job("return_lost_notices", recover_expired_notification_leases, 5),
-    Job("apply_gateway_events", process_gateway_events, 2),
+    Job("apply_gateway_events", process_gateway_events, 2, needs_keys=True),
     Job("note_vanished_workers", mark_dead_workers, 30),
-    Job("fetch_balances", fetch_balance_transactions, 60),
-    Job("reconcile", reconcile_payments, 600),
-    Job("announce_renewals", queue_renewal_notifications, 3600),
-    Job("erase_supporters", erase_supporters, 30),
-    Job("fold_addresses", fold_addresses, 60),
+    Job("fetch_balances", fetch_balance_transactions, 60, needs_keys=True),
+    Job("reconcile", reconcile_payments, 600, needs_keys=True),
+    Job("announce_renewals", queue_renewal_notifications, 3600, needs_keys=True),
+    Job("erase_supporters", erase_supporters, 30, needs_keys=True),
+    Job("fold_addresses", fold_addresses, 60, needs_keys=True),
     Job("expire_pledges", expire_pledges, 600),
     Job("forget_event_payloads", purge_event_payloads, 3600),
     Job("forget_idempotency_keys", purge_idempotency_keys, 3600),

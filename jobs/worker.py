@@ -8,6 +8,7 @@ import datetime
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -83,17 +84,23 @@ def run_job(job: Job, container: Container, recorder: JobRunRecorder, stop: thre
     counts, error = None, None
     try:
         try:
-            counts = job.run(container, stop)
+            counts = _run(job, container, stop)
         except ProgrammingError as conflict:
             if not is_name_conflict(conflict):
                 raise
             # Statements are not prepared any more. Every job may be run again.
-            counts = job.run(container, stop)
+            counts = _run(job, container, stop)
     except Exception as failure:
         log.exception("job_failed", job=job.name)
         error = failure
     if run is not None:
         recorder.finish(run, counts=counts, error=error)
+
+
+def _run(job: Job, container: Container, stop: threading.Event) -> Mapping[str, int] | None:
+    if job.needs_keys and not container.key_check.passes():
+        return None
+    return job.run(container, stop)
 
 
 if __name__ == "__main__":

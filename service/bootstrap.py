@@ -18,6 +18,7 @@ from service.domain.email.capabilities import record_smtputf8
 from service.domain.monitoring.database_contact import DatabaseContact
 from service.domain.pledges.checkout_origins import CheckoutOrigins
 from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter
+from service.domain.privacy.key_canary import KeyCheck
 from service.domain.urls import UrlBuilder
 from service.gateways.email.dev_outbox import DevOutboxMailer
 from service.gateways.email.renderer import EmailRenderer
@@ -53,6 +54,7 @@ def build_container(
         notification_mailer=_mailer(settings, database, clock),
         smtp_breaker=CircuitBreaker(),
         database_contact=DatabaseContact(),
+        key_check=KeyCheck(database.transaction, database.read_only),
         worker_id=uuid.uuid4(),
         rate_limiter=_rate_limiter(settings, keyring),
         disk_space=DiskSpace(database.engine, settings.database_url),

@@ -10,7 +10,7 @@ from service.commands.campaigns import campaign
 from service.commands.demo import demo
 from service.commands.export import export
 from service.commands.jobs import jobs
-from service.commands.keys import keys
+from service.commands.keys import keys, require_right_keys
 from service.commands.migrate import migrate
 from service.commands.notifications import notices
 from service.commands.refunds import refunds
@@ -47,7 +47,9 @@ def cli() -> None:
 @cli.command()
 def serve() -> None:
     """Serve the API, the web pages and the widget."""
-    processes.serve(read_settings())
+    settings = read_settings()
+    require_right_keys(settings)
+    processes.serve(settings)
 
 
 @cli.command()

@@ -12,6 +12,7 @@ from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.monitoring.database_contact import DatabaseContact
 from service.domain.pledges.checkout_origins import CheckoutOrigins
 from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, RateLimiter
+from service.domain.privacy.key_canary import KeyCheck
 from service.domain.urls import UrlBuilder
 from service.settings import Settings
 
@@ -34,6 +35,7 @@ class Container:
     notification_mailer: Mailer
     smtp_breaker: CircuitBreaker
     database_contact: DatabaseContact
+    key_check: KeyCheck
     worker_id: uuid.UUID
     rate_limiter: RateLimiter
     disk_space: DiskSpace

@@ -16,12 +16,16 @@ from service.api.problems import problem_response
 from service.db.migration import is_up_to_date
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.monitoring.summary import last_heartbeat
-from service.domain.notifications.queue import oldest_due_notification_age
+from service.domain.notifications.queue import (
+    count_notifications_waiting_for_key,
+    oldest_due_notification_age,
+)
 from service.domain.payments.alerts import describe_disputes_and_warnings
 from service.domain.payments.parked import describe_parked
 from service.domain.ports import ServerMisconfigured
 from service.domain.privacy.erasure import describe_late_erasures
-from service.domain.reminders.queue import BACKLOG_ALERT_AFTER, oldest_due_age
+from service.domain.privacy.key_canary import WRONG_KEYS, has_right_keys
+from service.domain.reminders.queue import BACKLOG_ALERT_AFTER, count_waiting_for_key, oldest_due_age
 from service.web import current_container, is_local_request, read_only
 
 REMINDER_JOB = "send_reminders"
@@ -39,12 +43,13 @@ def healthz() -> Response:
 
 @health.get("/readyz")
 def readyz() -> Response:
-    """Report the result of each check: database, disk, payments, migrations, worker, both queues, and email."""
+    """Report each check: database, disk, payments, migrations, keys, worker, both queues, and email."""
     checks = {"database": _run_check(_database, on_error="the database does not answer")}
     checks["disk"] = current_container().disk_space.problem() or "ok"
     checks["payments"] = _payments()
     for name, check in (
         ("migrations", _migrations),
+        ("keys", _keys),
         ("worker", _worker),
         ("reminders", _reminders),
         ("notices", _notifications),
@@ -76,10 +81,19 @@ def _attention() -> dict[str, str]:
         with read_only() as session:
             erasures = describe_late_erasures(session, now=current_container().clock())
             disputes = describe_disputes_and_warnings(session)
-            return disputes | describe_parked(session) | erasures
+            return disputes | describe_parked(session) | erasures | _waiting_for_key(session)
     except SQLAlchemyError:
         # An older schema lacks a table; the check of the migrations says so.
         return {}
+
+
+def _waiting_for_key(session: Session) -> dict[str, str]:
+    now = current_container().clock()
+    number = count_waiting_for_key(session, now=now) + count_notifications_waiting_for_key(session, now=now)
+    if not number:
+        return {}
+    noun, verb = ("email", "waits") if number == 1 else ("emails", "wait")
+    return {"keys": f"{number} {noun} {verb} for a key that is not in SECRET_KEYS; put it back, behind the others"}
 
 
 def _run_check(check: Callable[[Session], str], *, on_error: str) -> str:
@@ -98,6 +112,10 @@ def _database(session: Session) -> str:
 def _migrations(_session: Session) -> str:
     up_to_date = is_up_to_date(current_container().database.engine)
     return "ok" if up_to_date else "the schema is not current; run mainstay migrate"
+
+
+def _keys(session: Session) -> str:
+    return "ok" if has_right_keys(session) else WRONG_KEYS
 
 
 def _payments() -> str:

@@ -3,9 +3,14 @@
 import sys
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.commands.context import get_container, pluralise, write_audit_log
+from service.db.keyring import Keyring
+from service.db.session import Database, create_database_engine
+from service.domain.privacy.key_canary import WRONG_KEYS, has_right_keys
 from service.domain.privacy.key_rotation import RotationResult, rotate_keys
+from service.settings import Settings, sqlite_path
 
 UNROTATABLE_MESSAGE = """\
 {} addresses that bounced or complained belong to nobody who is stored, so only an older key recognises them.
@@ -17,6 +22,29 @@ ERASURES_MESSAGE = """\
 {:%d %B %Y}. Without them, a payment event of an erased supporter that arrives late stores the address again."""
 
 
+def require_right_keys(settings: Settings) -> None:
+    """Check that the keys are those of the database, so that nothing is stored that nobody else can read.
+
+    A database that does not answer, or is not migrated, stops nothing here; `/readyz` reports it.
+
+    Raises:
+        click.ClickException: they are not.
+    """
+    path = sqlite_path(settings.database_url)
+    if path is not None and not path.exists():
+        return
+    engine = create_database_engine(settings, Keyring(settings.secret_keys))
+    try:
+        with Database(engine).read_only() as session:
+            are_right = has_right_keys(session)
+    except SQLAlchemyError:
+        return
+    finally:
+        engine.dispose()
+    if not are_right:
+        raise click.ClickException(WRONG_KEYS)
+
+
 @click.group()
 def keys() -> None:
     """Rotate the keys that encrypt addresses and sign links."""
@@ -26,8 +54,9 @@ def keys() -> None:
 def rotate() -> None:
     """Encrypt all stored data with the first key of SECRET_KEYS.
 
-    Before you run this, put the new key in front of the old one and restart every process. The command is safe to
-    run while the service runs, and to stop and run again. When it ends without an error, no stored data needs the
+    Before you run this, deploy every process twice: first with SECRET_KEYS=old,new, so that each can read both,
+    then with SECRET_KEYS=new,old. Afterwards, SECRET_KEYS=new is enough. The command is safe to run while the
+    service runs, and to stop and run again. When it ends without an error, no stored data needs the
     old key. Links in emails sent before were signed with the old key and stop working when you remove it.
 
     Suppressed addresses that belong to no stored supporter exist only as hashes, which cannot be computed again.

@@ -11,6 +11,7 @@ from service.container import Container
 from service.db.migration import migrate as apply_migrations
 from service.db.session import constraint_name
 from service.domain.campaigns import definitions
+from service.domain.privacy.key_canary import WRONG_KEYS
 from service.domain.privacy.key_rotation import fold_supporters, hash_events
 
 DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
@@ -31,6 +32,8 @@ def migrate_and_seed(container: Container) -> None:
     apply_migrations(container.database.engine)
     folded = fold_supporters(container.database.transaction, clock=container.clock)
     hash_events(container.database.transaction)
+    if not container.key_check.passes():
+        click.echo(WRONG_KEYS, err=True)
     if folded.merged:
         click.echo(f"Merged {pluralise(folded.merged, 'supporter')} whose addresses differed only in case.")
     if container.settings.is_production:

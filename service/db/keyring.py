@@ -16,10 +16,16 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 NONCE_BYTES = 12
 KEY_ID_BYTES = 4
+TAG_BYTES = 16
+MIN_CIPHERTEXT_BYTES = KEY_ID_BYTES + NONCE_BYTES + TAG_BYTES
 
 
 class DecryptionError(Exception):
     """No key decrypts this value: its key was removed too early, or the value was altered."""
+
+
+class UnknownKey(DecryptionError):
+    """The key that encrypted this value is not in `SECRET_KEYS`; another process, or a later one, may have it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ class Keyring:
         """Decrypt a value that `encrypt` returned under any of the keys.
 
         Raises:
-            DecryptionError: no key matches, or the value was altered.
+            UnknownKey: no key matches.
+            DecryptionError: the value was altered.
         """
         key_id, nonce = ciphertext[:KEY_ID_BYTES], ciphertext[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
         for key in self._keys:
@@ -63,7 +70,14 @@ class Keyring:
                 except (InvalidTag, ValueError) as error:
                     # A truncated value has an incomplete nonce, for which the cipher raises ValueError.
                     raise DecryptionError("the value was altered") from error
-        raise DecryptionError("no key of SECRET_KEYS decrypts this value")
+        if len(ciphertext) < MIN_CIPHERTEXT_BYTES:
+            raise DecryptionError("the value is too short to be encrypted")
+        raise UnknownKey("no key of SECRET_KEYS decrypts this value")
+
+    def is_foreign(self, ciphertext: bytes) -> bool:
+        """Whether a value was encrypted with a key that this keyring does not have."""
+        is_encrypted = len(ciphertext) >= MIN_CIPHERTEXT_BYTES
+        return is_encrypted and all(ciphertext[:KEY_ID_BYTES] != key.id for key in self._keys)
 
     @property
     def current_id(self) -> bytes:

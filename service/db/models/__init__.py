@@ -17,6 +17,7 @@ from service.db.models.email import (
 from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.jobs import Heartbeat, JobRun
+from service.db.models.key_canary import KeyCanary
 from service.db.models.payment import (
     BalanceCursor,
     BalanceTransaction,
@@ -55,6 +56,7 @@ __all__ = [
     "IdempotencyKey",
     "Installation",
     "JobRun",
+    "KeyCanary",
     "MailServerCapability",
     "MailboxLimit",
     "Notification",

@@ -19,7 +19,15 @@ from service.domain.campaigns.definitions import text_overrides
 from service.domain.email.addresses import fold_address
 from service.domain.email.counters import increment_counters
 from service.domain.email.outbox import enqueue_notification
-from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
+from service.domain.email.rendering import (
+    UNREADABLE,
+    EmailNotBuildable,
+    PreparedEmails,
+    UnknownAddressKey,
+    decrypt_address,
+    failure_reason,
+    retry_with_key_at,
+)
 from service.domain.email.status import NotificationEvent, transition_notification
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.email_changes import email_change_token
@@ -89,6 +97,13 @@ def build_notification_emails(
                 _finish_without_sending(prepared, context, NotificationEvent.SKIP, "skipped", reason)
             else:
                 sendable.append((context, *_decrypt(session, context)))
+        except UnknownAddressKey:
+            notification = context.notification
+            # A claim deletes the reason, so the number of leases tells whether this is the first time.
+            waited = UNREADABLE if notification.lease_number > 1 else None
+            transition_notification(notification, NotificationEvent.RELEASE, reason=UNREADABLE)
+            notification.due_at = retry_with_key_at(waited, now)
+            prepared.finished["waiting"] += 1
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
             _finish_without_sending(prepared, context, NotificationEvent.FAIL, "failed", failure_reason(error))
     suppressed = find_suppressed(
@@ -116,8 +131,7 @@ def build_notification_emails(
             _finish_without_sending(prepared, context, NotificationEvent.FAIL, "failed", failure_reason(error))
     # Written before the counters are locked, because every worker waits for those.
     session.flush()
-    if prepared.finished:
-        increment_counters(session, **prepared.finished)
+    increment_counters(session, **prepared.counted)
     return prepared
 
 
@@ -140,7 +154,8 @@ def _decrypt(session: Session, context: NotificationContext) -> tuple[Campaign, 
     """Return the campaign and the decrypted address.
 
     Raises:
-        EmailNotBuildable: one of them is missing, or the address cannot be decrypted.
+        EmailNotBuildable: one of them is missing, or the address was damaged.
+        UnknownAddressKey: this process lacks the key of the address.
     """
     if context.campaign is None:
         raise EmailNotBuildable("its campaign was deleted")

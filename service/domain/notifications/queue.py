@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import DeliveryOutcome, NotificationStatus
 from service.db.models.email import Notification, status_is
 from service.db.models.sign_in import SignIn
+from service.domain.email.rendering import NEXT_KEY_WAIT, UNREADABLE
 from service.domain.email.status import NotificationEvent, next_status
 from service.domain.sign_in import LINK_TTL
 
@@ -81,6 +82,16 @@ def oldest_due_notification_age(session: Session, *, now: datetime.datetime) -> 
     """Return how long the oldest due notification has been due; None if none is."""
     due_at = session.scalar(select(func.min(Notification.due_at)).where(status_is(NotificationStatus.SCHEDULED)))
     return now - due_at if due_at is not None and due_at <= now else None
+
+
+def count_notifications_waiting_for_key(session: Session, *, now: datetime.datetime) -> int:
+    """Return how many notifications wait because no worker that claimed them could read their address."""
+    waiting = select(func.count()).where(
+        status_is(NotificationStatus.SCHEDULED),
+        Notification.due_at <= now + NEXT_KEY_WAIT,
+        Notification.reason == UNREADABLE,
+    )
+    return session.scalar(waiting) or 0
 
 
 def _lock_due(session: Session, due: Select[uuid.UUID, int], limit: int) -> list[NotificationClaim]:

@@ -16,10 +16,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from schemas.enums import EventStatus
-from service.db.keyring import DecryptionError
+from service.db.keyring import DecryptionError, UnknownKey
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.db.types import equals_literal
+from service.domain.email.rendering import NEXT_KEY_WAIT
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.event_addresses import delete_hashes, redact_events
 from service.domain.payments.event_handlers import (
@@ -293,6 +294,11 @@ def _classify_failure(event: GatewayEvent, error: Exception) -> ProcessingResult
         return ProcessingResult(status=EventStatus.PARKED, reason=error.detail)
     if isinstance(error, InvalidEvent):
         return ProcessingResult(status=EventStatus.PARKED, reason=str(error))
+    if isinstance(error, UnknownKey):
+        # Another process may have the key, or this one once it has got it. That costs the event no attempt.
+        event.attempts -= 1
+        reason = "Waits for a key: no key of SECRET_KEYS opens what this event said."
+        return ProcessingResult(status=event.status, reason=reason, retry_in=NEXT_KEY_WAIT)
     if isinstance(error, DecryptionError):
         return ProcessingResult(status=EventStatus.PARKED, reason="No key opens what this event said.")
     log.error("event_not_applied", reference=event.reference, kind=event.kind, exc_info=error)

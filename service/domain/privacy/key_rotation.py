@@ -33,6 +33,7 @@ from service.domain.email.suppression import count_unrotatable, lookup_hashes, r
 from service.domain.event_addresses import find_addresses, hash_addresses, hash_unhashed_events
 from service.domain.ports import Clock, TransactionFactory
 from service.domain.privacy.erasure import count_unrotatable_erasures
+from service.domain.privacy.key_canary import rotate_canary
 from service.domain.privacy.merging import merge_supporters
 
 BATCH_SIZE = 100
@@ -92,6 +93,7 @@ def rotate_keys(
             total += result
             progress(total)
     with transaction() as session:
+        rotate_canary(session)
         erasures, until = count_unrotatable_erasures(session)
         unrotatable = count_unrotatable(session)
         return total + RotationResult(unrotatable=unrotatable, erasures=erasures, erasures_until=until)

@@ -19,7 +19,15 @@ from service.db.session import session_keyring
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.campaigns.origins import is_newsroom_page
 from service.domain.email.counters import increment_counters
-from service.domain.email.rendering import EmailNotBuildable, PreparedEmails, decrypt_address, failure_reason
+from service.domain.email.rendering import (
+    UNREADABLE,
+    EmailNotBuildable,
+    PreparedEmails,
+    UnknownAddressKey,
+    decrypt_address,
+    failure_reason,
+    retry_with_key_at,
+)
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.pledges.attribution import attribution_token
@@ -58,6 +66,11 @@ def build_reminder_emails(
     for reminder, campaign, encrypted in _load_claimed(session, claims_by_id):
         try:
             sendable.append((reminder, *_decrypt(session, campaign, encrypted)))
+        except UnknownAddressKey:
+            # Another process has encrypted the address anew since the claim.
+            transition_reminder(session, reminder, ReminderEvent.RELEASE, now=now, reason=UNREADABLE)
+            reminder.due_at = retry_with_key_at(None, now)
+            prepared.finished["waiting"] += 1
         except EmailNotBuildable as error:
             _finish_without_sending(
                 session, prepared, reminder, ReminderEvent.FAIL, failure_reason(error), now=now
@@ -88,8 +101,7 @@ def build_reminder_emails(
             _finish_without_sending(
                 session, prepared, reminder, ReminderEvent.FAIL, failure_reason(error), now=now
             )
-    if prepared.finished:
-        increment_counters(session, **prepared.finished)
+    increment_counters(session, **prepared.counted)
     return prepared
 
 
@@ -120,7 +132,8 @@ def _decrypt(session: Session, campaign: Campaign | None, encrypted: bytes | Non
     """Return the campaign and the decrypted address.
 
     Raises:
-        EmailNotBuildable: one of them is missing, or the address cannot be decrypted.
+        EmailNotBuildable: one of them is missing, or the address was damaged.
+        UnknownAddressKey: this process lacks the key of the address.
     """
     if campaign is None:
         raise EmailNotBuildable("its campaign was deleted")

@@ -5,16 +5,19 @@ Every query uses an index of what is due, so its cost does not grow with the tab
 
 import datetime
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import LargeBinary, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder, status_is
+from service.db.models.supporter import Supporter
+from service.db.session import session_keyring
 from service.domain.email.queue import SendingHours
+from service.domain.email.rendering import NEXT_KEY_WAIT, UNREADABLE, retry_with_key_at
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import bulk_transition
 
@@ -34,7 +37,7 @@ class ReminderClaim:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """The claimed reminders, and how many were postponed to their sending hours."""
+    """The claimed reminders, and how many were postponed to their sending hours or for lack of a key."""
 
     claims: list[ReminderClaim]
     postponed: int
@@ -53,6 +56,9 @@ def claim_due_reminders(
 
     With `respect_sending_hours`, a reminder that is due outside its campaign's sending hours in the reader's time
     zone is postponed to their start. A confirmation request is not, because its reader has just signed up.
+
+    A reminder whose address needs a key that this process lacks is postponed too. Its status does not change, so
+    that this may repeat for as long as it takes.
     """
     due = session.execute(
         select(
@@ -62,6 +68,8 @@ def claim_due_reminders(
             Reminder.campaign_id,
             Reminder.timezone,
             Reminder.awaits_confirmation,
+            Reminder.supporter_id,
+            Reminder.reason,
         )
         .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
         .order_by(Reminder.due_at, Reminder.id)
@@ -71,13 +79,18 @@ def claim_due_reminders(
     if not due:
         return ClaimResult([], 0)
     hours = _sending_hours(session) if respect_sending_hours else {}
+    unreadable = _unreadable_supporters(session, {row.supporter_id for row in due})
     postponed = []
     claims = []
     for row in due:
+        if row.supporter_id in unreadable:
+            due_at = retry_with_key_at(row.reason, now)
+            postponed.append({"id": row.id, "due_at": due_at, "reason": UNREADABLE})
+            continue
         sending_hours = None if row.awaits_confirmation else hours.get(row.campaign_id)
         allowed_at = now if sending_hours is None else sending_hours.next_allowed(now, row.timezone)
         if allowed_at > now:
-            postponed.append({"id": row.id, "due_at": allowed_at})
+            postponed.append({"id": row.id, "due_at": allowed_at, "reason": row.reason})
         else:
             claims.append(ReminderClaim(row.id, row.occurrence, row.lease_number + 1))
     if postponed:
@@ -142,6 +155,22 @@ def count_due(session: Session, *, now: datetime.datetime, most: int = MAX_COUNT
         .limit(most)
     )
     return session.scalar(select(func.count()).select_from(due.subquery())) or 0
+
+
+def count_waiting_for_key(session: Session, *, now: datetime.datetime) -> int:
+    """Return how many reminders are postponed because no worker that saw them could read their address."""
+    waiting = select(Reminder.id).where(
+        status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now + NEXT_KEY_WAIT, Reminder.reason == UNREADABLE
+    )
+    return session.scalar(select(func.count()).select_from(waiting.limit(MAX_COUNTED).subquery())) or 0
+
+
+def _unreadable_supporters(session: Session, supporter_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    keyring = session_keyring(session)
+    addresses = select(Supporter.id, type_coerce(Supporter.email, LargeBinary)).where(
+        Supporter.id.in_(supporter_ids)
+    )
+    return {supporter_id for supporter_id, email in session.execute(addresses) if keyring.is_foreign(email)}
 
 
 def _sending_hours(session: Session) -> Mapping[uuid.UUID, SendingHours]:
