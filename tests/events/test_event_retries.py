@@ -177,7 +177,7 @@ def test_outage_during_lookup_counts_no_attempt(
 
 
 @pytest.mark.usefixtures("paid")
-def test_undecryptable_event_is_parked(
+def test_event_under_a_key_that_this_process_lacks_waits_without_losing_an_attempt(
     scenario: StripeScenario, container: Container, migrated_database: str
 ) -> None:
     settings = settings_for(
@@ -189,7 +189,10 @@ def test_undecryptable_event_is_parked(
         STRIPE_API_BASE=scenario.stripe.url,
     )
     other = build_container(settings, clock=container.clock)
-    assert StripeScenario(other, scenario.stripe).run_event_job() == {"parked": 1}
+    assert StripeScenario(other, scenario.stripe).run_event_job() == {"received": 1}
     other.database.engine.dispose()
     event = only_event(container)
-    assert (event.attempts, event.reason) == (1, "No key opens what this event said.")
+    assert (event.status, event.attempts) == (EventStatus.RECEIVED, 0)
+    assert event.reason == "Waits for a key: no key of SECRET_KEYS opens what this event said."
+    container.clock.now = event.next_attempt_at
+    assert scenario.run_event_job() == {"applied": 1}
