@@ -37,13 +37,13 @@ def send_notifications(container: Container, stop: threading.Event) -> Mapping[s
     )
 
 
-def recover_expired_notification_leases(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
+def recover_expired_notification_leases(container: Container, stop: threading.Event) -> Mapping[str, int]:
     """Complete every notification whose lease has expired, by its record; return counts by outcome.
 
-    None while the database was away just now, because the owners of the leases may live.
+    It leaves them alone while the database was away just now, because their owners may live.
     """
     if not container.database_contact.is_steady:
-        return None
+        return {}
     counts: Counter[str] = Counter()
     while not stop.is_set():
         with container.database.transaction() as session:

@@ -36,13 +36,13 @@ def send_reminders(container: Container, stop: threading.Event) -> Mapping[str, 
     )
 
 
-def recover_expired_reminder_leases(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
+def recover_expired_reminder_leases(container: Container, stop: threading.Event) -> Mapping[str, int]:
     """Complete every reminder whose lease has expired, by its delivery record; return counts by outcome.
 
-    None while the database was away just now, because the owners of the leases may live.
+    It leaves them alone while the database was away just now, because their owners may live.
     """
     if not container.database_contact.is_steady:
-        return None
+        return {}
     counts: Counter[str] = Counter()
     while not stop.is_set():
         with container.database.transaction() as session:

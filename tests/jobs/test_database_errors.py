@@ -1,11 +1,13 @@
 """Errors of the database around an accepted email: it is recorded in the end, and never sent again."""
 
+import dataclasses
+import datetime
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from jobs import email_queue
@@ -13,6 +15,7 @@ from jobs.notifications import recover_expired_notification_leases
 from jobs.reminders import recover_expired_reminder_leases
 from schemas.enums import DeliveryOutcome, NotificationStatus, ReminderStatus
 from service.container import Container
+from service.db.base import new_id
 from service.db.models.email import Notification
 from service.db.models.reminder import Reminder
 from service.domain.monitoring.database_contact import (
@@ -141,27 +144,43 @@ def test_database_away_for_longer_than_two_minutes_repeats_no_email(
     assert len(mailer.sent) == 1
 
 
-@pytest.mark.parametrize("recover", [recover_expired_reminder_leases, recover_expired_notification_leases])
+def lose_lease(container: Container, clock: FakeClock, kind: str) -> None:
+    """Let an email be leased by a worker that has not renewed its lease in time."""
+    create_due_emails(container, clock, kind, count=1)
+    table, status = (
+        (Reminder, ReminderStatus.SENDING) if kind == "reminder" else (Notification, NotificationStatus.SENDING)
+    )
+    lease = {"lease_number": 1, "leased_by": new_id(), "leased_until": clock() - datetime.timedelta(minutes=1)}
+    with container.database.transaction() as session:
+        session.execute(update(table).values(status=status, **lease))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_leases_of_others_are_left_alone_until_the_database_was_back_for_a_while(
-    container: Container, recover: Callable[[Container, threading.Event], object]
+    container: Container, clock: FakeClock, kind: str
 ) -> None:
-    now = [0.0]
-    contact = DatabaseContact(lambda: now[0])
-    object.__setattr__(container, "database_contact", contact)
-    assert recover(container, threading.Event()) == {}
+    seconds = [0.0]
+    contact = DatabaseContact(lambda: seconds[0])
+    container = dataclasses.replace(container, database_contact=contact)
+    recover = recover_expired_reminder_leases if kind == "reminder" else recover_expired_notification_leases
+    lose_lease(container, clock, kind)
+
+    def left_alone() -> bool:
+        return recover(container, threading.Event()) == {}
+
     contact.start()
-    assert recover(container, threading.Event()) is None
+    assert left_alone()
     for _ in range(4):
-        now[0] += 5
+        seconds[0] += 5
         contact.record()
-    assert now[0] > STEADY_AFTER_SECONDS
-    assert recover(container, threading.Event()) == {}
+    assert contact.is_steady
     # The database is away: no heartbeat is recorded.
-    now[0] += MAX_GAP_SECONDS + 1
-    assert recover(container, threading.Event()) is None
+    seconds[0] += MAX_GAP_SECONDS + 1
+    assert left_alone()
     contact.record()
-    now[0] += 5
-    assert recover(container, threading.Event()) is None
+    seconds[0] += STEADY_AFTER_SECONDS - 5
+    assert left_alone()
     contact.record()
-    now[0] += 10
-    assert recover(container, threading.Event()) == {}
+    seconds[0] += 5
+    contact.record()
+    assert recover(container, threading.Event()) == {"handed_back": 1}
