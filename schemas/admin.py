@@ -12,7 +12,7 @@ from schemas.enums import (
     PledgeStatus,
     RefundStatus,
 )
-from schemas.fields import EmailAddress, MinorUnits, Timestamp
+from schemas.fields import EmailAddress, JsonBoolean, MinorUnits, QueryFlag, Timestamp
 from schemas.pledge import PledgeQuery
 
 FORMATS = ("csv", "jsonl", "xlsx")
@@ -22,11 +22,8 @@ class ExportQuery(PledgeQuery):
     """Filters of the export, and its file format. `tz` is also the time zone of the times in the file."""
 
     format = fields.String(load_default="csv", validate=validate.OneOf(FORMATS))
-    bom = fields.Boolean(
-        truthy={"1", "true"},
-        falsy={"0", "false"},
+    bom = QueryFlag(
         load_default=True,
-        error_messages={"invalid": "Give 1 or 0."},
         metadata={
             "description": "Whether CSV begins with a byte order mark, by which Excel knows UTF-8. "
             "0 suits programs; other formats have none."
@@ -289,9 +286,7 @@ class ErasureRequest(StrictSchema):
     """The address of the supporter to erase, and whether recurring pledges are ended for it."""
 
     email = EmailAddress(required=True)
-    end_recurring = fields.Boolean(
-        truthy={True},
-        falsy={False},
+    end_recurring = JsonBoolean(
         load_default=True,
         metadata={"description": "If false, a pledge that still runs is a 409, and nothing is erased."},
     )
@@ -345,7 +340,7 @@ class AddressChangeRequest(StrictSchema):
     """A supporter's new address. With `merge`, another supporter with this address is merged into this one."""
 
     email = EmailAddress(required=True)
-    merge = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+    merge = JsonBoolean(load_default=False)
 
 
 class CustomerCounts(Schema):

@@ -11,6 +11,7 @@ from schemas.fields import (
     MAX_AMOUNT,
     BoundedInteger,
     CurrencyCode,
+    JsonBoolean,
     LanguageTag,
     MinorUnits,
     Slug,
@@ -140,7 +141,7 @@ class CurrencyOptionResponse(Schema):
 class ReminderSettings(StrictSchema):
     """The reminders that a campaign offers, in months, and whether readers must confirm their address."""
 
-    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    enabled = JsonBoolean(load_default=True)
     choices = fields.List(
         BoundedInteger(minimum=1, maximum=24),
         load_default=lambda: [1],
@@ -155,10 +156,8 @@ class ReminderSettings(StrictSchema):
             "description": "Intervals in months at which a reminder may repeat until its reader cancels.",
         },
     )
-    confirm = fields.Boolean(
+    confirm = JsonBoolean(
         load_default=False,
-        truthy={True},
-        falsy={False},
         metadata={"description": "Whether a reader must first confirm by email that the reminder is theirs."},
     )
 

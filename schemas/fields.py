@@ -69,6 +69,30 @@ class BoundedInteger(fields.Integer):
         super().__init__(strict=True, validate=limits, error_messages={"invalid": invalid}, **kwargs)
 
 
+class JsonBoolean(fields.Boolean):
+    """A JSON boolean; rejects `1`, `"true"` and everything else that Python calls true."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(error_messages={"invalid": "Give true or false."}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class QueryFlag(fields.Boolean):
+    """A boolean in a query: `true`, `false`, `1` or `0`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            truthy={"1", "true"},
+            falsy={"0", "false"},
+            error_messages={"invalid": "Give true or false."},
+            **_with_rules(kwargs, type="string", enum=["true", "false", "1", "0"]),
+        )
+
+
 class Text(fields.String):
     """Trimmed text that is not empty and has no characters that databases or emails cannot contain.
 

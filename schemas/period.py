@@ -15,6 +15,9 @@ DATE_OR_INSTANT = re.compile(
     r"(?P<time>T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?"
 )
 
+FIRST_INSTANT = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+LAST_INSTANT = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+
 
 class DayOrInstant(fields.Field[datetime.date]):
     """One end of a period: a `datetime.date` for a day, or an RFC 3339 instant with an offset, in UTC.
@@ -37,9 +40,9 @@ class DayOrInstant(fields.Field[datetime.date]):
             raise ValidationError(invalid)
         try:
             if match["time"] is not None:
-                return datetime.datetime.fromisoformat(match[0]).astimezone(datetime.UTC)
+                return _to_utc(datetime.datetime.fromisoformat(match[0]))
             day = datetime.date.fromisoformat(match[0])
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             raise ValidationError(invalid) from error
         if day == datetime.date.max:
             # The day ends where the next one begins, which Python cannot express.
@@ -66,6 +69,14 @@ class PeriodQuery(StrictSchema):
             end = data.get(f"{period}_to")
             if side == "from" and end is not None and _is_after(start, end):
                 raise ValidationError({f"{period}_to": [f"This is before {name}."]})
+
+
+def _to_utc(instant: datetime.datetime) -> datetime.datetime:
+    """Return an instant in UTC; one that lies outside the years 1 to 9999 there, as the nearest inside."""
+    try:
+        return instant.astimezone(datetime.UTC)
+    except OverflowError:
+        return FIRST_INSTANT if instant.year == 1 else LAST_INSTANT
 
 
 def _is_after(start: datetime.date, end: datetime.date) -> bool:

@@ -6,8 +6,10 @@ from schemas.base import StrictSchema
 from schemas.enums import Frequency, PledgeStatus
 from schemas.fields import (
     CurrencyCode,
+    JsonBoolean,
     LanguageTag,
     MinorUnits,
+    QueryFlag,
     RegexString,
     Slug,
     Text,
@@ -24,9 +26,7 @@ class PledgeRequest(StrictSchema):
     frequency = fields.Enum(Frequency, by_value=True, required=True)
     amount = MinorUnits(required=True, metadata={"example": 200})
     currency = CurrencyCode(required=True)
-    cover_fees = fields.Boolean(
-        truthy={True},
-        falsy={False},
+    cover_fees = JsonBoolean(
         metadata={
             "description": "Whether the reader also covers the payment provider's fee, if the campaign offers it."
         },
@@ -79,10 +79,7 @@ class PledgeQuery(PeriodQuery):
     created_to = DayOrInstant(is_end=True)
     paid_from = DayOrInstant()
     paid_to = DayOrInstant(is_end=True)
-    giving_twice = fields.Boolean(
-        truthy={"true"},
-        falsy={"false"},
-        error_messages={"invalid": "Give true or false."},
+    giving_twice = QueryFlag(
         metadata={
             "description": "With true, running recurring pledges of supporters who have another one in the same"
             " campaign; with false, all others."

@@ -8,6 +8,7 @@ from schemas.fields import (
     BoundedInteger,
     CurrencyCode,
     EmailAddress,
+    JsonBoolean,
     LanguageTag,
     MinorUnits,
     Slug,
@@ -32,9 +33,7 @@ class ReminderRequest(StrictSchema):
     campaign = Slug(required=True)
     email = EmailAddress(required=True, metadata={"example": "reader@example.org"})
     months = Months()
-    repeat = fields.Boolean(
-        truthy={True},
-        falsy={False},
+    repeat = JsonBoolean(
         metadata={"description": "Whether the reminder repeats every `months` months until the reader cancels."},
     )
     timezone = TimezoneName(metadata={"example": "Europe/Amsterdam"})

@@ -30,6 +30,7 @@ IDEMPOTENCY_KEY_DOC = {
 @pledges.response(201, PledgeCheckoutResponse)
 def create_pledge(payload: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[str, str]]:
     """Create a pledge and start its checkout."""
+    idempotency_key = require_idempotency_key()
     check_rate_limit("pledge")
     container, campaign = current_container(), load_embeddable_campaign(payload["campaign"])
     check_campaign_rate_limit("pledge", campaign)
@@ -38,7 +39,7 @@ def create_pledge(payload: dict[str, Any]) -> tuple[PledgeCheckout, int, dict[st
         container.gateway,
         campaign,
         CreatePledge(**payload),
-        idempotency_key=require_idempotency_key(),
+        idempotency_key=idempotency_key,
         clock=container.clock,
         urls=container.urls,
         client=current_client(),

@@ -114,6 +114,17 @@ def test_instant_is_rfc_3339_and_becomes_utc(written: str, instant: str) -> None
     assert format_timestamp(load(DayOrInstant(), written)) == instant
 
 
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("0001-01-01T02:03:30+17:21", datetime.datetime.min.replace(tzinfo=datetime.UTC)),
+        ("9999-12-31T23:00:00-17:21", datetime.datetime.max.replace(tzinfo=datetime.UTC)),
+    ],
+)
+def test_instant_outside_the_calendar_is_its_end(written: str, utc: datetime.datetime) -> None:
+    assert load(DayOrInstant(), written) == utc
+
+
 @pytest.mark.parametrize("written", ["2026-12-23", "2028-02-29", "0001-01-01", "9999-12-30"])
 def test_day_has_no_time(written: str) -> None:
     day = load(DayOrInstant(), written)
