@@ -176,6 +176,18 @@ def test_process_does_not_start_on_older_schema(worker_id: str) -> None:
     assert "run mainstay migrate" in stopped(SERVE, environment(url, PORT=str(free_port())))
 
 
+def test_database_that_does_not_answer_stops_nothing(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    url = "postgresql://nobody@127.0.0.1:1/gone?connect_timeout=2"
+    with running(*SERVE, log=log, env=environment(url, PORT=str(port), WEB_CONCURRENCY="1")) as process:
+        wait_until(
+            lambda: process.poll() is not None or is_listening(f"http://127.0.0.1:{port}/healthz"),
+            what=f"the web, see {log}",
+        )
+        assert process.poll() is None, log.read_text()
+    assert "The database does not answer; starting all the same." in log.read_text()
+
+
 @pytest.fixture
 def production(worker_id: str) -> Iterator[Container]:
     """Return a production container on a database of its own, migrated by the command."""
