@@ -1,12 +1,16 @@
 """The `mainstay` command."""
 
+import sqlite3
 from typing import Any, NoReturn
 
 import click
-from sqlalchemy.exc import OperationalError, ProgrammingError
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service import __version__, processes
 from service.commands.campaigns import campaign
+from service.commands.database_errors import explain_database_error
 from service.commands.demo import demo
 from service.commands.export import export
 from service.commands.jobs import jobs
@@ -22,6 +26,11 @@ from service.commands.tokens import token
 from service.domain.errors import DomainError
 from service.settings import SettingsError, read_settings
 
+EXIT_CODES = """\
+Exit codes: 0 means that it was done; 1 that it was not, and standard error says why in one sentence; 2 that the
+command line itself is wrong.
+"""
+
 
 class ErrorHandlingGroup(click.Group):
     """Reports expected errors as one sentence with exit code 1, without a traceback."""
@@ -31,14 +40,18 @@ class ErrorHandlingGroup(click.Group):
             return super().invoke(ctx)
         except (SettingsError, DomainError) as error:
             raise click.ClickException(str(error)) from error
-        except (OperationalError, ProgrammingError) as error:
-            raise click.ClickException(
-                f"The database does not answer as it should ({type(error.orig).__name__}); "
-                "check DATABASE_URL and run mainstay migrate."
-            ) from error
+        except (DBAPIError, PoolTimeout, sqlite3.Error, psycopg.Error) as error:
+            settings, name = read_settings(allow_short_old_keys=True), "DATABASE_URL"
+            url = settings.database_url
+            if ctx.invoked_subcommand == "migrate" and settings.migration_database_url is not None:
+                url, name = settings.migration_database_url, "MIGRATION_DATABASE_URL"
+            sentence = explain_database_error(error, url)
+            if sentence is None:
+                raise
+            raise click.ClickException(sentence.replace("DATABASE_URL", name)) from error
 
 
-@click.group(cls=ErrorHandlingGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ErrorHandlingGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mainstay")
 def cli() -> None:
     """Reader donations for newsrooms, and the reminder that brings readers back."""

@@ -20,6 +20,8 @@ from service.production import SECRET_KEY_COMMAND, DemoSettings, configure_comma
 
 DEVELOPMENT, PRODUCTION = "development", "production"
 MIN_SECRET_KEY_LENGTH = 32
+# Its folder is made if it is missing.
+DEFAULT_SQLITE_FILE = Path("var/mainstay.db")
 DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
 TEST_KEY_PREFIXES = ("sk_test_", "rk_test_")
 LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
@@ -239,7 +241,7 @@ def _settings(env: Env) -> Settings:
     environments = one_of("MAINSTAY_ENV", PRODUCTION, DEVELOPMENT)
     environment = env.str("MAINSTAY_ENV", PRODUCTION if on_heroku else DEVELOPMENT, validate=environments)
     port = get_int(env, "PORT", 8000, minimum=1, maximum=65535)
-    database = database_url(env.str("DATABASE_URL", "sqlite:///var/mainstay.db"))
+    database = database_url(env.str("DATABASE_URL", f"sqlite:///{DEFAULT_SQLITE_FILE}"))
     prepares = one_of("DATABASE_PREPARES", "auto", "off")
     month = env.str("MONTH_SECONDS", None)
     mail = mail_settings(env, demo_clock=month is not None)
@@ -379,9 +381,12 @@ def database_url(url: str, *, setting_name: str = "DATABASE_URL") -> str:
     """Return the URL with the driver that is installed; accepts Heroku's `postgres://` too."""
     scheme, separator, rest = url.partition("://")
     try:
-        make_url(url)
+        host = make_url(url).host or ""
     except (ArgumentError, ValueError):
-        separator = ""
+        host = separator = ""
+    if "@" in host:
+        # What is taken for the host begins with the rest of the password.
+        raise SettingsError("DATABASE_URL has an @ in its user or password; write it as %40.")
     if scheme in ("postgres", "postgresql", "postgresql+psycopg") and separator:
         return f"postgresql+psycopg://{rest}"
     if scheme in ("sqlite", "sqlite+pysqlite") and separator:
@@ -420,10 +425,12 @@ def redis_url(url: str | None) -> str | None:
 
 def sqlite_path(url: str) -> Path | None:
     """Return the file of an SQLite URL, or None for PostgreSQL and in-memory databases."""
-    path = url.removeprefix("sqlite:///").partition("?")[0]
+    path, _, query = url.removeprefix("sqlite:///").partition("?")
     if not url.startswith("sqlite:///") or path in ("", ":memory:"):
         return None
-    return Path(path)
+    # SQLite reads a name as a URI only if the URL says so.
+    is_uri = path.startswith("file:") and "uri=true" in query
+    return Path(unquote(path.removeprefix("file:"))) if is_uri else Path(path)
 
 
 def public_url(url: str, *, setting_name: str = "PUBLIC_URL") -> str:

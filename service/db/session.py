@@ -17,7 +17,7 @@ from service.db.keyring import Keyring
 from service.db.prepared_statements import PreparedStatements
 from service.db.time_limits import OPTION, TCP_OPTIONS, TimeLimits, apply_time_limits
 from service.db.types import attach_keyring, get_keyring
-from service.settings import Settings, sqlite_path
+from service.settings import DEFAULT_SQLITE_FILE, Settings, sqlite_path
 
 SQLITE_BUSY_SECONDS = 15
 CONNECT_TIMEOUT_SECONDS = 10
@@ -75,8 +75,9 @@ def create_database_engine(settings: Settings, keyring: Keyring) -> Engine:
     options: dict[str, Any] = {"hide_parameters": True}
     if settings.database_url.startswith("sqlite"):
         path = sqlite_path(settings.database_url)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        # Any other folder has to exist, because a mistyped one must not be made.
+        if path == DEFAULT_SQLITE_FILE:
+            path.parent.mkdir(exist_ok=True)
         options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
     else:
         options |= {
