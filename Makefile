@@ -32,7 +32,7 @@ widget/node_modules/.stamp: .venv/dev.stamp widget/package-lock.json
 install: .venv/run.stamp ## create .venv/ from the lock file, with the mainstay command in it
 
 dev: install ## start web and worker with an SQLite file, and print the address of the demo
-	@$(BIN)/mainstay dev
+	@MAINSTAY_TYPED="make dev" $(BIN)/mainstay dev
 
 announce-installs:
 	@./scripts/announce-installs $(PYTHON)

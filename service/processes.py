@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,12 +31,15 @@ WEB_COMMAND = (
 WORKER_COMMAND = (sys.executable, "-m", "jobs.worker")
 DEMO_MONTH_SECONDS = "60"
 STARTUP_TIMEOUT_SECONDS = 20
+# What the Makefile sets, because `make dev` and not `mainstay dev` was typed.
+TYPED_ENV = "MAINSTAY_TYPED"
+MAX_PORT = 65535
 
 
 def serve(settings: Settings) -> NoReturn:
     """Replace this process by the web process."""
     _require_migrated_database(settings)
-    _check_port_is_free(settings)
+    _check_port_is_free(settings, typed_command("serve"))
     _exec(WEB_COMMAND)
 
 
@@ -55,7 +59,7 @@ def run_dev() -> None:
     # A line for each request would scroll the addresses of the banner away.
     os.environ["LOG_LEVEL"] = os.environ.get("LOG_LEVEL") or "warning"
     settings = read_settings()
-    _check_port_is_free(settings)
+    _check_port_is_free(settings, typed_command("dev"))
     environment = os.environ | _pythonpath_env()
     if subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=False).returncode:
         raise SystemExit(1)
@@ -113,22 +117,43 @@ def _require_migrated_database(settings: Settings) -> None:
         raise click.ClickException("The database is not migrated: run mainstay migrate.")
 
 
-def _check_port_is_free(settings: Settings) -> None:
+def typed_command(subcommand: str) -> str:
+    """Return the command as it was typed, for advice on how to run it again: `make dev`, or `mainstay dev`."""
+    program = Path(sys.argv[0])
+    if TYPED_ENV in os.environ:
+        return os.environ[TYPED_ENV]
+    if program.name == "__main__.py":
+        return f"python -m service {subcommand}"
+    on_path = shutil.which(program.name)
+    is_on_path = on_path is not None and Path(on_path).resolve() == program.resolve()
+    return f"{program.name if is_on_path else program} {subcommand}"
+
+
+def _check_port_is_free(settings: Settings, command: str) -> None:
+    error = _bind_error(settings.host, settings.port)
+    if error is not None:
+        raise click.ClickException(_explain_bind_error(error, settings, command))
+
+
+def _bind_error(host: str, port: int) -> OSError | None:
+    """Return the error of listening at this address; None if it is free."""
     try:
         # As gunicorn listens: an IPv6 address needs a socket of its own kind.
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        with socket.socket(family) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
+            probe.bind((host, port))
     except OSError as error:
-        raise click.ClickException(_explain_bind_error(error, settings)) from error
+        return error
+    return None
 
 
-def _explain_bind_error(error: OSError, settings: Settings) -> str:
+def _explain_bind_error(error: OSError, settings: Settings, command: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {settings.port} is taken; choose another, as in PORT={settings.port + 1} mainstay dev."
+        above, below = range(settings.port + 1, MAX_PORT + 1), range(settings.port - 1, 0, -1)
+        free = next((port for port in (*above, *below) if _bind_error(settings.host, port) is None), 8000)
+        return f"Port {settings.port} is taken; choose another, as in PORT={free} {command}."
     if error.errno == errno.EACCES:
-        return f"Port {settings.port} needs more rights; choose one above 1023, as in PORT=8000."
+        return f"Port {settings.port} needs more rights; choose one above 1023, as in PORT=8000 {command}."
     return (
         f"HOST={settings.host} is not an address of this machine; use 127.0.0.1 or ::1 for this machine only, "
         "0.0.0.0 or :: for every network."

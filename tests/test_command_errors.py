@@ -1,11 +1,17 @@
 """Errors of the `mainstay` command for invalid settings and database problems: one sentence with advice."""
 
+import os
+import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli import assert_cli_error, run_cli
+from tests.cli import KEYS, assert_cli_error, run_cli
 from tests.conftest import make_database
+from tests.processes import ROOT
 
 COMMANDS = [
     [],
@@ -75,3 +81,46 @@ def test_missing_tables_error_suggests_migrate(worker_id: str, tmp_path: Path, c
 @pytest.mark.parametrize("command", ["serve", "worker", "dev"])
 def test_process_with_invalid_setting_does_not_start(command: str) -> None:
     assert_cli_error(run_cli(command, DATABASE_URL="nonsense"), "DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        (["make", "--no-print-directory", "--old-file=install", "--old-file=.venv/run.stamp", "dev"], "make dev"),
+        ([f"{ROOT}/.venv/bin/mainstay", "dev"], f"{ROOT}/.venv/bin/mainstay dev"),
+        (["mainstay", "dev"], "mainstay dev"),
+        (["mainstay", "serve"], "mainstay serve"),
+        ([sys.executable, "-m", "service", "dev"], "python -m service dev"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else " ".join(part),
+)
+def test_taken_port_suggests_a_free_one_and_what_was_typed(typed: list[str], advice: str, tmp_path: Path) -> None:
+    if not (ROOT / ".venv" / "bin" / "mainstay").exists():
+        pytest.skip("this checkout has no .venv/, which make dev creates")
+    file, path = tmp_path / "x.db", os.environ["PATH"]
+    if typed[0] == "mainstay":
+        path = f"{ROOT}/.venv/bin{os.pathsep}{path}"
+    assert run_cli("migrate", DATABASE_URL=f"sqlite:///{file}").exit_code == 0
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        process = subprocess.run(
+            typed,
+            cwd=ROOT,
+            env={
+                "PATH": f"{ROOT}/.venv/bin{os.pathsep}{os.environ['PATH']}"
+                if typed[0] == "mainstay"
+                else os.environ["PATH"],
+                "DATABASE_URL": f"sqlite:///{file}",
+                "SECRET_KEYS": KEYS,
+                "PORT": str(port),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert process.returncode != 0
+    [suggested] = re.findall(
+        rf"Port {port} is taken; choose another, as in PORT=(\d+) {re.escape(advice)}\.", process.stderr
+    )
+    assert 0 < int(suggested) <= 65535
+    assert int(suggested) != port
