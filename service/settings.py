@@ -7,10 +7,10 @@ names the setting and says what it expects. The value of a secret is never part 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import idna
 from environs import Env, EnvValidationError, ValidationError, validate
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -47,6 +47,12 @@ POSTMARK_LOGIN = validate.Regexp(
 # What may stand on either side of an address's @: atoms with dots between them (RFC 5322 and 6531).
 _ATOM = r"[^\x00- \x7f-\xa0()<>\[\]\\,;:@\".]+"
 _ATOMS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_LABEL = "[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+# An address alone, or in angle brackets after a name. Unquoted punctuation could begin a second address.
+_MAILBOX = re.compile(
+    r'(?P<name>"(?:[^"\\]|\\.)*"|[^",;:<>@()\[\]\\]*?)\s*<(?P<bracketed>[^<>\s]+)>|(?P<bare>[^<>\s]+)'
+)
 MAX_ADDRESS_LENGTH = 254
 
 
@@ -482,25 +488,37 @@ def _server(url: str) -> SmtpServer | None:
 
 
 def _sender(sender: str) -> str:
-    name, _, host = parseaddr(sender)[1].rpartition("@")
-    # The library that writes headers raises an error for a host that does not start with a letter or digit.
-    if not name or not host[:1].isalnum() or any(ord(character) < 32 for character in sender):
+    """Return the sender with its host in ASCII (IDNA), so that an email to an ASCII address needs no SMTPUTF8."""
+    match = _MAILBOX.fullmatch(sender)
+    address = "" if match is None else _ascii_address(match["bracketed"] or match["bare"])
+    if match is None or not address or any(ord(character) < 32 for character in sender):
         raise SettingsError(
-            f"MAIL_FROM must be an address such as 'The Paper <support@paper.example>', not {sender!r}."
+            "MAIL_FROM must be one address, such as 'The Paper <support@paper.example>', with the name in double "
+            f"quotes if it has a comma or other punctuation, not {sender!r}."
         )
-    return sender
+    return address if match["bare"] else f"{match['name']} <{address}>".lstrip()
+
+
+def _ascii_address(address: str) -> str:
+    """Return an email address with its host in lower-case ASCII (IDNA 2008); an empty string if it is none."""
+    local_part, _, host = address.rpartition("@")
+    try:
+        ascii_host = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:
+        return ""
+    valid = _ATOMS.fullmatch(local_part) and _HOST.fullmatch(ascii_host)
+    return f"{local_part}@{ascii_host}" if valid and len(address) <= MAX_ADDRESS_LENGTH else ""
 
 
 def _recipients(env: Env, name: str) -> tuple[str, ...]:
-    addresses = listed(env, name)
-    for address in addresses:
-        local_part, _, host = address.rpartition("@")
-        if not all(_ATOMS.fullmatch(part) for part in (local_part, host)) or len(address) > MAX_ADDRESS_LENGTH:
+    addresses = {typed: _ascii_address(typed) for typed in listed(env, name)}
+    for typed, address in addresses.items():
+        if not address:
             raise SettingsError(
                 f"{name} must be one or more email addresses with commas between them, such as "
-                f"treasurer@paper.example, not {address!r}."
+                f"treasurer@paper.example, not {typed!r}."
             )
-    return tuple(dict.fromkeys(addresses))
+    return tuple(dict.fromkeys(addresses.values()))
 
 
 def _rate(text: str) -> float | None:

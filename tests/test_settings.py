@@ -125,6 +125,20 @@ INVALID = [
     ("MAIL_FROM", "The Paper"),
     ("MAIL_FROM", "0@"),
     ("MAIL_FROM", "The Paper <a@.example>"),
+    ("MAIL_FROM", "a@paper.example, b@paper.example"),
+    ("MAIL_FROM", "a@paper.example;b@paper.example"),
+    ("MAIL_FROM", "a@paper.example b@paper.example"),
+    ("MAIL_FROM", "The Paper <a@paper.example>, News <b@paper.example>"),
+    ("MAIL_FROM", "The Paper, Inc. <a@paper.example>"),
+    ("MAIL_FROM", "Papers: a@paper.example;"),
+    ("MAIL_FROM", "a@paper.example <b@paper.example>"),
+    ("MAIL_FROM", "The Paper <a@paper.example> <b@paper.example>"),
+    ("MAIL_FROM", "The Paper <a@paper.example> News"),
+    ("MAIL_FROM", "a@b@paper.example"),
+    ("MAIL_FROM", "a b@paper.example"),
+    ("MAIL_FROM", "a@paper..example"),
+    ("MAIL_FROM", "a@paper.example."),
+    ("MAIL_FROM", "a@☃.example"),
     ("ALERT_EMAIL", "treasurer"),
     ("ALERT_EMAIL", "The Paper <a@paper.example>"),
     ("ALERT_EMAIL", "a@paper.example b@paper.example"),
@@ -295,3 +309,22 @@ def test_migrations_may_take_another_way_to_the_database() -> None:
 @pytest.mark.parametrize(("host", "read_as"), [("[::1]", "::1"), ("::", "::"), ("0.0.0.0", "0.0.0.0")])
 def test_host_may_be_written_as_in_a_url(host: str, read_as: str) -> None:
     assert read(HOST=host).host == read_as
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("support@paper.example", "support@paper.example"),
+        ("The Paper <support@Paper.Example>", "The Paper <support@paper.example>"),
+        ('"The Paper, Inc." <support@paper.example>', '"The Paper, Inc." <support@paper.example>'),
+        ("<support@paper.example>", "<support@paper.example>"),
+        ("Die Bücher <support@BÜCHER.example>", "Die Bücher <support@xn--bcher-kva.example>"),
+        ("support@faß.example", "support@xn--fa-hia.example"),
+        ('"a@bücher.example" <a@bücher.example>', '"a@bücher.example" <a@xn--bcher-kva.example>'),
+        ("Газета <a@почта.рф>", "Газета <a@xn--80a1acny.xn--p1ai>"),
+        ("Mainstay <support@localhost>", "Mainstay <support@localhost>"),
+    ],
+)
+def test_sender_is_one_address_with_an_ascii_host(setting: str, expected: str) -> None:
+    assert read_settings({"MAIL_FROM": setting}).mail.sender == expected
+    assert read_settings({"ALERT_EMAIL": "a@bücher.example"}).mail.alert_recipients == ("a@xn--bcher-kva.example",)

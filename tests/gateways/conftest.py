@@ -17,9 +17,10 @@ def mailer_to() -> Iterator[Callable[..., SmtpMailer]]:
     with contextlib.ExitStack() as open_mailers:
 
         def make(url: str, *, sender: str = "The Paper <support@paper.example>", max_per_connection: int = 1000):
-            server = settings_for("sqlite://", MAIL_URL=url).mail.server
-            assert server is not None
-            mailer = SmtpMailer(server, EmailRenderer(sender, utc_now), per_connection=max_per_connection)
+            mail = settings_for("sqlite://", MAIL_URL=url, MAIL_FROM=sender).mail
+            assert mail.server is not None
+            renderer = EmailRenderer(mail.sender, utc_now)
+            mailer = SmtpMailer(mail.server, renderer, per_connection=max_per_connection)
             open_mailers.callback(mailer.close)
             return mailer
 

@@ -5,8 +5,6 @@ from email.utils import parseaddr
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from service.domain.email.addresses import normalise_address
-from service.domain.errors import InvalidAddress
 from service.domain.money import resolve_locale
 from service.domain.ports import AlertEmail, Clock, Email, NotificationEmail, RenderedEmail
 from service.gateways.email.content import email_language, notification_content, reminder_content
@@ -17,10 +15,9 @@ class EmailRenderer:
     """Renders emails from one sender."""
 
     def __init__(self, sender: str, clock: Clock) -> None:
-        address = parseaddr(sender)[1]
         # Without the display name, for the envelope.
-        self.sender_address = _with_ascii_domain(address)
-        self._sender = sender.replace(address, self.sender_address)
+        self.sender_address = parseaddr(sender)[1]
+        self._sender = sender
         self._clock = clock
         self._templates = Environment(
             loader=PackageLoader("service.gateways", "templates"),
@@ -84,13 +81,3 @@ class EmailRenderer:
             html=self._templates.get_template("alert.html").render(context),
         )
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=message)
-
-
-def _with_ascii_domain(address: str) -> str:
-    """Return the address with an international domain in ASCII (IDNA), which needs no SMTPUTF8."""
-    if address.isascii():
-        return address
-    try:
-        return normalise_address(address)
-    except InvalidAddress:
-        return address
