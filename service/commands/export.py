@@ -1,12 +1,8 @@
 """`mainstay export`: pledges in one file."""
 
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 from marshmallow import ValidationError
@@ -15,10 +11,9 @@ from schemas.admin import FORMATS
 from schemas.enums import Frequency, PledgeStatus
 from schemas.pledge import PledgeQuery
 from service.commands.context import get_container, write_audit_log
+from service.commands.output_file import STANDARD_OUTPUT, choose_output, open_output
 from service.domain.pledges.export import write_export
 from service.domain.pledges.queries import PledgeFilter, stream_pledges
-
-STANDARD_OUTPUT = Path("-")
 
 
 @click.command()
@@ -26,9 +21,9 @@ STANDARD_OUTPUT = Path("-")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
-    default="-",
-    help="The file to write; - is standard output.",
+    help="The file to write; - is standard output, which is also the default where it is no terminal.",
 )
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option("--campaign", help="Only pledges of this campaign.")
 @click.option("--status", type=click.Choice([str(status) for status in PledgeStatus]))
 @click.option("--frequency", type=click.Choice([str(frequency) for frequency in Frequency]))
@@ -40,22 +35,25 @@ STANDARD_OUTPUT = Path("-")
 @click.option(
     "--bom/--no-bom", default=True, help="Begin CSV with a mark by which Excel knows UTF-8.  [default: bom]"
 )
-def export(file_format: str, out: Path, bom: bool, **filters: str | None) -> None:
+def export(file_format: str, out: Path | None, *, force: bool, bom: bool, **filters: str | None) -> None:
     """Write pledges to a file: all of them, or those that the options select.
 
     "Who paid how much in 2026?" is --paid-from 2026-01-01 --paid-to 2026-12-31.
     """
     selected = _parse_filters(filters)
+    out = choose_output(out, force=force, is_text=file_format != "xlsx")
     container = get_container()
     details = {name: str(value) for name, value in selected.items()}
     with container.database.transaction() as session:
         write_audit_log(session, container, "export_pledges", {"format": file_format, **details})
-    with _open_output(out) as file, container.database.read_only() as session:
+    with open_output(out, force=force) as file, container.database.read_only() as session:
         for chunk in write_export(file_format, stream_pledges(session, PledgeFilter(**selected)), bom=bom):
             file.write(chunk)
             if out != STANDARD_OUTPUT and sys.stderr.isatty():
                 click.echo(f"\r{file.tell() // 1024:,} KiB", err=True, nl=False)
     if out != STANDARD_OUTPUT:
+        if sys.stderr.isatty():
+            click.echo(err=True)
         click.echo(f"Wrote {out}.", err=True)
 
 
@@ -71,23 +69,3 @@ def _parse_filters(filters: dict[str, str | None]) -> dict[str, Any]:
         name, messages = next(iter(error.messages_dict.items()))
         raise click.BadParameter(messages[0], param_hint=f"--{name.replace('_', '-')}") from error
     return selected
-
-
-@contextmanager
-def _open_output(out: Path) -> Iterator[BinaryIO]:
-    """Open the output; a complete file replaces an existing one, and a failed export leaves it unchanged."""
-    if out == STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    try:
-        handle, name = tempfile.mkstemp(dir=out.resolve().parent, prefix=f".{out.name}.")
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written: {error.strerror}.") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        Path(name).replace(out)
-    except BaseException:
-        Path(name).unlink()
-        raise
