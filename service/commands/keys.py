@@ -1,17 +1,22 @@
 """`mainstay keys`: rotation of the secret keys."""
 
 import sys
+import uuid
+from pathlib import Path
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.commands.context import get_container, pluralise, write_audit_log
+from service.commands.output_file import open_output
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
 from service.domain.privacy.key_canary import WRONG_KEYS, has_right_keys
 from service.domain.privacy.key_rotation import RotationResult, rotate_keys
 from service.settings import Settings, sqlite_path
 
+# More ids than this would push the sentence that explains them off the screen.
+SHOWN_IDS = 3
 UNROTATABLE_MESSAGE = """\
 {} addresses that bounced or complained belong to nobody who is stored, so only an older key recognises them.
 As long as these addresses must get no email, keep the older keys in SECRET_KEYS, behind the first. Without those
@@ -51,7 +56,13 @@ def keys() -> None:
 
 
 @keys.command("rotate")
-def rotate() -> None:
+@click.option(
+    "--unreadable",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the ids of rows that no key opens to FILE, one on a line.",
+)
+def rotate(unreadable: Path | None) -> None:
     """Encrypt all stored data with the first key of SECRET_KEYS.
 
     Before you run this, deploy every process twice: first with SECRET_KEYS=old,new, so that each can read both,
@@ -70,6 +81,8 @@ def rotate() -> None:
             click.echo(f"\r{so_far.rotated} rows", err=True, nl=False)
 
     result = rotate_keys(container.database.transaction, clock=container.clock, progress=show_progress)
+    if sys.stderr.isatty():
+        click.echo(err=True)
     counts = {
         "rotated": result.rotated,
         "merged": result.merged,
@@ -79,7 +92,7 @@ def rotate() -> None:
     }
     with container.database.transaction() as session:
         write_audit_log(session, container, "rotate_keys", counts)
-    click.echo(f"Encrypted {result.rotated} rows anew under the first key.")
+    click.echo(f"Encrypted {pluralise(result.rotated, 'row')} anew under the first key.")
     if result.merged:
         click.echo(f"Merged {pluralise(result.merged, 'duplicate supporter')}.")
     if result.suppressions:
@@ -90,7 +103,22 @@ def rotate() -> None:
         noun = "completed erasure is" if result.erasures == 1 else "completed erasures are"
         click.echo(ERASURES_MESSAGE.format(f"{result.erasures} {noun}", result.erasures_until))
     if result.undecryptable:
-        ids = "\n".join(f"  {row_id}" for row_id in result.undecryptable)
-        raise click.ClickException(
-            f"{len(result.undecryptable)} rows open with no key of SECRET_KEYS and were left as they are:\n{ids}"
+        raise click.ClickException(_describe_unreadable(result.undecryptable, unreadable))
+
+
+def _describe_unreadable(ids: tuple[uuid.UUID, ...], file: Path | None) -> str:
+    if len(ids) == 1:
+        sentence = f"1 row opens with no key of SECRET_KEYS and was left as it is: {ids[0]}."
+    elif len(ids) <= SHOWN_IDS:
+        listed = ", ".join(map(str, ids))
+        sentence = f"{len(ids):,} rows open with no key of SECRET_KEYS and were left as they are: {listed}."
+    else:
+        sentence = (
+            f"{len(ids):,} rows open with no key of SECRET_KEYS and were left as they are, such as {ids[0]}."
         )
+    advice = "Add the key that they were encrypted with to the end of SECRET_KEYS, and run this again."
+    if file is not None:
+        with open_output(file, force=True) as output:
+            output.writelines(f"{row_id}\n".encode() for row_id in ids)
+        return f"{sentence} {advice} Their ids are in {file}."
+    return f"{sentence} {advice}" + (" --unreadable FILE lists all ids." if len(ids) > SHOWN_IDS else "")

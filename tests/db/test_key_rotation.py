@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -94,6 +95,27 @@ def test_interrupted_rotation_resumes(with_keys, monkeypatch: pytest.MonkeyPatch
         container.database.transaction, clock=container.clock, progress=lambda total: rotated.append(total.rotated)
     )
     assert rotated == [3, 4]
+
+
+@pytest.mark.parametrize("count", [2, 30])
+def test_rotate_command_names_many_undecryptable_rows_in_a_file_and_few_on_the_screen(
+    with_keys, url: str, tmp_path: Path, count: int
+) -> None:
+    for number in range(count):
+        create_reminder(with_keys(OLDER), f"lost{number}@news.example")
+    with with_keys(NEW).database.read_only() as session:
+        ids = {str(supporter_id) for supporter_id in session.scalars(select(Supporter.id))}
+    environment = {"DATABASE_URL": url, "SECRET_KEYS": f"{NEW},{OLD}"}
+    result = CliRunner().invoke(cli, ["keys", "rotate"], env=environment)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert f"{count} rows open with no key" in result.stderr
+    assert len([supporter_id for supporter_id in ids if supporter_id in result.stderr]) == (2 if count == 2 else 1)
+    file = tmp_path / "ids"
+    result = CliRunner().invoke(cli, ["keys", "rotate", "--unreadable", str(file)], env=environment)
+    assert (result.exit_code, str(file) in result.stderr) == (1, True)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert (len(lines), set(lines)) == (count, ids)
 
 
 def test_undecryptable_row_is_reported_and_does_not_stop_rotation(with_keys) -> None:
@@ -254,8 +276,8 @@ def test_rotate_command_reports_counts_and_fails_on_undecryptable_rows(
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
     result = CliRunner().invoke(cli, ["keys", "rotate"])
     assert result.exit_code == 1
-    assert "Encrypted 1 rows anew" in result.stdout
-    assert "1 rows open with no key" in result.stderr
+    assert "Encrypted 1 row anew" in result.stdout
+    assert "1 row opens with no key" in result.stderr
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD},{OLDER}")
     result = CliRunner().invoke(cli, ["keys", "rotate"])
     assert result.exit_code == 0, result.output
