@@ -33,7 +33,7 @@ def show_refunds(status: str | None, limit: int) -> None:
         reason = f"  {refund.reason}" if refund.reason else ""
         click.echo(f"{refund.created_at:%Y-%m-%dT%H:%M:%SZ}  {refund.id}  {refund.status}  {amount}{reason}")
     if not found:
-        click.echo("There is no such refund.", err=True)
+        click.echo(f"No refund is {status}." if status else "There are no refunds yet.", err=True)
 
 
 @refunds.command("withdraw")

@@ -130,7 +130,8 @@ def show_events(status: str | None, limit: int) -> None:
         if what_to_do is not None:
             click.echo(f"    {what_to_do}")
     if not events:
-        click.echo("There is no such event.", err=True)
+        which = f"is {status}" if status else "is stored yet; mainstay stripe setup connects Stripe's webhook"
+        click.echo(f"No event of Stripe {which}.", err=True)
 
 
 @stripe.command("apply")

@@ -68,7 +68,7 @@ def test_requested_refund_is_listed_and_withdrawn_once(
     assert listed.stdout == f"{requested.created_at:%Y-%m-%dT%H:%M:%SZ}  {requested.id}  requested  2.00 USD\n"
     assert run("withdraw", str(requested.id)).stdout.endswith("The refund is withdrawn.\n")
     empty = run("list", "--status", "requested")
-    assert (empty.stdout, empty.stderr) == ("", "There is no such refund.\n")
+    assert (empty.stdout, empty.stderr) == ("", "No refund is requested.\n")
     with container.database.read_only() as session:
         assert session.get_one(Refund, requested.id).status == RefundStatus.WITHDRAWN
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "withdraw_refund")).one()

@@ -99,7 +99,7 @@ def test_events_filters_by_status(
     line, _ = run("events", "--status", "parked").stdout.splitlines()
     assert sent_events[1]["id"] in line
     result = run("events", "--status", "waiting")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "There is no such event.\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No event of Stripe is waiting.\n")
 
 
 def test_apply_applies_a_parked_event(
