@@ -5,9 +5,11 @@ import dataclasses
 import datetime
 import io
 import json
+import re
 import sqlite3
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -101,9 +103,58 @@ def test_revoked_token_is_listed_as_revoked(run: Run) -> None:
     run("token", "create", "--name", "desk", "--scope", "read")
     result = run("token", "revoke", "--name", "desk")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "Revoked 1 token" in result.stderr
+    assert "Revoked the token" in result.stderr
     assert "revoked 20" in run("token", "list").stdout
     assert_cli_error(run("token", "revoke", "--name", "desk"), "no token in use", "desk")
+
+
+def test_name_of_a_token_in_use_is_taken_until_it_is_revoked(run: Run, file: Path) -> None:
+    create = ("token", "create", "--name", "desk", "--scope", "read")
+    assert run(*create).exit_code == 0
+    [(token_id,)] = ask(file, "SELECT id FROM staff_tokens")
+    assert_cli_error(run(*create), "'desk' is in use", str(uuid.UUID(token_id)))
+    assert run("token", "create", "--name", "Desk", "--scope", "read").exit_code == 0
+    assert run("token", "revoke", "--name", "desk").exit_code == 0
+    assert run(*create).exit_code == 0
+
+
+def test_token_is_revoked_by_its_id(run: Run, file: Path) -> None:
+    run("token", "create", "--name", "desk", "--scope", "read")
+    run("token", "create", "--name", "other", "--scope", "read")
+    listing = run("token", "list").stdout
+    token_id = next(line.split()[0] for line in listing.splitlines() if " desk " in line)
+    assert run("token", "revoke", token_id).exit_code == 0
+    assert ask(file, "SELECT name FROM staff_tokens WHERE revoked_at IS NULL") == [("other",)]
+    assert_cli_error(run("token", "revoke", token_id), "no token in use", token_id)
+    assert_cli_error(run("token", "revoke", str(uuid.uuid4())), "no token in use")
+    assert_cli_error(run("token", "revoke", "desk"), "not a valid UUID")
+    for nonsense in ([], [token_id, "--name", "other"]):
+        assert_cli_error(run("token", "revoke", *nonsense), "--name")
+
+
+def test_name_of_two_tokens_revokes_neither_and_names_their_ids(run: Run, file: Path) -> None:
+    """A release before allowed such tokens."""
+    run("token", "create", "--name", "desk", "--scope", "read")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(
+            "INSERT INTO staff_tokens (id, name, scopes, token_hash, created_at) "
+            "SELECT lower(hex(randomblob(16))), name, scopes, randomblob(32), created_at FROM staff_tokens"
+        )
+    ids = [str(uuid.UUID(token_id)) for (token_id,) in ask(file, "SELECT id FROM staff_tokens")]
+    assert len(ids) == 2
+    assert_cli_error(run("token", "revoke", "--name", "desk"), "2 tokens", *ids)
+    assert ask(file, "SELECT count(*) FROM staff_tokens WHERE revoked_at IS NULL") == [(2,)]
+    assert run("token", "revoke", ids[0]).exit_code == 0
+    assert run("token", "revoke", "--name", "desk").exit_code == 0
+
+
+def test_listing_shows_id_scope_and_last_use(run: Run) -> None:
+    empty = run("token", "list")
+    assert (empty.stdout, "no token yet" in empty.stderr) == ("", True)
+    run("token", "create", "--name", "desk", "--scope", "read", "--scope", "export")
+    headings, row = run("token", "list").stdout.splitlines()
+    assert headings.split("  ")[0] == "id"
+    assert re.fullmatch(r"[0-9a-f-]{36}  desk  read, export  20\d\d-\d\d-\d\d  never +in use", row)
 
 
 def test_shown_campaign_can_be_applied_unchanged(run: Run, tmp_path: Path) -> None:
@@ -252,9 +303,9 @@ def test_export_names_the_wrong_option(run: Run, file: Path, arguments: list[str
 def test_failed_export_keeps_existing_file(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "pledges.csv"
     out.write_text("yesterday's", encoding="utf-8")
-    assert_cli_error(
-        run_cli("export", "--out", str(out), DATABASE_URL=f"sqlite:///{tmp_path}/empty.db"), "mainstay migrate"
-    )
+    sqlite3.connect(tmp_path / "empty.db").close()
+    result = run_cli("export", "--out", str(out), "--force", DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
+    assert_cli_error(result, "mainstay migrate")
     assert out.read_text(encoding="utf-8") == "yesterday's"
 
 

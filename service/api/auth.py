@@ -5,15 +5,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import structlog
 from flask import g, request
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from schemas.enums import Scope
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.db.models.admin import StaffToken
-from service.domain.staff import authenticate_token, write_audit_entry
-from service.web import read_only
+from service.domain.staff import authenticate_token, is_use_recorded, record_token_use, write_audit_entry
+from service.web import current_container, read_only, transaction
+
+log = structlog.get_logger()
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -43,6 +47,7 @@ def authenticate_staff(scope: Scope) -> None:
     token = _bearer_token()
     if token is None:
         raise ProblemException(401, *HTTP_PROBLEMS[401], {"WWW-Authenticate": 'Bearer realm="mainstay"'})
+    _record_use(token)
     if scope not in token.scopes:
         raise ProblemException(403, "scope_missing", f"This token lacks the scope '{scope}'.")
     g.actor = f"token {token.name} ({token.id})"
@@ -54,6 +59,18 @@ def _bearer_token() -> StaffToken | None:
         return None
     with read_only() as session:
         return authenticate_token(session, credentials.strip())
+
+
+def _record_use(token: StaffToken) -> None:
+    now = current_container().clock()
+    if is_use_recorded(token, now=now):
+        return
+    try:
+        with transaction() as session:
+            record_token_use(session, token, now=now)
+    except SQLAlchemyError as error:
+        # A database that cannot be written now can still be read.
+        log.warning("token_use_not_recorded", error_class=type(error).__name__)
 
 
 def current_actor() -> str:

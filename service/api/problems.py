@@ -57,6 +57,8 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.LeaseLost: 409,
     errors.EmailNotFound: 404,
     errors.StaffTokenNotFound: 404,
+    errors.StaffTokenNameTaken: 409,
+    errors.StaffTokenAmbiguous: 409,
     errors.TooManyRequests: 429,
 }
 

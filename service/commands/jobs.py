@@ -1,12 +1,12 @@
 """`mainstay jobs`: the recent runs of the workers' jobs."""
 
 import datetime
-from collections.abc import Sequence
 
 import click
 
 from schemas.enums import JobOutcome
 from service.commands.context import get_container
+from service.commands.tables import format_table
 from service.db.models.jobs import JobRun
 from service.domain.monitoring.job_runs import latest_runs
 
@@ -28,7 +28,7 @@ def jobs(limit: int, job: str | None) -> None:
         runs = latest_runs(session, job=job, limit=limit)
         any_run = runs or latest_runs(session, limit=1)
     if runs:
-        click.echo(_table([HEADINGS, *(_row(run, now=container.clock()) for run in runs)]))
+        click.echo(format_table([HEADINGS, *(_row(run, now=container.clock()) for run in runs)]))
     elif any_run:
         click.echo(f"No run of {job} is on record; mainstay jobs shows those of every job.")
     else:
@@ -57,9 +57,3 @@ def _format_duration(elapsed: datetime.timedelta) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

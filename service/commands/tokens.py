@@ -1,11 +1,16 @@
 """`mainstay token`: create, revoke and list staff tokens."""
 
+import uuid
+
 import click
 
 from schemas.enums import Scope
-from service.commands.context import get_container, pluralise, write_audit_log
+from service.commands.context import get_container, write_audit_log
+from service.commands.tables import format_table
+from service.db.models.admin import StaffToken
 from service.domain import staff
 
+HEADINGS = ("id", "name", "scope", "created", "last use (UTC)", "state")
 MAX_NAME_LENGTH = 120
 
 
@@ -42,6 +47,7 @@ def create_token(name: str, scopes: tuple[str, ...]) -> None:
     """Create a token and print it; it is not shown again."""
     container = get_container()
     with container.database.transaction() as session:
+        staff.require_free_name(session, name)
         secret = staff.create_staff_token(
             session, name=name, scopes=[Scope(scope) for scope in scopes], now=container.clock()
         )
@@ -50,20 +56,39 @@ def create_token(name: str, scopes: tuple[str, ...]) -> None:
 
 
 @token.command("revoke")
-@click.option("--name", required=True, help="The name that was given at creation.")
-def revoke_token(name: str) -> None:
-    """Revoke all tokens with this name."""
+@click.argument("token_id", metavar="[ID]", type=click.UUID, required=False)
+@click.option("--name", help="The name that was given at creation, instead of the ID.")
+def revoke_token(token_id: uuid.UUID | None, name: str | None) -> None:
+    """Revoke the token with this ID, as mainstay token list shows it, or with this name."""
+    if (token_id is None) == (name is None):
+        raise click.UsageError("Give the ID that mainstay token list shows, or --name.")
     container = get_container()
     with container.database.transaction() as session:
-        revoked = staff.revoke_staff_tokens(session, name=name, now=container.clock())
-        write_audit_log(session, container, "revoke_token", {"name": name})
-    click.echo(f"Revoked {pluralise(revoked, 'token')} named {name!r}.", err=True)
+        revoked = staff.revoke_staff_token(session, token_id=token_id, name=name or "", now=container.clock())
+        write_audit_log(session, container, "revoke_token", {"name": revoked.name, "token": str(revoked.id)})
+    click.echo(f"Revoked the token {revoked.id}, named {revoked.name!r}.", err=True)
 
 
 @token.command("list")
 def list_tokens() -> None:
-    """List tokens by name, with their scopes; the tokens themselves are not stored."""
+    """List tokens, oldest first: id, name, scope, day of creation, last use (UTC) and state.
+
+    The tokens themselves are not stored. The last use is at most a minute old.
+    """
     with get_container().database.read_only() as session:
-        for row in staff.list_staff_tokens(session):
-            state = "in use" if row.revoked_at is None else f"revoked {row.revoked_at:%Y-%m-%d}"
-            click.echo(f"{row.name}  {', '.join(row.scopes)}  made {row.created_at:%Y-%m-%d}  {state}")
+        rows = [_row(token) for token in staff.list_staff_tokens(session)]
+    if rows:
+        click.echo(format_table([HEADINGS, *rows]))
+    else:
+        click.echo("There is no token yet; mainstay token create makes one.", err=True)
+
+
+def _row(token: StaffToken) -> tuple[str, ...]:
+    return (
+        str(token.id),
+        token.name,
+        ", ".join(token.scopes),
+        f"{token.created_at:%Y-%m-%d}",
+        "never" if token.last_used_at is None else f"{token.last_used_at:%Y-%m-%d %H:%M}",
+        "in use" if token.revoked_at is None else f"revoked {token.revoked_at:%Y-%m-%d}",
+    )

@@ -236,9 +236,21 @@ class EmailNotFound(DomainError):
 
 
 class StaffTokenNotFound(DomainError):
-    """No active staff token has this name."""
+    """No active staff token has this name or id."""
 
     code = "token_not_found"
+
+
+class StaffTokenNameTaken(DomainError):
+    """An active staff token has this name already."""
+
+    code = "token_name_taken"
+
+
+class StaffTokenAmbiguous(DomainError):
+    """More than one active staff token has this name; the detail lists their ids."""
+
+    code = "token_ambiguous"
 
 
 class AddressNotSupported(DomainError):

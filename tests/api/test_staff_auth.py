@@ -1,5 +1,6 @@
 """Authentication and scopes of every staff route."""
 
+import datetime
 import re
 import uuid
 
@@ -10,8 +11,9 @@ from sqlalchemy import text
 
 from schemas.enums import Scope
 from service.container import Container
-from service.domain.staff import revoke_staff_tokens
+from service.domain.staff import list_staff_tokens, revoke_staff_token
 from tests.api.client import assert_problem, auth_headers, staff_token
+from tests.clock import FakeClock
 
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 ROUTES = {
@@ -58,7 +60,7 @@ def test_staff_route_rejects_invalid_token(
     good = staff_token(container, "read", "export", "manage")
     revoked = staff_token(container, "read", "export", "manage", name="gone")
     with container.database.transaction() as session:
-        revoke_staff_tokens(session, name="gone", now=container.clock())
+        revoke_staff_token(session, name="gone", now=container.clock())
     for header in (
         None,
         "",
@@ -118,3 +120,49 @@ def test_token_is_stored_only_as_hash(client: FlaskClient, container: Container)
     with container.database.read_only() as session:
         row = session.execute(text("SELECT * FROM staff_tokens")).one()
     assert token not in str(tuple(row))
+
+
+def test_last_use_is_recorded_at_most_once_a_minute(
+    client: FlaskClient, container: Container, clock: FakeClock
+) -> None:
+    used, unused = staff_token(container, "read", name="used"), staff_token(container, "read", name="unused")
+
+    def last_uses() -> list[datetime.datetime | None]:
+        with container.database.read_only() as session:
+            return [token.last_used_at for token in list_staff_tokens(session)]
+
+    def get(token: str = used) -> None:
+        response = client.get("/v1/admin/summary", headers={"Authorization": f"Bearer {token}"})
+        assert response.status_code == (200 if token == used else 401)
+
+    get(f"{unused}x")
+    assert last_uses() == [None, None]
+    first = clock()
+    get()
+    assert last_uses() == [first, None]
+    clock.advance(seconds=59)
+    get()
+    assert last_uses() == [first, None]
+    clock.advance(seconds=1)
+    get()
+    assert last_uses() == [clock(), None]
+
+
+def test_request_is_answered_although_its_use_cannot_be_recorded(
+    client: FlaskClient, container: Container
+) -> None:
+    headers = auth_headers(container, "read")
+    with container.database.transaction() as session:
+        session.execute(
+            text(
+                "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '25006'; END$$"
+            )
+        )
+        session.execute(text("CREATE TRIGGER t BEFORE UPDATE ON staff_tokens EXECUTE FUNCTION fail()"))
+    try:
+        assert client.get("/v1/admin/summary", headers=headers).status_code == 200
+    finally:
+        with container.database.transaction() as session:
+            session.execute(text("DROP TRIGGER t ON staff_tokens"))
+            session.execute(text("DROP FUNCTION fail"))

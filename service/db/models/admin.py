@@ -10,7 +10,10 @@ from service.db.base import Base, UUIDPrimaryKey
 
 
 class StaffToken(UUIDPrimaryKey, Base):
-    """A bearer token, stored as its SHA-256. The token itself is 256 random bits and is shown once."""
+    """A bearer token, stored as its SHA-256. The token itself is 256 random bits and is shown once.
+
+    `last_used_at` is at most a minute behind the last request.
+    """
 
     __tablename__ = "staff_tokens"
     __table_args__ = (UniqueConstraint("token_hash"),)
@@ -20,6 +23,7 @@ class StaffToken(UUIDPrimaryKey, Base):
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[datetime.datetime]
     revoked_at: Mapped[datetime.datetime | None]
+    last_used_at: Mapped[datetime.datetime | None]
 
 
 class AuditEntry(UUIDPrimaryKey, Base):
