@@ -348,6 +348,13 @@ class CampaignResponse(Schema):
 
     slug = fields.String(required=True)
     name = fields.String(required=True)
+    closed = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "Whether the campaign takes no support right now. `heading` and `message` then say so, "
+            "and `reminder.enabled` is false."
+        },
+    )
     heading = fields.String(required=True)
     message = fields.List(fields.String(), required=True)
     currency = fields.String(required=True)

@@ -18,7 +18,7 @@ from xdist.remote import Producer
 
 from service.app import create_app
 from service.bootstrap import build_container
-from service.commands.campaigns import load_campaign_file
+from service.commands.campaign_files import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.container import Container
 from service.db.keyring import Keyring

@@ -206,10 +206,13 @@ def test_minimal_campaign_file_gets_defaults(run: Run, tmp_path: Path) -> None:
         ),
         (b"slug: default\nname: A\nheading: B\nmessage: C\nsend_hour: 25\n", ["send_hour", "0 to 23"]),
         (
-            b"slug: default\nname: A\nheading: B\nmessage: C\nfrequencies: [{frequency: once, minimum: 1.5}]\n",
-            ["frequencies.0.minimum"],
+            b"slug: default\nname: A\nheading: B\nmessage: C\nfrequencies: [{frequency: once, minimum: true}]\n",
+            ["line 5: frequencies: once: minimum: ", "minor units"],
         ),
-        (b"slug: default\nname: A\nheading: B\nmessage: C\ntexts: {en: {continu: x}}\n", ["texts.en.continu"]),
+        (
+            b"slug: default\nname: A\nheading: B\nmessage: C\ntexts: {en: {continu: x}}\n",
+            ["line 5: texts: en: continu: ", "did you mean 'continue'?"],
+        ),
         (b"", ["campaign.yaml"]),
         (b"just words", ["campaign.yaml"]),
         (b"- a\n- list\n", ["campaign.yaml"]),
@@ -231,7 +234,7 @@ def test_invalid_campaign_file_is_not_applied(
 
 
 def test_missing_campaign_or_file_is_named(run: Run, tmp_path: Path) -> None:
-    assert_cli_error(run("campaign", "show", "none"), "no campaign")
+    assert_cli_error(run("campaign", "show", "none"), 'No campaign "none"', "mainstay campaign list")
     assert_cli_error(run("campaign", "apply", str(tmp_path / "none.yaml")), "none.yaml")
 
 

@@ -7,13 +7,14 @@ from typing import Any
 from flask import Response, request
 from werkzeug.http import quote_etag
 
-from schemas.campaign import CampaignResponse, split_paragraphs
+from schemas.appeal import localized_appeal
+from schemas.campaign import CampaignResponse
 from schemas.reminder_labels import reminder_options, reminder_text_overrides
 from schemas.translations import negotiate_language, texts_for, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, require_allowed_origin
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.definitions import serialize_campaign
+from service.domain.campaigns.definitions import offers_reminders, serialize_campaign
 from service.domain.money import exponent, resolve_locale
 from service.web import current_container
 
@@ -57,8 +58,16 @@ def get_campaign(slug: str) -> Response:
 
 
 def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, Any]:
-    overrides = campaign.texts.get(lang, {})
-    message = split_paragraphs(overrides["message"]) if "message" in overrides else campaign.message
+    is_closed = campaign.closed_at is not None
+    appeal = localized_appeal(
+        name=campaign.name,
+        heading=campaign.heading,
+        message=campaign.message,
+        default_lang=campaign.lang,
+        lang=lang,
+        overrides=campaign.texts,
+        is_closed=is_closed,
+    )
     definition = serialize_campaign(campaign)
     choices, repeats = campaign.reminder_choices, campaign.reminder_repeats
     options = reminder_options(choices, repeats, lang, campaign.texts, locale=resolve_locale(lang))
@@ -72,13 +81,14 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
     needs_offer_texts = definition["other_currencies"] or definition["cover_fees"]
     offer_texts = texts_for("offers", lang, campaign.texts) if needs_offer_texts else {}
     localized = {
-        "heading": overrides.get("heading", campaign.heading),
-        "message": message,
+        "closed": is_closed,
+        "heading": appeal.heading,
+        "message": appeal.message,
         "lang": lang,
         "other_currencies": [
             option | _currency_scale(option["currency"]) for option in definition["other_currencies"]
         ],
-        "reminder": definition["reminder"] | {"options": options},
+        "reminder": definition["reminder"] | {"enabled": offers_reminders(campaign), "options": options},
         "support_url": current_container().urls.campaign_url(campaign),
         "texts": widget_texts(lang, campaign.texts, full=full_texts) | offer_texts | reminder_texts,
     }

@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.CampaignNotFound: 404,
+    errors.CampaignClosed: 409,
     errors.OriginNotAllowed: 403,
     errors.FrequencyNotOffered: 422,
     errors.AmountBelowMinimum: 422,

@@ -5,7 +5,7 @@ import dataclasses
 import click
 from sqlalchemy.orm import Session
 
-from service.commands.campaigns import load_campaign_file
+from service.commands.campaign_files import load_campaign_file
 from service.commands.context import get_container, write_audit_log
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.container import Container

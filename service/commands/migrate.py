@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import IntegrityError
 
-from service.commands.campaigns import load_campaign_file
+from service.commands.campaign_files import load_campaign_file
 from service.commands.context import get_container, pluralise
 from service.container import Container
 from service.db.migration import migrate as apply_migrations

@@ -25,6 +25,12 @@ class CampaignNotFound(DomainError):
     code = "campaign_not_found"
 
 
+class CampaignClosed(DomainError):
+    """The campaign is closed, so that it takes no pledges and no reminders."""
+
+    code = "campaign_closed"
+
+
 class OriginNotAllowed(DomainError):
     """The campaign does not list the site whose page sent the request."""
 

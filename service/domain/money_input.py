@@ -8,9 +8,11 @@ from typing import Final
 
 from service.domain.errors import UnparsableAmount
 from service.domain.money import (
+    Money,
     accepted_symbols,
     decimal_separator,
     exponent,
+    format_major_units,
     resolve_locale,
     strip_format_characters,
 )
@@ -56,6 +58,52 @@ def parse_amount(text: str, *, currency: str, lang: str) -> int:
     if not is_number or len(decimals) > style.digits or len(whole + decimals) > _MAX_DIGITS:
         raise UnparsableAmount(_error_message(typed, style), field="amount")
     return int(whole + decimals.ljust(style.digits, "0"))
+
+
+def parse_written_amount(text: str, *, currency: str, lang: str) -> int:
+    """Return the amount in minor units of a text in a campaign file: "2.00", "$2" and "2 USD" are 200 cents.
+
+    The decimal separator is a point in every language. Digits alone are ambiguous, because a whole number in a
+    campaign file means minor units, unless the currency has no other. `lang` adds its signs of the currency.
+
+    Raises:
+        UnparsableAmount: the text is not such an amount; the detail says what to write instead.
+        ValueError: `currency` is not an ISO 4217 code.
+
+    """
+    digits = exponent(currency)
+    symbols = {symbol for tag in (lang, "en") for symbol in accepted_symbols(currency, resolve_locale(tag))}
+    bare = strip_format_characters(text).strip()
+    number = bare
+    for symbol in sorted(symbols, key=len, reverse=True):
+        if number.startswith(symbol):
+            number = number.removeprefix(symbol).lstrip()
+            break
+        if number.endswith(symbol):
+            number = number.removesuffix(symbol).rstrip()
+            break
+    example = f"2.{'0' * digits}" if digits else "200"
+    if not re.fullmatch(r"[0-9.,'_ -]*", number):
+        sign = re.sub(r"[0-9.,'_\s-]", "", number)
+        raise UnparsableAmount(
+            f"{sign[:10]} does not belong in an amount in {currency}; write it like {example}, or with {currency}."
+        )
+    match = re.fullmatch(rf"([0-9]{{1,{_MAX_DIGITS}}})(?:\.([0-9]+))?", number)
+    if match is None:
+        raise UnparsableAmount(
+            f"Write the amount like {example}: with a decimal point, and nothing between thousands."
+        )
+    whole, decimals = match[1], match[2] or ""
+    if len(decimals) > digits:
+        most = f"at most {digits} decimals" if digits else "no decimals"
+        raise UnparsableAmount(f"An amount in {currency} has {most}; write it like {example}.")
+    if number == bare and digits and not decimals:
+        minor, major = Money(int(whole), currency), Money(int(whole) * 10**digits, currency)
+        raise UnparsableAmount(
+            f'"{whole}" in quotes can mean {format_major_units(minor)} or {format_major_units(major)} {currency}; '
+            f"write {format_major_units(major)}, or a whole number of minor units without quotes."
+        )
+    return int(whole + decimals.ljust(digits, "0"))
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
-from service.domain.campaigns.definitions import get_campaign
+from service.domain.campaigns.definitions import get_campaign, offers_reminders
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import SignInLinkExpired
@@ -155,7 +155,7 @@ def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> R
         reminder_offers=[
             _offer(campaign, texts)
             for campaign in campaigns.values()
-            if campaign.reminder_enabled
+            if offers_reminders(campaign)
             and campaign.reminder_choices
             and campaign.id not in campaigns_with_reminder
         ],

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
+from service.domain.campaigns.definitions import offers_reminders
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
 from service.domain.money import Money, format_money, resolve_locale
 from service.domain.money_input import parse_amount
@@ -261,7 +262,7 @@ def render_receipt(context: PledgeContext, payment_with_refunds: PaymentWithRefu
 
 
 def _may_remind(context: PledgeContext) -> bool:
-    return context.pledge.campaign.reminder_enabled and context.pledge.supporter_id is not None
+    return offers_reminders(context.pledge.campaign) and context.pledge.supporter_id is not None
 
 
 def _create_reminder(context: PledgeContext) -> str | None:

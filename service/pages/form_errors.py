@@ -48,6 +48,7 @@ FIELD_AND_TEXT_BY_CODE = {
     "currency_not_accepted": ("form", "currency_not_accepted"),
     "payments_unavailable": ("form", "payments_unavailable"),
     "request_in_progress": ("form", "request_in_progress"),
+    "campaign_closed": ("form", "campaign_closed_heading"),
 }
 
 
@@ -75,7 +76,11 @@ def describe_error(
         return format_money(Money(amount_minor, amount_currency), texts.lang)
 
     options = {option.frequency.value: option for option in options_for_currency(campaign, amount_currency)}
-    values = {"typed": typed.strip(), "example": format_input_amount(Money(750, amount_currency), texts.lang)}
+    values = {
+        "campaign": campaign.name,
+        "typed": typed.strip(),
+        "example": format_input_amount(Money(750, amount_currency), texts.lang),
+    }
     if frequency in options:
         option = options[frequency]
         limit = option.minimum_minor if error.code == "amount_below_minimum" else option.maximum_minor

@@ -11,7 +11,7 @@ from babel.numbers import get_currency_name, get_currency_symbol
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from schemas.campaign import split_paragraphs
+from schemas.appeal import localized_appeal
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import campaign_currencies, covered_fees, fee_rate, options_for_currency
@@ -159,17 +159,26 @@ def render_support_page(
 
     `offer_changes` say what is not offered any more of the choice in the link that led here.
     """
-    overrides, locale = campaign.texts.get(texts.lang, {}), resolve_locale(texts.lang)
+    locale = resolve_locale(texts.lang)
+    appeal = localized_appeal(
+        name=campaign.name,
+        heading=campaign.heading,
+        message=campaign.message,
+        default_lang=campaign.lang,
+        lang=texts.lang,
+        overrides=campaign.texts,
+        is_closed=campaign.closed_at is not None,
+    )
     currency = selected_currency(campaign, form.currency)
     return render_page(
         "support.html",
         texts,
         status=field_error.status if field_error else 200,
         campaign=campaign,
-        heading=overrides.get("heading", campaign.heading),
-        message=split_paragraphs(overrides["message"]) if "message" in overrides else campaign.message,
+        heading=appeal.heading,
+        message=appeal.message,
         # A message without a translation needs its own language in the HTML, for screen readers.
-        message_lang=texts.lang if "message" in overrides else campaign.lang,
+        message_lang=appeal.lang,
         form=form,
         reminder=reminder,
         field_error=field_error,

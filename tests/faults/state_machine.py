@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select
 
 from jobs.reminders import recover_expired_reminder_leases
 from schemas.enums import DeliveryOutcome, ReminderStatus
-from service.commands.campaigns import load_campaign_file
+from service.commands.campaign_files import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.models import Base
 from service.db.models.reminder import Reminder, ReminderStatusChange

@@ -9,7 +9,7 @@ from sqlalchemy import event, select, text
 from jobs.cleanup import purge_reader_data
 from schemas.enums import ReminderStatus
 from service.bootstrap import build_container
-from service.commands.campaigns import load_campaign_file
+from service.commands.campaign_files import load_campaign_file
 from service.commands.migrate import DEMO_CAMPAIGN
 from service.container import Container
 from service.db.models.reminder import Reminder

@@ -40,6 +40,8 @@ type ReminderOption = { months: number; repeat: boolean; label: string };
 
 type Campaign = CurrencyDefinition & {
   slug: string;
+  /** A closed campaign says so in its heading and message, and takes no support. */
+  closed?: boolean;
   heading: string;
   message: string[];
   /** In the order of the list. */

@@ -19,7 +19,8 @@ class Campaign(UUIDPrimaryKey, Base):
     `reminder_repeats` are the intervals, in months, at which a reminder may repeat. With `reminder_confirm`, a
     supporter confirms a reminder before any is sent. `currency` is the default one. `cover_fees` maps a currency
     to the gateway's fee on a payment: `basis_points` of the amount and a `fixed` amount in minor units. Receipts
-    show `legal_name` and `tax_line`. `product_name` is the name that the campaign's product was last given at the
+    show `legal_name` and `tax_line`. While it is closed (`closed_at`), it takes no pledges and sends no reminders.
+    `product_name` is the name that the campaign's product was last given at the
     payment gateway.
     """
 
@@ -53,6 +54,7 @@ class Campaign(UUIDPrimaryKey, Base):
     legal_name: Mapped[str | None] = mapped_column(Text)
     tax_line: Mapped[str | None] = mapped_column(Text)
     product_name: Mapped[str | None] = mapped_column(Text)
+    closed_at: Mapped[datetime.datetime | None]
     updated_at: Mapped[datetime.datetime]
 
     pledge_options: Mapped[list["PledgeOption"]] = relationship(

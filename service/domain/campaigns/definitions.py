@@ -1,7 +1,7 @@
 """Campaign definitions: parsing, validating, storing and serializing a campaign, and its own texts."""
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign, PledgeOption
 from service.domain.campaigns.amounts import campaign_currencies, chargeability_error, options_for_currency
-from service.domain.errors import AmountNotChargeable, CampaignNotFound
+from service.domain.errors import AmountNotChargeable, CampaignClosed, CampaignNotFound
 from service.domain.money import Money, format_major_units
 from service.domain.ports import PaymentGateway
 
@@ -93,17 +93,39 @@ def validate_campaign_amounts(definition: CampaignDefinition, gateway: PaymentGa
                 raise AmountNotChargeable(f"{source} cannot be charged by {gateway.name}, {error}.", field=field)
 
 
-def get_campaign(session: Session, slug: str) -> Campaign:
-    """Return the campaign with its options.
+def get_campaign(session: Session, slug: str, *, for_update: bool = False) -> Campaign:
+    """Return the campaign with its options; `for_update` locks its row.
 
     Raises:
         CampaignNotFound: no campaign has this slug.
     """
     # A URL may hold NUL, which PostgreSQL does not accept in text.
-    campaign = None if "\0" in slug else session.scalar(select(Campaign).where(Campaign.slug == slug))
+    query = select(Campaign).where(Campaign.slug == slug)
+    query = query.with_for_update() if for_update else query
+    campaign = None if "\0" in slug else session.scalar(query)
     if campaign is None:
         raise CampaignNotFound("There is no campaign with this name.", field="campaign")
     return campaign
+
+
+def list_campaigns(session: Session) -> Sequence[Campaign]:
+    """Return all campaigns by slug."""
+    return session.scalars(select(Campaign).order_by(Campaign.slug)).all()
+
+
+def require_open(campaign: Campaign) -> None:
+    """Check that the campaign takes pledges and reminders.
+
+    Raises:
+        CampaignClosed: it does not.
+    """
+    if campaign.closed_at is not None:
+        raise CampaignClosed("This campaign is closed and takes no support right now.", field="campaign")
+
+
+def offers_reminders(campaign: Campaign) -> bool:
+    """Whether readers may ask this campaign for a reminder today."""
+    return campaign.reminder_enabled and campaign.closed_at is None
 
 
 def has_campaigns(session: Session) -> bool:

@@ -13,6 +13,7 @@ from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.db.session import session_keyring
 from service.domain.campaigns.amounts import covered_fees, validate_amount
+from service.domain.campaigns.definitions import require_open
 from service.domain.campaigns.origins import is_allowed_return_url
 from service.domain.errors import PledgeNotFound, ReturnUrlNotAllowed
 from service.domain.ledger.status import (
@@ -56,9 +57,11 @@ def validate_pledge(campaign: Campaign, payload: CreatePledge, *, limits: Charge
     """Check a request against what the campaign offers and what the gateway can charge.
 
     Raises:
+        CampaignClosed: it takes no pledges.
         CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable,
         ReturnUrlNotAllowed: each names what would be accepted.
     """
+    require_open(campaign)
     money, lang = Money(payload.amount, payload.currency), payload.lang or campaign.lang
     validate_amount(campaign, payload.frequency, money, limits=limits, lang=lang)
     if payload.return_url is not None and not is_allowed_return_url(campaign, payload.return_url):

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import LargeBinary, func, select, type_coerce, update
+from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from schemas.enums import ReminderStatus
@@ -55,7 +55,8 @@ def claim_due_reminders(
     """Claim up to `limit` due reminders, oldest first, without those that another transaction has locked.
 
     With `respect_sending_hours`, a reminder that is due outside its campaign's sending hours in the reader's time
-    zone is postponed to their start. A confirmation request is not, because its reader has just signed up.
+    zone is postponed to their start. A confirmation request is not, because its reader has just signed up. The
+    reminders of a closed campaign wait until it is reopened.
 
     A reminder whose address needs a key that this process lacks is postponed too. Its status does not change, so
     that this may repeat for as long as it takes.
@@ -71,7 +72,7 @@ def claim_due_reminders(
             Reminder.supporter_id,
             Reminder.reason,
         )
-        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, _is_in_an_open_campaign())
         .order_by(Reminder.due_at, Reminder.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -141,7 +142,8 @@ def renew_leases(
 
 def oldest_due_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
     """Return how long the oldest due reminder has been due; None if none is."""
-    due_at = session.scalar(select(func.min(Reminder.due_at)).where(status_is(ReminderStatus.SCHEDULED)))
+    query = select(func.min(Reminder.due_at)).where(status_is(ReminderStatus.SCHEDULED))
+    due_at = session.scalar(query.where(_is_in_an_open_campaign()))
     return now - due_at if due_at is not None and due_at <= now else None
 
 
@@ -150,7 +152,7 @@ def count_due(session: Session, *, now: datetime.datetime, most: int = MAX_COUNT
     # The order makes the database use its index of what is due; else it may scan the table for `most` rows.
     due = (
         select(Reminder.due_at)
-        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, _is_in_an_open_campaign())
         .order_by(Reminder.due_at, Reminder.id)
         .limit(most)
     )
@@ -171,6 +173,10 @@ def _unreadable_supporters(session: Session, supporter_ids: Collection[uuid.UUID
         Supporter.id.in_(supporter_ids)
     )
     return {supporter_id for supporter_id, email in session.execute(addresses) if keyring.is_foreign(email)}
+
+
+def _is_in_an_open_campaign() -> ColumnElement[bool]:
+    return Reminder.campaign_id.not_in(select(Campaign.id).where(Campaign.closed_at.is_not(None)))
 
 
 def _sending_hours(session: Session) -> Mapping[uuid.UUID, SendingHours]:

@@ -20,6 +20,7 @@ from service.db.models.supporter import Supporter
 from service.db.upsert import execute_insert, insert_on_conflict_do_nothing
 from service.domain.calendar import DueDate
 from service.domain.campaigns.amounts import find_option, validate_amount
+from service.domain.campaigns.definitions import require_open
 from service.domain.campaigns.preferences import OfferedPreference, offered_preference
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
@@ -85,10 +86,12 @@ def create_or_update_reminder(
     `mail_server`, if given, must be able to send to the address.
 
     Raises:
-        RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, AddressNotSupported, UnknownTimezone,
-        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
+        CampaignClosed, RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, AddressNotSupported,
+        UnknownTimezone, CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum,
+        AmountNotChargeable:
             nothing is stored.
     """
+    require_open(campaign)
     months = validate_interval(campaign, payload.months, repeat=payload.repeat)
     frequency = payload.frequency or campaign.default_frequency
     currency = payload.currency or campaign.currency
@@ -183,8 +186,10 @@ def create_supporter_reminder(
     """Create or update the only reminder of a known supporter, which needs no confirmation; return its date.
 
     Raises:
+        CampaignClosed: it sends no reminders.
         RemindersNotOffered: the campaign offers none, or the supporter was deleted.
     """
+    require_open(campaign)
     supporter_lock = (
         select(Supporter.id).where(Supporter.id == supporter_id).with_for_update(read=True, key_share=True)
     )

@@ -17,6 +17,7 @@ from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import bulk_transition
 
 NOT_OFFERED = "not_offered"
+CAMPAIGN_CLOSED = "campaign_closed"
 BATCH_SIZE = 1000
 
 
@@ -62,15 +63,27 @@ def cancel_all_waiting_reminders(
             return total
 
 
+def count_waiting(session: Session, campaign: Campaign) -> int:
+    """Return how many reminders of the campaign wait to be sent or confirmed."""
+    return session.scalar(select(func.count()).select_from(Reminder).where(_waits(campaign))) or 0
+
+
 def cancel_waiting_reminders(
-    session: Session, slug: str, *, now: datetime.datetime, limit: int = BATCH_SIZE
+    session: Session,
+    slug: str,
+    *,
+    now: datetime.datetime,
+    limit: int = BATCH_SIZE,
+    reason: str = NOT_OFFERED,
 ) -> int:
     """Cancel a batch of the waiting reminders that the stored campaign does not offer; return how many.
+
+    With the `reason` `CAMPAIGN_CLOSED`, those that it offers are cancelled too.
 
     Their readers did not unsubscribe, so no address is suppressed.
     """
     campaign = session.scalars(select(Campaign).where(Campaign.slug == slug)).one()
-    if campaign.reminder_enabled:
+    if campaign.reminder_enabled and reason == NOT_OFFERED:
         ends = and_(Reminder.every_months.is_not(None), Reminder.every_months.not_in(campaign.reminder_repeats))
     else:
         ends = true()
@@ -81,14 +94,14 @@ def cancel_waiting_reminders(
         if not reminders:
             continue
         cancelled = bulk_transition(
-            session, ReminderEvent.CANCEL, reminders, from_status=status, now=now, reason=NOT_OFFERED
+            session, ReminderEvent.CANCEL, reminders, from_status=status, now=now, reason=reason
         )
         session.execute(
             update(Reminder)
             .where(Reminder.id.in_([reminder_id for reminder_id, _ in reminders]))
             .values(
                 status=cancelled,
-                reason=NOT_OFFERED,
+                reason=reason,
                 every_months=None,
                 confirmed_at=None,
                 leased_until=None,

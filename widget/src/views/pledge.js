@@ -93,7 +93,7 @@ export function pledgeView(context) {
     heading: campaign.heading,
     nodes: [
       ...campaign.message.map((paragraph) => createElement("p", { part: "message" }, paragraph)),
-      form,
+      campaign.closed ? "" : form,
       campaign.reminder.enabled ? button("link", text("not_ready"), context.showReminder) : "",
     ],
     showFieldError: error.setMessage,

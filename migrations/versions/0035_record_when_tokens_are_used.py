@@ -6,8 +6,8 @@ Compatible with the release before, which reads and writes none of this.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0033"
-down_revision = "0032"
+revision = "0035"
+down_revision = "0034"
 
 
 def upgrade() -> None:

@@ -1,0 +1,113 @@
+"""Closing a campaign, so that it takes no support, and reopening it. Staff decide on the reminders that wait.
+
+A closed campaign keeps its reminders, and sends none. Recurring pledges go on.
+"""
+
+import datetime
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from schemas.enums import PledgeStatus, ReminderStatus, WaitingPolicy
+from service.db.models.campaign import Campaign
+from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder, status_is
+from service.domain.campaigns.definitions import get_campaign
+from service.domain.errors import RemindersWaiting
+from service.domain.ports import TransactionFactory
+from service.domain.reminders.status import ReminderEvent
+from service.domain.reminders.transitions import bulk_transition, schedule_next_occurrence
+from service.domain.reminders.waiting import CAMPAIGN_CLOSED, cancel_waiting_reminders, count_waiting
+
+BATCH_SIZE = 1000
+RUNNING_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedCampaign:
+    """What closing a campaign leaves: recurring pledges that go on, and reminders that wait or were cancelled."""
+
+    running: int
+    waiting: int
+    cancelled: int
+
+
+def close_campaign(
+    transaction: TransactionFactory, slug: str, policy: WaitingPolicy | None, *, now: datetime.datetime
+) -> ClosedCampaign:
+    """Close the campaign, or one that is closed already; then cancel its reminders if `policy` says so.
+
+    Raises:
+        CampaignNotFound: no campaign has this slug.
+        RemindersWaiting: reminders wait, and `policy` is None. Nothing is changed.
+    """
+    with transaction() as session:
+        campaign = get_campaign(session, slug, for_update=True)
+        waiting = count_waiting(session, campaign)
+        if waiting and policy is None and campaign.closed_at is None:
+            raise RemindersWaiting(f"{waiting} reminders wait.", field="waiting", count=waiting)
+        if campaign.closed_at is None:
+            campaign.closed_at = campaign.updated_at = now
+        running = _count_running(session, campaign)
+    cancelled = 0
+    while policy == WaitingPolicy.CANCEL:
+        with transaction() as session:
+            batch = cancel_waiting_reminders(session, slug, now=now, reason=CAMPAIGN_CLOSED, limit=BATCH_SIZE)
+        cancelled += batch
+        if not batch:
+            break
+    return ClosedCampaign(running=running, waiting=waiting - cancelled, cancelled=cancelled)
+
+
+def reopen_campaign(
+    transaction: TransactionFactory, slug: str, *, send_late: bool | None, now: datetime.datetime
+) -> int:
+    """Reopen the campaign; return how many reminders came due while it was closed.
+
+    With `send_late` they are sent now. Otherwise they are skipped, and those that repeat come on their next date.
+
+    Raises:
+        CampaignNotFound: no campaign has this slug.
+        RemindersWaiting: reminders came due, and `send_late` is None. Nothing is changed.
+    """
+    with transaction() as session:
+        campaign = get_campaign(session, slug, for_update=True)
+        late = session.scalar(select(func.count()).select_from(Reminder).where(_is_late(campaign, now))) or 0
+        if late and send_late is None:
+            raise RemindersWaiting(f"{late} reminders came due.", field="late", count=late)
+    while late and not send_late:
+        with transaction() as session:
+            if not _skip_late_reminders(session, campaign, now=now):
+                break
+    with transaction() as session:
+        campaign = get_campaign(session, slug, for_update=True)
+        if campaign.closed_at is not None:
+            campaign.closed_at, campaign.updated_at = None, now
+    return late
+
+
+def _skip_late_reminders(session: Session, campaign: Campaign, *, now: datetime.datetime) -> int:
+    query = select(Reminder).where(_is_late(campaign, now)).order_by(Reminder.id).limit(BATCH_SIZE)
+    reminders = session.scalars(query.with_for_update()).all()
+    bulk_transition(
+        session,
+        ReminderEvent.SKIP,
+        [(reminder.id, reminder.occurrence) for reminder in reminders],
+        from_status=ReminderStatus.SCHEDULED,
+        now=now,
+        reason=CAMPAIGN_CLOSED,
+    )
+    for reminder in reminders:
+        reminder.status, reminder.reason = ReminderStatus.SKIPPED, CAMPAIGN_CLOSED
+        schedule_next_occurrence(session, reminder, now=now)
+    return len(reminders)
+
+
+def _is_late(campaign: Campaign, now: datetime.datetime) -> ColumnElement[bool]:
+    return and_(Reminder.campaign_id == campaign.id, status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+
+
+def _count_running(session: Session, campaign: Campaign) -> int:
+    query = select(func.count()).select_from(Pledge)
+    return session.scalar(query.where(Pledge.campaign_id == campaign.id, Pledge.status.in_(RUNNING_STATUSES))) or 0

@@ -1,0 +1,140 @@
+"""A closed campaign: what the API, the pages and the worker do until it is reopened."""
+
+import datetime
+import json
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from schemas.enums import WaitingPolicy
+from service.container import Container
+from service.db.models.reminder import Reminder
+from service.domain.reminders.closing import close_campaign, reopen_campaign
+from service.domain.reminders.queue import claim_due_reminders, count_due, oldest_due_age
+from tests.api.client import assert_problem
+from tests.clock import FakeClock
+from tests.db.factories import create_reminder
+
+PLEDGE = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
+REMINDER = {"campaign": "default", "email": "reader@news.example"}
+HEADING = "isn't taking support right now"
+
+
+def close(container: Container) -> None:
+    close_campaign(container.database.transaction, "default", WaitingPolicy.KEEP, now=container.clock())
+    container.campaign_cache._entries.clear()
+
+
+def reopen(container: Container, *, send_late: bool | None = None) -> None:
+    reopen_campaign(container.database.transaction, "default", send_late=send_late, now=container.clock())
+    container.campaign_cache._entries.clear()
+
+
+def post_pledge(client: FlaskClient, key: str):
+    return client.post("/v1/pledges", json=PLEDGE, headers={"Idempotency-Key": key})
+
+
+def test_campaign_answer_says_that_it_is_closed(
+    client: FlaskClient, container: Container, clock: FakeClock
+) -> None:
+    before = client.get("/v1/campaigns/default")
+    assert before.json["closed"] is False
+    clock.advance(seconds=1)
+    close(container)
+    closed = client.get("/v1/campaigns/default", headers={"If-None-Match": before.headers["ETag"]})
+    assert closed.status_code == 200
+    assert closed.json["closed"] is True
+    assert HEADING in closed.json["heading"]
+    assert closed.json["message"] == ["Thank you for wanting to help. Please come back another time."]
+    assert closed.json["reminder"]["enabled"] is False
+    assert client.get("/v1/campaigns/default?lang=ru").json["heading"].endswith("мы не принимаем поддержку")
+    clock.advance(seconds=1)
+    reopen(container)
+    assert client.get("/v1/campaigns/default").json == before.json
+
+
+def test_closed_campaign_says_it_in_its_own_words(client: FlaskClient, container: Container) -> None:
+    with container.database.transaction() as session:
+        words = {"campaign_closed_heading": "{campaign} rests", "campaign_closed_message": "A.\n\nB."}
+        session.execute(text("UPDATE campaigns SET texts = :texts"), {"texts": json.dumps({"en": words})})
+    close(container)
+    answer = client.get("/v1/campaigns/default").json
+    assert answer["heading"].endswith(" rests")
+    assert answer["message"] == ["A.", "B."]
+    page = client.get("/support/default").text
+    assert " rests</h1>" in page
+    assert "<p>B.</p>" in page
+
+
+def test_closed_campaign_takes_no_pledge_and_no_reminder(client: FlaskClient, container: Container) -> None:
+    first = post_pledge(client, "before-the-campaign-closed")
+    assert first.status_code == 201
+    close(container)
+    assert_problem(post_pledge(client, "after-the-campaign-closed"), 409, "campaign_closed")
+    assert_problem(client.post("/v1/reminders", json=REMINDER), 409, "campaign_closed")
+    # A repeated request gets its first answer.
+    again = post_pledge(client, "before-the-campaign-closed")
+    assert (again.status_code, again.text) == (201, first.text)
+    reopen(container)
+    assert post_pledge(client, "after-the-campaign-reopened").status_code == 201
+    assert client.post("/v1/reminders", json=REMINDER).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/support/default", "/support/default/reminder"])
+def test_support_page_of_a_closed_campaign_has_no_form(
+    client: FlaskClient, container: Container, path: str
+) -> None:
+    assert "<form" in client.get("/support/default").text
+    close(container)
+    page = client.get("/support/default")
+    assert page.status_code == 200
+    assert HEADING.replace("'", "&#39;") in page.text
+    assert "<form" not in page.text
+    form = {"frequency": "monthly", "preset_monthly": "200", "email": "reader@news.example", "months": "1"}
+    posted = client.post(path, data=form)
+    assert posted.status_code == 409
+    assert HEADING.replace("'", "&#39;") in posted.text
+    assert "<form" not in posted.text
+
+
+def test_reminders_of_a_closed_campaign_wait_and_raise_no_alarm(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, "reader@news.example")
+    with container.database.transaction() as session:
+        session.get_one(Reminder, reminder_id).due_at = clock() - datetime.timedelta(days=1)
+
+    def claim() -> int:
+        with container.database.transaction() as session:
+            result = claim_due_reminders(
+                session,
+                worker=container.worker_id,
+                now=clock(),
+                limit=10,
+                lease=datetime.timedelta(minutes=1),
+                respect_sending_hours=False,
+            )
+        return len(result.claims)
+
+    close(container)
+    assert claim() == 0
+    with container.database.read_only() as session:
+        assert count_due(session, now=clock()) == 0
+        assert oldest_due_age(session, now=clock()) is None
+    reopen(container, send_late=True)
+    with container.database.read_only() as session:
+        assert count_due(session, now=clock()) == 1
+    assert claim() == 1
+
+
+def test_repeating_reminder_that_is_skipped_comes_on_its_next_date(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, "reader@news.example")
+    with container.database.transaction() as session:
+        session.execute(text("UPDATE campaigns SET reminder_repeats = '[1]'"))
+        session.get_one(Reminder, reminder_id).every_months = 1
+    close(container)
+    clock.advance(days=40)
+    reopen(container, send_late=False)
+    with container.database.read_only() as session:
+        reminder = session.get_one(Reminder, reminder_id)
+        assert (reminder.status, reminder.reason, reminder.occurrence) == ("scheduled", None, 2)
+        assert reminder.due_at > clock()
