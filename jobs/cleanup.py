@@ -8,6 +8,7 @@ import structlog
 
 from service.container import Container
 from service.domain.email.mailbox_limits import purge_mailbox_limits
+from service.domain.email.webhook_proofs import purge_used_proofs
 from service.domain.monitoring import job_runs
 from service.domain.payments.inbox import purge_payloads
 from service.domain.pledges.idempotency import purge_expired_keys
@@ -75,6 +76,7 @@ def purge_reader_data(container: Container, stop: threading.Event) -> dict[str, 
         counts["mails"] += count
     with container.database.transaction() as session:
         purge_mailbox_limits(session, now=container.clock())
+        purge_used_proofs(session, now=container.clock())
     return counts
 
 

@@ -7,8 +7,9 @@ from schemas.email_webhooks import EmailWebhookResponse
 from service.api.blueprint import ResourceBlueprint
 from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.domain.email.suppression import apply_bounce_reports
+from service.domain.email.webhook_proofs import use_proof
 from service.domain.payments.inbox import WEBHOOK, store_event
-from service.domain.ports import InvalidSignature, InvalidWebhook
+from service.domain.ports import EmailWebhookProvider, InvalidSignature, InvalidWebhook
 from service.web import current_container, transaction
 
 mail_webhooks = ResourceBlueprint(
@@ -44,16 +45,21 @@ def receive_email_webhook(service: str) -> dict[str, int]:
     now, body = container.clock(), request.get_data()
     try:
         if not provider.is_authentic(dict(request.headers), body, now):
-            # A provider that authenticates by password is challenged for it (RFC 9110, section 11.6.1).
-            challenge = {"WWW-Authenticate": provider.www_authenticate} if provider.www_authenticate else {}
-            raise ProblemException(
-                401, "invalid_signature", f"This does not prove to come from {provider.name}.", challenge
-            )
-        reports = provider.parse(body)
+            raise _invalid_proof(provider)
+        proof, reports = provider.proof(body), provider.parse(body)
     except InvalidWebhook as error:
         raise ProblemException(400, "unreadable_report", f"This is not what {provider.name} sends.") from error
     with transaction() as session:
+        if proof is not None and not use_proof(session, proof):
+            raise _invalid_proof(provider)
         return {"suppressed": apply_bounce_reports(session, reports, now=now)}
+
+
+def _invalid_proof(provider: EmailWebhookProvider) -> ProblemException:
+    # A provider that authenticates by password is challenged for it (RFC 9110, section 11.6.1).
+    challenge = {"WWW-Authenticate": provider.www_authenticate} if provider.www_authenticate else {}
+    detail = f"This does not prove to come from {provider.name}."
+    return ProblemException(401, "invalid_signature", detail, challenge)
 
 
 @stripe_webhook.route("", methods=["POST"])

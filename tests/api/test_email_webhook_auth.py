@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
+import threading
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
+from jobs.cleanup import purge_reader_data
 from service.container import Container
+from service.db.models.email import UsedWebhookProof
 from service.settings import Settings
 from service.web import init_app
-from tests.api.client import assert_problem
+from tests.api.client import assert_problem, count
 from tests.api.email_webhook_payloads import (
     KEY,
     MAILGUN,
@@ -24,6 +28,7 @@ from tests.api.email_webhook_payloads import (
     post_postmark,
     signature,
 )
+from tests.clock import FakeClock
 from tests.conftest import settings_for
 
 
@@ -154,3 +159,64 @@ def test_email_webhook_content_is_neither_logged_nor_echoed(
     assert "/v1/webhooks/mail/<service>" in output
     for secret in ("reader", "example.org", "a long pass", KEY):
         assert secret not in output
+
+
+def post_proof(client: FlaskClient, proof: dict[str, str], event_data: dict[str, object]) -> TestResponse:
+    return client.post(MAILGUN, json={"signature": proof, "event-data": event_data})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipient": "victim@example.org"},
+        {"event": "complained"},
+        {"event": "unsubscribed", "recipient": "victim@example.org"},
+        {"timestamp": 1795426201},
+    ],
+    ids=str,
+)
+def test_mailgun_proof_counts_for_one_report_only(
+    client: FlaskClient, container: Container, changes: dict[str, object]
+) -> None:
+    proof = signature(container)
+    assert post_proof(client, proof, failure()).status_code == 200
+    [suppressed] = all_suppressions(container)
+    assert_problem(post_proof(client, proof, failure() | changes), 401, "invalid_signature")
+    [still_suppressed] = all_suppressions(container)
+    assert (still_suppressed.email_hash, still_suppressed.reason) == (suppressed.email_hash, suppressed.reason)
+    # Mailgun repeats a report until it is answered.
+    assert post_proof(client, proof, failure()).status_code == 200
+
+
+def test_mailgun_proof_of_a_report_without_effect_is_used_up_too(
+    client: FlaskClient, container: Container
+) -> None:
+    proof = signature(container)
+    assert post_proof(client, proof, failure() | {"event": "delivered"}).json == {"suppressed": 0}
+    assert_problem(post_proof(client, proof, failure()), 401, "invalid_signature")
+    assert all_suppressions(container) == []
+
+
+def test_expired_mailgun_proofs_are_purged(client: FlaskClient, container: Container, clock: FakeClock) -> None:
+    post_proof(client, signature(container), failure())
+    clock.advance(hours=8)
+    purge_reader_data(container, threading.Event())
+    assert count(container, UsedWebhookProof) == 1
+    clock.advance(hours=2)
+    purge_reader_data(container, threading.Event())
+    assert count(container, UsedWebhookProof) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["a\0b@example.org", "\ud800@example.org", "a@exam\udfffple.org", "\0", "a\ud800"]
+)
+def test_characters_that_cannot_be_stored_are_no_server_error(
+    client: FlaskClient, container: Container, text: str
+) -> None:
+    for response in (
+        post_proof(client, signature(container), failure() | {"recipient": text}),
+        post_proof(client, signature(container) | {"token": text}, failure()),
+        post_postmark(client, bounce() | {"Email": text}),
+    ):
+        assert response.status_code in (200, 400, 401), response.text
+    assert all_suppressions(container) == []

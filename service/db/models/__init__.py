@@ -13,6 +13,7 @@ from service.db.models.email import (
     Notification,
     SendRateLimit,
     Suppression,
+    UsedWebhookProof,
 )
 from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasedCustomer, Erasure
@@ -73,4 +74,5 @@ __all__ = [
     "StaffToken",
     "Supporter",
     "Suppression",
+    "UsedWebhookProof",
 ]

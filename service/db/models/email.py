@@ -167,6 +167,17 @@ class MailboxLimit(Base):
     last_at: Mapped[datetime.datetime]
 
 
+class UsedWebhookProof(Base):
+    """A proof of an email service that is not bound to its report, and the report that it came with first."""
+
+    __tablename__ = "used_webhook_proofs"
+    __table_args__ = (Index("ix_used_webhook_proofs_expires_at", "expires_at"),)
+
+    proof_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    report_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    expires_at: Mapped[datetime.datetime]
+
+
 class EmailCounter(Base):
     """A count that only grows, for example of the emails sent."""
 

@@ -25,6 +25,7 @@ from service.domain.ports.email import (
     ServerUnavailable,
     TemporaryFailure,
     UncertainDelivery,
+    WebhookProof,
 )
 from service.domain.ports.payments import (
     NO_LIMITS,
@@ -116,4 +117,5 @@ __all__ = [
     "TemporaryFailure",
     "TransactionFactory",
     "UncertainDelivery",
+    "WebhookProof",
 ]

@@ -175,6 +175,18 @@ class InvalidWebhook(Exception):
     """A request body is not in the email service's format."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class WebhookProof:
+    """A proof that a webhook is authentic, which does not cover the report: it counts for the first report only.
+
+    `id` names the proof, `report_hash` is the SHA-256 of the report, and the proof is refused after `expires_at`.
+    """
+
+    id: bytes
+    report_hash: bytes
+    expires_at: datetime.datetime
+
+
 class EmailWebhookProvider(Protocol):
     """Authenticates and parses the webhooks of one email service: bounces, complaints and unsubscribes.
 
@@ -193,6 +205,9 @@ class EmailWebhookProvider(Protocol):
         Raises:
             InvalidWebhook: the credentials are in the body, which cannot be parsed.
         """
+
+    def proof(self, body: bytes, /) -> WebhookProof | None:
+        """Return the proof in a body that `is_authentic`; None if the credentials cover the whole request."""
 
     def parse(self, body: bytes) -> list[BounceReport]:
         """Return the addresses to suppress; an event about anything else yields none.

@@ -1,18 +1,20 @@
 """Mailgun's webhooks, authenticated by a signature in the body.
 
 The signature (HMAC-SHA256 of a timestamp and a random token) does not cover the event, so it proves only that
-Mailgun signed some request at that time. It is therefore accepted for a limited time. Source:
+Mailgun signed some request at that time. It is therefore accepted for a limited time, and for one event. Source:
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
 """
 
 import datetime
+import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from schemas.email_webhooks import MailgunWebhook, parse_webhook
 from schemas.enums import SuppressionReason
-from service.domain.ports import BounceReport, InvalidWebhook
+from service.domain.ports import BounceReport, InvalidWebhook, WebhookProof
 
 # Mailgun retries a webhook for eight hours, and a retry may have the signature of the first request.
 SIGNATURE_TTL = datetime.timedelta(hours=9)
@@ -48,6 +50,19 @@ class MailgunWebhooks:
         expected = hmac.digest(self._key, f"{signature['timestamp']}{signature['token']}".encode(), "sha256").hex()
         is_valid = hmac.compare_digest(expected.encode(), signature["signature"].encode())
         return is_valid and signed_at is not None and now - SIGNATURE_TTL <= signed_at <= now + MAX_CLOCK_SKEW
+
+    def proof(self, body: bytes) -> WebhookProof | None:
+        """Return the signature, which counts for this event and its retries."""
+        content = self._load(body)
+        signature, event = content["signature"], json.dumps(content["event"], sort_keys=True)
+        signed_at = _parse_timestamp(signature["timestamp"])
+        if signed_at is None:
+            raise InvalidWebhook(self.name)
+        return WebhookProof(
+            id=hashlib.sha256(f"{self.name} {signature['timestamp']} {signature['token']}".encode()).digest(),
+            report_hash=hashlib.sha256(event.encode()).digest(),
+            expires_at=signed_at + SIGNATURE_TTL,
+        )
 
     def parse(self, body: bytes) -> list[BounceReport]:
         """Return the address that bounced permanently, complained or unsubscribed, if any.

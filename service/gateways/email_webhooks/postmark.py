@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.email_webhooks import PostmarkWebhook, parse_webhook
 from schemas.enums import SuppressionReason
-from service.domain.ports import BounceReport, InvalidWebhook
+from service.domain.ports import BounceReport, InvalidWebhook, WebhookProof
 
 # The bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types. Any other type counts only if
 # Postmark has deactivated the address.
@@ -41,6 +41,10 @@ class PostmarkWebhooks:
         except (binascii.Error, ValueError):
             return False
         return scheme.lower() == "basic" and hmac.compare_digest(credentials, self._credentials)
+
+    def proof(self, _body: bytes, /) -> WebhookProof | None:
+        """Return None: the password belongs to the whole request."""
+        return None
 
     def parse(self, body: bytes) -> list[BounceReport]:
         """Return the address that bounced permanently, complained or unsubscribed, if any.
