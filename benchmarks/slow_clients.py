@@ -42,14 +42,16 @@ def run(servers: Servers, comparison: Comparison, plan: LoadPlan) -> str:
     for name, server in _servers(servers).items():
         with server as base:
             port = int(base.rpartition(":")[2])
-            alone = [measure(port, comparison, plan) for _ in range(plan.rounds)]
-            lines.append(_line(f"{name}, alone", alone, alone))
-            for label, (count, request) in slow.items():
-                results = []
-                for _ in range(plan.rounds):
+            alone: list[LoadResult] = []
+            beside: dict[str, list[LoadResult]] = {label: [] for label in slow}
+            # In alternating rounds, so that other load on the machine affects all alike.
+            for _ in range(plan.rounds):
+                alone.append(measure(port, comparison, plan))
+                for label, (count, request) in slow.items():
                     with _clients(port, count, request):
-                        results.append(measure(port, comparison, plan))
-                lines.append(_line(f"{name}, {label}", results, alone))
+                        beside[label].append(measure(port, comparison, plan))
+            lines.append(_line(f"{name}, alone", alone, alone))
+            lines += [_line(f"{name}, {label}", results, alone) for label, results in beside.items()]
     return "\n".join(lines)
 
 

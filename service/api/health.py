@@ -22,7 +22,7 @@ from service.domain.notifications.queue import (
 )
 from service.domain.payments.alerts import describe_disputes_and_warnings
 from service.domain.payments.parked import describe_parked
-from service.domain.ports import ServerMisconfigured
+from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.domain.privacy.erasure import describe_late_erasures
 from service.domain.privacy.key_canary import WRONG_KEYS, has_right_keys
 from service.domain.reminders.queue import BACKLOG_ALERT_AFTER, count_waiting_for_key, oldest_due_age
@@ -30,6 +30,7 @@ from service.web import current_container, is_local_request, read_only
 
 REMINDER_JOB = "send_reminders"
 NOTIFICATION_JOB = "send_notices"
+MAIL_SERVER_ERRORS = (ServerMisconfigured.__name__, ServerUnavailable.__name__)
 NOT_CHECKED = "not known, because the database cannot tell"
 
 health = Blueprint("operations", __name__)
@@ -81,10 +82,14 @@ def _attention() -> dict[str, str]:
         with read_only() as session:
             erasures = describe_late_erasures(session, now=current_container().clock())
             disputes = describe_disputes_and_warnings(session)
-            return disputes | describe_parked(session) | erasures | _waiting_for_key(session)
+            waiting = disputes | describe_parked(session) | erasures | _waiting_for_key(session)
+            if _last_mail_error(session) == ServerUnavailable.__name__:
+                waiting["mail"] = "the mail server does not answer; emails wait until it does"
     except SQLAlchemyError:
         # An older schema lacks a table; the check of the migrations says so.
         return {}
+    problem = current_container().gateway.problem()
+    return waiting | ({} if problem is None else {"payments": problem})
 
 
 def _waiting_for_key(session: Session) -> dict[str, str]:
@@ -149,6 +154,11 @@ def _check_backlog(noun: str, oldest_age: datetime.timedelta | None) -> str:
 
 
 def _mail(session: Session) -> str:
+    refused = _last_mail_error(session) == ServerMisconfigured.__name__
+    return "the mail server refuses us; check MAIL_URL" if refused else "ok"
+
+
+def _last_mail_error(session: Session) -> str | None:
     # An earlier failure counts only while emails are due: without them, no attempt can show that the server
     # accepts emails again.
     now = current_container().clock()
@@ -157,9 +167,9 @@ def _mail(session: Session) -> str:
         (NOTIFICATION_JOB, oldest_due_notification_age(session, now=now)),
     ):
         last_run = last_finished_run(session, job) if oldest_age is not None else None
-        if last_run is not None and last_run.error == ServerMisconfigured.__name__:
-            return "the mail server refuses us; check MAIL_URL"
-    return "ok"
+        if last_run is not None and last_run.error in MAIL_SERVER_ERRORS:
+            return last_run.error
+    return None
 
 
 @health.get("/metrics")

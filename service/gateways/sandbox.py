@@ -33,6 +33,10 @@ class SandboxGateway:
         self._keyring = keyring
         self._public_url = public_url
 
+    def problem(self) -> str | None:
+        """Return None: the sandbox is always there."""
+        return None
+
     def charge_limits(self, currency: str) -> ChargeLimits:
         """Return no limits."""
         return ChargeLimits()

@@ -12,13 +12,16 @@ from jobs.job_runs import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
 from schemas.enums import ReminderStatus
+from service.app import create_app
+from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.domain.monitoring.summary import record_heartbeat
-from service.domain.ports import ServerMisconfigured, ServerUnavailable
+from service.domain.ports import GatewayUnavailable, ServerMisconfigured, ServerUnavailable
 from service.domain.reminders.queue import count_due, oldest_due_age
 from tests.api.client import assert_problem
 from tests.clock import FakeClock
+from tests.conftest import settings_for
 from tests.db.factories import create_reminder
 from tests.threads import RUNNING
 
@@ -183,3 +186,27 @@ def generic_plan(session, name: str, statement: str, parameters) -> str:
     connection.exec_driver_sql(f"PREPARE {prepared} AS {statement}")
     run = f"{name}({given})" if given else name
     return "\n".join(connection.exec_driver_sql(f"EXPLAIN EXECUTE {run}").scalars())
+
+
+def test_readyz_names_a_mail_server_that_does_not_answer_and_stays_ready(
+    client: FlaskClient, container: Container, clock: FakeClock, due: uuid.UUID
+) -> None:
+    send(container, error=ServerUnavailable("timed out"))
+    assert failing(client, container) == {}
+    attention = {"mail": "the mail server does not answer; emails wait until it does"}
+    assert client.get("/readyz").json["attention"] == attention
+    clock.advance(seconds=5)
+    send(container, counts={"sent": 1})
+    assert "attention" not in client.get("/readyz").json
+
+
+def test_readyz_names_a_payment_gateway_that_does_not_answer(container: Container) -> None:
+    stripe = {"STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_WEBHOOK_SECRET": "whsec_x", "GATEWAY": "stripe"}
+    settings = settings_for(container.settings.database_url, STRIPE_API_BASE="http://127.0.0.1:1", **stripe)
+    at_stripe = build_container(settings)
+    client = create_app(at_stripe).test_client()
+    assert "payments" not in client.get("/readyz").json.get("attention", {})
+    with pytest.raises(GatewayUnavailable):
+        at_stripe.gateway.cancel_subscription("sub_1")
+    assert client.get("/readyz").json["attention"]["payments"].startswith("Stripe does not answer")
+    at_stripe.database.engine.dispose()

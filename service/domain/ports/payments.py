@@ -157,6 +157,9 @@ class PaymentGateway(Protocol):
     def charge_limits(self, currency: str) -> ChargeLimits:
         """Return which amounts can be charged in a currency."""
 
+    def problem(self) -> str | None:
+        """Return why the gateway could not be used when it was called last, or None; it is not called."""
+
     def save_product(self, campaign_id: uuid.UUID, name: str) -> None:
         """Create the product that all payments for a campaign share, or give it this name."""
 

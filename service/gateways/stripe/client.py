@@ -52,6 +52,11 @@ class StripeApiClient:
             http_client=RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS)),
         )
 
+    @property
+    def has_failed_recently(self) -> bool:
+        """Whether the last call failed because of Stripe or the key, and not of what was asked."""
+        return self._breaker.has_failed_recently
+
     def call(self, operation: str, call: Callable[[V1Services], ResponseT]) -> ResponseT:
         """Make one API call, which the log names `operation`.
 

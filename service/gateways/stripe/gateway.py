@@ -44,6 +44,10 @@ class StripeGateway:
             HOSTED_ORIGINS if settings.api_base is None else (*HOSTED_ORIGINS, origin_of(settings.api_base))
         )
 
+    def problem(self) -> str | None:
+        """Return that Stripe did not answer, from its first failure until its next answer."""
+        return "Stripe does not answer or refuses the key; see the log" if self._api.has_failed_recently else None
+
     def charge_limits(self, currency: str) -> ChargeLimits:
         """Return Stripe's minimum charge and step."""
         return currencies.charge_limits(currency)
