@@ -113,6 +113,7 @@ while True:
     ("url", "expected"),
     [
         ("postgresql://nobody:hidden@127.0.0.1:1/gone", ["127.0.0.1:1", "Nothing accepts connections"]),
+        ("postgresql://nobody:hidden@[::1]:1/gone", ["[::1]:1", "Nothing accepts connections"]),
         ("postgresql://nobody:hidden@no-such-host.invalid/gone", ["no-such-host.invalid", "not known"]),
         ("postgresql:///gone?host=/nonexistent", ["no PostgreSQL socket", "/nonexistent"]),
         ("postgresql://nobody:hidden@127.0.0.1:1/gone?nonsense=1", ["nonsense"]),

@@ -202,9 +202,8 @@ def check_campaign(files: tuple[Path, ...]) -> None:
             loaded = load_campaign_file(file)
             definitions.validate_campaign_amounts(definitions.parse_definition(loaded), gateway)
         except (click.ClickException, AmountNotChargeable) as error:
-            click.echo(
-                f"Error: {error.format_message() if isinstance(error, click.ClickException) else error}", err=True
-            )
+            reason = error.format_message() if isinstance(error, click.ClickException) else f"{file}: {error}"
+            click.echo(f"Error: {reason}", err=True)
             is_valid = False
             continue
         click.echo(f"{file} is valid. It offers, in the campaign {loaded['slug']!r}:")

@@ -104,7 +104,8 @@ def _explain_postgres(error: psycopg.Error, database_url: str) -> str:
     except psycopg.Error:
         port = ""
     port = port or str(url.port or url.query.get("port") or 5432)
-    where = f"{host}:{port}" if host and not host.startswith("/") else "PostgreSQL"
+    shown_host = f"[{host}]" if ":" in host else host
+    where = f"{shown_host}:{port}" if host and not host.startswith("/") else "PostgreSQL"
     if socket := re.search('on socket "([^"]+)"', message):
         where = socket[1]
     values = {
