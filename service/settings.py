@@ -19,9 +19,12 @@ from service.loopback import is_loopback_host, is_unspecified_host
 from service.production import SECRET_KEY_COMMAND, DemoSettings, configure_command, production_faults
 
 DEVELOPMENT, PRODUCTION = "development", "production"
+DEFAULT_PORT = 8000
+OUTBOX_URLS = ("outbox:", "outbox")
 MIN_SECRET_KEY_LENGTH = 32
 # Its folder is made if it is missing.
 DEFAULT_SQLITE_FILE = Path("var/mainstay.db")
+DEFAULT_DATABASE_URL = f"sqlite:///{DEFAULT_SQLITE_FILE}"
 DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
 TEST_KEY_PREFIXES = ("sk_test_", "rk_test_")
 LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
@@ -186,35 +189,61 @@ def read_settings(environment: Mapping[str, str] | None = None, *, allow_short_o
             for the operator for each fault, on a line of its own.
     """
     env = DictEnv(environment)
+    faults: list[str] = []
     try:
+        faults += _start_faults(env, allow_short_old_keys=allow_short_old_keys)
         settings = _settings(env)
     except EnvValidationError as error:
         # The error contains the value, which may be a secret.
-        raise SettingsError(" ".join(error.error_messages)) from None
-    on_heroku = _is_on_heroku(env)
-    faults = list(_production_faults(settings, on_heroku=on_heroku)) if settings.is_production else []
-    checked_keys = settings.secret_keys[:1] if allow_short_old_keys else settings.secret_keys
-    faults += [
-        _short_key_fault(key, on_heroku=on_heroku) for key in checked_keys if len(key) < MIN_SECRET_KEY_LENGTH
-    ]
-    if faults:
-        raise SettingsError("\n".join(dict.fromkeys(faults)))
-    return settings
+        faults.append(" ".join(error.error_messages))
+    except SettingsError as error:
+        faults.append(str(error))
+    else:
+        if not faults:
+            return settings
+    raise SettingsError("\n".join(dict.fromkeys(faults)))
 
 
 def _is_on_heroku(env: Env) -> bool:
     return env.str("DYNO", None) is not None
 
 
-def _production_faults(settings: Settings, *, on_heroku: bool) -> Iterator[str]:
-    host = urlsplit(settings.public_url).hostname or ""
-    demo = DemoSettings(
-        uses_sqlite=settings.database_url.startswith("sqlite"),
-        has_demo_key=DEMO_KEY in settings.secret_keys,
-        uses_dev_outbox=settings.uses_dev_outbox,
-        has_local_public_url=is_loopback_host(host) or is_unspecified_host(host),
+def _environment(env: Env) -> str:
+    default = PRODUCTION if _is_on_heroku(env) else DEVELOPMENT
+    return env.str("MAINSTAY_ENV", default, validate=one_of("MAINSTAY_ENV", PRODUCTION, DEVELOPMENT))
+
+
+def _start_faults(env: Env, *, allow_short_old_keys: bool) -> Iterator[str]:
+    """Yield what stops the start although each value is valid; read before all is parsed, to tell all at once."""
+    keys, on_heroku = listed(env, "SECRET_KEYS"), _is_on_heroku(env)
+    if _environment(env) == PRODUCTION:
+        demo = DemoSettings(
+            uses_sqlite=env.str("DATABASE_URL", DEFAULT_DATABASE_URL).startswith("sqlite"),
+            has_demo_key=not keys or DEMO_KEY in keys,
+            uses_dev_outbox=env.str("MAIL_URL", OUTBOX_URLS[0]) in OUTBOX_URLS,
+            has_local_public_url=_is_local_url(env.str("PUBLIC_URL", _default_public_url(env))),
+        )
+        yield from production_faults(demo, on_heroku=on_heroku)
+    for key in keys[:1] if allow_short_old_keys else keys:
+        if len(key) < MIN_SECRET_KEY_LENGTH:
+            yield _short_key_fault(key, on_heroku=on_heroku)
+
+
+def _default_public_url(env: Env) -> str:
+    heroku_host = env.str("HEROKU_APP_DEFAULT_DOMAIN_NAME", None)
+    return (
+        f"http://localhost:{env.str('PORT', str(DEFAULT_PORT))}"
+        if heroku_host is None
+        else f"https://{heroku_host}"
     )
-    return production_faults(demo, on_heroku=on_heroku)
+
+
+def _is_local_url(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return is_loopback_host(host) or is_unspecified_host(host)
 
 
 def _short_key_fault(key: str, *, on_heroku: bool) -> str:
@@ -244,18 +273,15 @@ class DictEnv(Env):
 
 def _settings(env: Env) -> Settings:
     on_heroku = _is_on_heroku(env)
-    environments = one_of("MAINSTAY_ENV", PRODUCTION, DEVELOPMENT)
-    environment = env.str("MAINSTAY_ENV", PRODUCTION if on_heroku else DEVELOPMENT, validate=environments)
-    port = get_int(env, "PORT", 8000, minimum=1, maximum=65535)
-    database = database_url(env.str("DATABASE_URL", f"sqlite:///{DEFAULT_SQLITE_FILE}"))
+    environment = _environment(env)
+    port = get_int(env, "PORT", DEFAULT_PORT, minimum=1, maximum=65535)
+    database = database_url(env.str("DATABASE_URL", DEFAULT_DATABASE_URL))
     prepares = one_of("DATABASE_PREPARES", "auto", "off")
     month = env.str("MONTH_SECONDS", None)
     mail = mail_settings(env, demo_clock=month is not None)
     gateway = env.str("GATEWAY", "sandbox", validate=one_of("GATEWAY", "sandbox", "stripe"))
     levels = one_of("LOG_LEVEL", "debug", "info", "warning", "error", "critical")
     is_demo = mail.server is None and database.startswith("sqlite")
-    heroku_host = env.str("HEROKU_APP_DEFAULT_DOMAIN_NAME", None)
-    default_url = f"http://localhost:{port}" if heroku_host is None else f"https://{heroku_host}"
     return Settings(
         environment=environment,
         database_url=database,
@@ -267,8 +293,8 @@ def _settings(env: Env) -> Settings:
             env, "DATABASE_POOL_OVERFLOW", 2 * mail.connections, minimum=0, maximum=200
         ),
         mail=mail,
-        public_url=public_url(env.str("PUBLIC_URL", default_url)),
-        # In production, a missing key is reported together with the other faults.
+        public_url=public_url(env.str("PUBLIC_URL", _default_public_url(env))),
+        # In production, a missing key is one of the faults that stop the start.
         secret_keys=_secret_keys(env, default_to_demo_key=is_demo or environment == PRODUCTION),
         gateway=gateway,
         stripe=stripe_settings(env) if gateway == "stripe" else None,
@@ -294,7 +320,7 @@ def mail_settings(env: Env, *, demo_clock: bool) -> MailSettings:
     hours = one_of("SENDING_HOURS", "campaign", "any")
     in_doubt = one_of("MAIL_IN_DOUBT", "resend", "hold")
     return MailSettings(
-        server=_server(env.str("MAIL_URL", "outbox:")),
+        server=_server(env.str("MAIL_URL", OUTBOX_URLS[0])),
         sender=_sender(env.str("MAIL_FROM", "Mainstay <support@localhost>")),
         rate=_rate(env.str("MAIL_RATE", "off")),
         connections=get_int(env, "MAIL_CONNECTIONS", 1, minimum=1, maximum=32),
@@ -466,7 +492,7 @@ def public_url(url: str, *, setting_name: str = "PUBLIC_URL") -> str:
 
 
 def _server(url: str) -> SmtpServer | None:
-    if url in ("outbox:", "outbox"):
+    if url in OUTBOX_URLS:
         return None
     usage = "MAIL_URL must be outbox: or smtp://user:password@host:port?tls=starttls, implicit or none"
     try:

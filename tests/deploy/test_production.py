@@ -66,6 +66,29 @@ def test_elsewhere_faults_name_environment_variables() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("GATEWAY", "stripe", "STRIPE_SECRET_KEY"),
+        ("PORT", "http", "PORT"),
+        ("MAIL_FROM", "The Paper", "MAIL_FROM"),
+        ("RATE_LIMIT", "300", "RATE_LIMIT"),
+    ],
+)
+def test_invalid_value_is_told_together_with_the_demo_settings(name: str, value: str, named: str) -> None:
+    found = faults({"DYNO": "web.1", name: value})
+    assert [sentence.split()[0] for sentence in found] == [
+        "DATABASE_URL",
+        "SECRET_KEYS",
+        "MAIL_URL",
+        "PUBLIC_URL",
+        named,
+    ]
+    # A value that is invalid is no demo setting besides.
+    assert len(faults(VALID | {"PUBLIC_URL": "https://[::1"})) == 1
+    assert len(faults(VALID | {"MAIL_URL": "mail.example"})) == 1
+
+
+@pytest.mark.parametrize(
     ("name", "values"),
     [
         ("DATABASE_URL", ["", "sqlite://", "sqlite:///var/mainstay.db", "sqlite+pysqlite:////data/x.db"]),
