@@ -6,7 +6,6 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-
 # JSON may escape one half of a surrogate pair, which UTF-8 cannot encode. A NUL is no part of an address either.
 SURROGATE = re.compile("[\ud800-\udfff]")
 NUL_ESCAPE = r"\\u0000"
