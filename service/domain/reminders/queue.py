@@ -5,7 +5,7 @@ Every query uses an index of what is due, so its cost does not grow with the tab
 
 import datetime
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce, update
@@ -72,7 +72,7 @@ def claim_due_reminders(
             Reminder.supporter_id,
             Reminder.reason,
         )
-        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, _is_in_an_open_campaign())
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *_in_open_campaigns(session))
         .order_by(Reminder.due_at, Reminder.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -143,7 +143,7 @@ def renew_leases(
 def oldest_due_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
     """Return how long the oldest due reminder has been due; None if none is."""
     query = select(func.min(Reminder.due_at)).where(status_is(ReminderStatus.SCHEDULED))
-    due_at = session.scalar(query.where(_is_in_an_open_campaign()))
+    due_at = session.scalar(query.where(*_in_open_campaigns(session)))
     return now - due_at if due_at is not None and due_at <= now else None
 
 
@@ -152,7 +152,7 @@ def count_due(session: Session, *, now: datetime.datetime, most: int = MAX_COUNT
     # The order makes the database use its index of what is due; else it may scan the table for `most` rows.
     due = (
         select(Reminder.due_at)
-        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, _is_in_an_open_campaign())
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *_in_open_campaigns(session))
         .order_by(Reminder.due_at, Reminder.id)
         .limit(most)
     )
@@ -175,8 +175,10 @@ def _unreadable_supporters(session: Session, supporter_ids: Collection[uuid.UUID
     return {supporter_id for supporter_id, email in session.execute(addresses) if keyring.is_foreign(email)}
 
 
-def _is_in_an_open_campaign() -> ColumnElement[bool]:
-    return Reminder.campaign_id.not_in(select(Campaign.id).where(Campaign.closed_at.is_not(None)))
+def _in_open_campaigns(session: Session) -> Sequence[ColumnElement[bool]]:
+    # A condition only where it is needed, so that the database goes on using its index of what is due.
+    closed = session.scalars(select(Campaign.id).where(Campaign.closed_at.is_not(None))).all()
+    return [Reminder.campaign_id.not_in(closed)] if closed else []
 
 
 def _sending_hours(session: Session) -> Mapping[uuid.UUID, SendingHours]:
