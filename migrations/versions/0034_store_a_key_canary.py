@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("canary", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_key_canaries"),
-        sa.CheckConstraint("id = 1", name="ck_key_canaries_only_one"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_key_canaries_only_one")),
     )
 
 
