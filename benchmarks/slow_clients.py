@@ -5,6 +5,7 @@ installed (`pip install gevent waitress`).
 """
 
 import importlib.util
+import select
 import socket
 import statistics
 import subprocess
@@ -24,8 +25,8 @@ SLOW_READERS = 50
 HALF_A_BODY = (
     b"POST /v1/pledges HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
 )
-# What the server has buffered is not waited for.
-SETTLE_SECONDS = 2
+# Until each slow client has an answer, which stalled ones and those of a server that is stopped never get.
+SETTLE_SECONDS = 10
 
 
 def run(servers: Servers, comparison: Comparison, plan: LoadPlan) -> str:
@@ -68,12 +69,16 @@ def _line(name: str, results: list[LoadResult], alone: list[LoadResult]) -> str:
 def _clients(port: int, count: int, request: bytes) -> Iterator[None]:
     """Hold this many connections that send one request, or a part of one, and never read."""
     with ExitStack() as stack:
+        clients = []
         for _ in range(count):
             client = stack.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", port))
             client.sendall(request)
-        time.sleep(SETTLE_SECONDS)
+            clients.append(client)
+        settled_at = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < settled_at and len(select.select(clients, [], [], 0)[0]) < count:
+            time.sleep(0.1)
         yield
 
 
