@@ -98,7 +98,7 @@ def _download(url: str, file_format: str, rows: int, token: str) -> Download:
     request = Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     chunks: list[bytes] = []
     begin = time.perf_counter()
-    with urlopen(request, timeout=300) as response:
+    with urlopen(request, timeout=900) as response:
         chunks.append(response.read(1))
         first_byte = time.perf_counter() - begin
         while chunk := response.read(READ_BYTES):

@@ -1,7 +1,7 @@
 """The texts that readers see: one JSON file for each language and namespace.
 
-The widget has the English texts of its first view built in; all other widget texts are part of the campaign
-response, so a new language needs only a new file here. A campaign may override any text.
+The widget has the English texts that it may need before its campaign is loaded; all other widget texts are part of
+the campaign response, so a new language needs only a new file here. A campaign may override any text.
 """
 
 import json
@@ -14,12 +14,11 @@ NAMESPACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me"
 FALLBACK_LANGUAGE = "en"
 # The campaign's own texts, which it may also give in other languages.
 CAMPAIGN_TEXT_NAMES = ("heading", "message")
-# The texts of the widget's first view, which widget/build.mjs builds into it.
+# The texts that widget/build.mjs builds into the widget.
 BUILT_IN_TEXT_NAMES = frozenset(
     (
-        *("once", "monthly", "annual", "frequency_legend", "amount_legend", "other_amount", "continue"),
-        *("continue_once", "continue_monthly", "continue_annual", "loading", "submitting", "close", "try_again"),
-        *("try_again_in", "not_ready", "error_loading"),
+        *("once", "monthly", "annual", "continue", "loading", "submitting", "close"),
+        *("try_again", "try_again_in", "not_ready", "error_loading"),
     )
 )
 

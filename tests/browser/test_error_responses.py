@@ -96,6 +96,25 @@ def test_unexpected_reminder_problem_hides_detail_and_allows_retry(russian_box: 
     russian_box.expect_state("reminder-set")
 
 
+def test_unusable_variant_warns_in_console_and_keeps_the_pledge(
+    live_server: LiveServer, host_site: HostSite, page: Page, expected_console_errors: list[str]
+) -> None:
+    expected_console_errors.append("goes without variant")
+    warnings: RecordedRequests[str] = RecordedRequests(page)
+    page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    page.goto(host_site.show('variant="x;=1+1;y"'))
+    box = SupportBox(page)
+    box.expect_state("form")
+    box.choose("Once", "5")
+    box.continue_button.click()
+    page.get_by_role("button", name="Pay $5 once").click()
+    expect(page.get_by_text("You gave The Harbour Lantern $5.")).to_be_visible()
+    row = live_server.export()[pledge_id_from_url(page.url)]
+    assert (row["status"], row["variant"]) == ("completed", "")
+    [warning] = warnings.wait_for(1)
+    assert 'variant="x;=1+1;y"' in warning
+
+
 @pytest.mark.parametrize(
     ("return_url", "requests"),
     [("https://[", 1), ("mailto:desk@example.org", 2), ("https://elsewhere.example/thanks", 2)],

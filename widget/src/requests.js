@@ -7,6 +7,16 @@ import { createReturnUrl } from "./return-url.js";
 import { consentVersion } from "./texts.js";
 
 /**
+ * Returns the newsroom's name for what the reader saw. One that the service does not take must not stop a pledge.
+ * @param {HTMLElement} host
+ */
+function readVariant(host) {
+  const variant = host.getAttribute("variant") ?? "";
+  if (/^[\w.-]{1,64}$/.test(variant)) return variant;
+  if (variant) console.warn(`<support-box> goes without variant="${variant}": use letters, digits, ". _ -"`);
+}
+
+/**
  * @param {Omit<ViewContext, "submitPledge" | "submitReminder">} context
  * @param {import("./frame.js").Frame} frame
  * @param {HTMLElement} host
@@ -59,7 +69,7 @@ export function createRequests(context, frame, host, sendRequest, emit) {
     const body = JSON.stringify({
       ...commonFields(parsed),
       cover_fees: (choice.coversFees && !!choice.currencyOption.cover_fees) || undefined,
-      variant: host.getAttribute("variant") || undefined,
+      variant: readVariant(host),
       return_url,
     });
     // An exception above must not leave the form disabled, so it is disabled only now.

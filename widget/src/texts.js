@@ -1,4 +1,4 @@
-/** The texts of the widget: those of its first view are built in, in English, and the campaign's response brings the rest. */
+/** The texts of the widget: a few are built in, in English, and the campaign's response brings the rest. */
 
 import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 

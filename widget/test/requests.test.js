@@ -98,6 +98,25 @@ for (const response of [
     assert.equal(warn.mock.callCount(), 1);
   });
 
+for (const [variant, sent, warnings] of [
+  [undefined, undefined, 0],
+  ["", undefined, 0],
+  ["article-foot", "article-foot", 0],
+  ["A_1.b-2", "A_1.b-2", 0],
+  ["v".repeat(64), "v".repeat(64), 0],
+  ["v".repeat(65), undefined, 1],
+  ["article foot", undefined, 1],
+  ["x;=1+1;y", undefined, 1],
+  ["вариант", undefined, 1],
+  ["a\n", undefined, 1],
+])
+  test(`a pledge goes without a variant that the service does not take (${JSON.stringify(variant)})`, async () => {
+    const { recorded, submitPledge } = setUp({ variant }, created());
+    await submitPledge();
+    assert.deepEqual([recorded.sent[0].variant, recorded.redirect], [sent, CHECKOUT]);
+    assert.equal(warn.mock.callCount(), warnings);
+  });
+
 test("a retry after a rejected return-url keeps its idempotency key", async () => {
   const lost = { status: 0, body: {} };
   const responses = [rejected("return_url_not_allowed"), lost, created()];
