@@ -85,10 +85,11 @@ def test_killed_pgbouncer_loses_and_repeats_nothing(
             workers.until(lambda: is_idle(container), what="every reminder to be finished")
             assert workers.all_live
     report = sink.report()
-    late = [at - end for at, _, _ in readers.answers.failures for start, end in away if start <= at]
     outside = [
         answer for answer in readers.answers.failures if not any(start <= answer[0] <= end for start, end in away)
     ]
+    # Since the end of the last outage before it.
+    late = [min([at - end for _, end in away if end <= at], default=0.0) for at, _, _ in outside]
     print_report(
         f"{SCALE.pooled:,} due, PgBouncer killed {len(away)} time(s) under load: {report.duplicates} duplicates, "
         f"{len(readers.answers.failures)} failed of {len(readers.answers.all):,} requests, the last "
