@@ -21,6 +21,7 @@ TOP_LEVEL = (
     "docs/",
     "scripts/",
     "benchmarks/",
+    "deploy/",
 )
 CODE_BLOCK = re.compile(r"^```.*?^```", flags=re.DOTALL | re.MULTILINE)
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
