@@ -1,4 +1,4 @@
-"""A gunicorn worker whose threads never wait for a client (ADR 0034).
+"""A gunicorn worker whose threads never wait for a client (ADR 34).
 
 gunicorn's own threaded worker reads requests and writes responses in its threads, without a time limit, so a few
 clients that stall occupy all of them. Here the worker's event loop reads each request, and writes what a client

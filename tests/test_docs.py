@@ -76,6 +76,13 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(name: str) -> None:
     assert broken == []
 
 
+def test_decisions_are_numbered_without_gaps_or_repeats() -> None:
+    records = sorted((ROOT / "docs/adr").glob("*.md"))
+    assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
+    titles = [record.read_text(encoding="utf-8").partition("\n")[0] for record in records]
+    assert [title for number, title in enumerate(titles, 1) if not title.startswith(f"# {number}. ")] == []
+
+
 def stripe_operations() -> set[str]:
     """Return the names of all operations of Stripe's API in the code."""
     operations = set()
