@@ -24,7 +24,7 @@ MAX_CHUNK_LINE_BYTES = 8190
 # `struct linger`: on, for no time.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)")
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*0*([0-9]{1,18})[ \t]*(?=\r\n)")
 TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding[ \t]*:")
 EXPECT_CONTINUE = re.compile(rb" http/1\.1\r\n(?:.*\r\n)?expect[ \t]*:[ \t]*100-continue[ \t]*\r\n", re.DOTALL)
 
@@ -118,6 +118,8 @@ class RequestBuffer:
                 self.is_complete = self.is_truncated = True
         else:
             self.is_complete = True
+            # gunicorn's parser could understand a length that this class did not.
+            self.is_truncated = b"\r\ncontent-length" in head
         if b"\r\nexpect" in head and not self.expects_continue:
             # The client waits for the refusal of what it expects.
             self.is_complete = self.is_truncated = True

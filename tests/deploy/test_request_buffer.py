@@ -1,9 +1,11 @@
 """The request buffer finds the same end of a request as gunicorn's parser, however the bytes arrive."""
 
+import contextlib
 import itertools
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
 from gunicorn.http.parser import RequestParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,4 +70,34 @@ def test_large_body_is_kept_in_a_file_up_to_a_limit() -> None:
         buffer.feed(b" " * 65536)
     assert buffer.is_truncated
     assert len(buffer) < MAX_BUFFERED_BODY_BYTES + 2 * 65536
+    buffer.close()
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        "5",
+        "05",
+        "0" * 30 + "5",
+        "0" * 400 + "5 ",
+        "5" * 19,
+        "0" * 9 + "9" * 40,
+        "+5",
+        "5, 5",
+        "0x5",
+        "5;",
+        "5\xa0",
+        "",
+    ],
+)
+def test_no_length_is_read_differently_from_gunicorn(length: str) -> None:
+    stream = (
+        b"POST / HTTP/1.1\r\nContent-Length: " + length.encode("latin-1") + b"\r\n\r\n0\r\n\r\n" + NEXT_REQUEST
+    )
+    parser, buffer = RequestParser(Config(), iter([stream]), ("127.0.0.1", 1)), RequestBuffer()
+    rest = buffer.feed(stream)
+    with contextlib.suppress(ParseException):
+        next(parser).body.read()
+        # Only a request that was buffered whole leaves its connection for another one.
+        assert buffer.is_truncated or not buffer.is_complete or rest == parser.unreader.read() == NEXT_REQUEST
     buffer.close()

@@ -238,6 +238,15 @@ def test_pipelined_requests_are_answered_in_order(patient: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("zeros", ["", "0", "0" * 30])
+def test_request_inside_a_body_is_not_answered(patient: str, zeros: str) -> None:
+    inner = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+    outer = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: " + zeros.encode() + b"%d\r\n\r\n" % len(inner)
+    with connect(patient, outer + inner + b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n") as client:
+        received = read_to_end(client)
+    assert [line[9:12] for line in received.split(b"\n") if line.startswith(b"HTTP/1.1")] == [b"200", b"200"]
+
+
 def test_client_is_told_to_continue(patient: str) -> None:
     body = json.dumps(PLEDGE).encode()
     key = b"Idempotency-Key: " + new_idempotency_key().encode()
