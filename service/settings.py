@@ -418,7 +418,7 @@ def database_url(url: str, *, setting_name: str = "DATABASE_URL") -> str:
         host = separator = ""
     if "@" in host:
         # What is taken for the host begins with the rest of the password.
-        raise SettingsError("DATABASE_URL has an @ in its user or password; write it as %40.")
+        raise SettingsError(f"{setting_name} has an @ in its user or password; write it as %40.")
     if scheme in ("postgres", "postgresql", "postgresql+psycopg") and separator:
         return f"postgresql+psycopg://{rest}"
     if scheme in ("sqlite", "sqlite+pysqlite") and separator:
@@ -556,5 +556,5 @@ def _rate(text: str) -> float | None:
         rate = 0
     # The comparison is also false for "nan".
     if not 0.01 <= rate <= 10_000:
-        raise SettingsError(f"MAIL_RATE must be off or mails a second from 0.01 to 10000, not {text[:40]!r}.")
+        raise SettingsError(f"MAIL_RATE must be off or emails a second from 0.01 to 10000, not {text[:40]!r}.")
     return rate
