@@ -26,6 +26,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*0*([0-9]{1,18})[ \t]*(?=\r\n)")
 TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding[ \t]*:")
+EXPECT = re.compile(rb" http/1\.1\r\n(?:.*\r\n)?expect[ \t]*:", re.DOTALL)
 EXPECT_CONTINUE = re.compile(rb" http/1\.1\r\n(?:.*\r\n)?expect[ \t]*:[ \t]*100-continue[ \t]*\r\n", re.DOTALL)
 
 
@@ -120,7 +121,7 @@ class RequestBuffer:
             self.is_complete = True
             # gunicorn's parser could understand a length that this class did not.
             self.is_truncated = b"\r\ncontent-length" in head
-        if b"\r\nexpect" in head and not self.expects_continue:
+        if not self.expects_continue and EXPECT.search(head):
             # The client waits for the refusal of what it expects.
             self.is_complete = self.is_truncated = True
 

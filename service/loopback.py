@@ -29,9 +29,11 @@ def is_loopback_host(host: str) -> bool:
 def is_unspecified_host(host: str) -> bool:
     """Whether a URL's host is `0.0.0.0` or `::`, which stand for every address of this machine."""
     try:
-        return ipaddress.ip_address(_address(host.lower())).is_unspecified
+        ip = ipaddress.ip_address(_address(host.lower()))
     except ValueError:
         return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_unspecified
 
 
 def _address(name: str) -> str:

@@ -29,9 +29,10 @@ DEMO_KEY = "mainstay-demo-key-that-protects-nothing-real"
 TEST_KEY_PREFIXES = ("sk_test_", "rk_test_")
 LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
 
-# The options of a REDIS_URL; managed services need those for TLS.
-REDIS_OPTIONS = {
-    "db": "[0-9]{1,6}",
+# The options of a REDIS_URL.
+REDIS_OPTIONS = {"db": "[0-9]{1,6}"}
+# Managed services need these. Without TLS, the library fails at each of them.
+REDIS_TLS_OPTIONS = REDIS_OPTIONS | {
     "ssl_cert_reqs": "none|optional|required",
     "ssl_check_hostname": "true|false",
     "ssl_ca_certs": ".+",
@@ -240,8 +241,9 @@ def _default_public_url(env: Env) -> str:
 
 def _is_local_url(url: str) -> bool:
     try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
+        # In the form that browsers read, in which no full-width digit hides a local address.
+        host = urlsplit(public_url(url)).hostname or ""
+    except SettingsError:
         return False
     return is_loopback_host(host) or is_unspecified_host(host)
 
@@ -438,6 +440,8 @@ def redis_url(url: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(url)
+        # The library knows the schemes only in lower case.
+        url = f"{parts.scheme}{url[len(parts.scheme) :]}"
         # Reading the port validates it, and so does encoding the host name.
         is_tcp = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
         (parts.hostname or "").encode("idna")
@@ -447,7 +451,8 @@ def redis_url(url: str | None) -> str | None:
         options = parse_qs(parts.query, keep_blank_values=True)
     except ValueError:
         valid, options = None, {}
-    known = all(name in REDIS_OPTIONS and re.fullmatch(REDIS_OPTIONS[name], options[name][-1]) for name in options)
+    allowed = REDIS_TLS_OPTIONS if url.startswith("rediss:") else REDIS_OPTIONS
+    known = all(re.fullmatch(allowed.get(name, "(?!)"), values[-1]) for name, values in options.items())
     if not valid or not known:
         raise SettingsError(
             "REDIS_URL must be redis://:password@host:port/0, rediss:// for TLS, or unix:///path/to/socket?db=0."

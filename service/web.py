@@ -94,7 +94,9 @@ def is_local_request() -> bool:
     original = environ.get("werkzeug.proxy_fix.orig", environ)
     host = HOST_HEADER.fullmatch(environ.get("HTTP_HOST", ""))
     return (
-        is_loopback_address(original.get("REMOTE_ADDR") or "")
+        # A whole URL names another host than the header does (RFC 9112, section 3.2.2).
+        environ.get("RAW_URI", "/").startswith("/")
+        and is_loopback_address(original.get("REMOTE_ADDR") or "")
         and host is not None
         and is_loopback_host(host["ipv6"] or host["name"])
         and current_container().settings.is_local_only

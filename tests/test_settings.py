@@ -178,6 +178,9 @@ INVALID = [
     ("REDIS_URL", "unix://"),
     ("REDIS_URL", "unix://relative/redis.sock"),
     ("REDIS_URL", "unix:///run/redis.sock?db=first"),
+    ("REDIS_URL", "unix:///run/redis.sock?ssl_cert_reqs=none"),
+    ("REDIS_URL", "redis://host?ssl_cert_reqs=none"),
+    ("REDIS_URL", "redis://host?ssl_check_hostname=true"),
     ("RATE_LIMIT", "300"),
     ("RATE_LIMIT", "0/minute"),
     ("RATE_LIMIT", "300/fortnight"),
@@ -286,6 +289,13 @@ def test_settings_are_frozen() -> None:
 )
 def test_public_url_is_normalised_like_origin(configured: str, normalised: str) -> None:
     assert read(PUBLIC_URL=configured).public_url == normalised
+
+
+def test_scheme_of_redis_url_is_read_in_any_case() -> None:
+    assert (
+        read(REDIS_URL="REDISS://host:6380?ssl_cert_reqs=none").redis_url
+        == "rediss://host:6380?ssl_cert_reqs=none"
+    )
 
 
 def test_default_connections_of_two_web_processes_and_a_worker_are_under_twenty() -> None:

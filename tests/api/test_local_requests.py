@@ -100,6 +100,18 @@ def test_dns_rebinding_is_not_local(client: FlaskClient, host: str) -> None:
     assert statuses(client, Host=host) == CLOSED
 
 
+@pytest.mark.parametrize(
+    "target", ["http://evil.example{}", "HTTP://localhost@evil.example{}", "http://localhost{}"]
+)
+def test_whole_url_as_target_is_not_local(client: FlaskClient, target: str) -> None:
+    """Such a target names the host instead of the header (RFC 9112, section 3.2.2)."""
+    closed = [
+        client.get(path, environ_overrides={"RAW_URI": target.format(path)}).status_code
+        for path in ("/metrics", "/dev/outbox")
+    ]
+    assert closed == [401, 404]
+
+
 @pytest.mark.parametrize("name", FORWARDING)
 def test_header_of_a_proxy_makes_a_request_not_local(client: FlaskClient, name: str) -> None:
     assert statuses(client, **{name: FORWARDING[name]}) == CLOSED

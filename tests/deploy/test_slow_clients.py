@@ -257,6 +257,23 @@ def test_client_is_told_to_continue(patient: str) -> None:
         assert read_to_end(client).startswith(b"HTTP/1.1 201 ")
 
 
+@pytest.mark.parametrize("header", [b"Expectation: x", b"Expect-Ct: x"])
+def test_body_is_read_whatever_other_headers_expect(patient: str, header: bytes) -> None:
+    body = json.dumps(PLEDGE).encode()
+    head = HEAD + b"Idempotency-Key: " + new_idempotency_key().encode() + b"\r\n" + header
+    with connect(patient, head + b"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)) as client:
+        client.sendall(body)
+        assert read_to_end(client).startswith(b"HTTP/1.1 201 ")
+
+
+def test_old_client_that_expects_to_continue_is_served(patient: str) -> None:
+    body = json.dumps(PLEDGE).encode()
+    head = HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Idempotency-Key: " + new_idempotency_key().encode()
+    head += b"\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with connect(patient, head + body) as client:
+        assert read_to_end(client).startswith(b"HTTP/1.0 201 ")
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
