@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service import __version__, processes
 from service.commands.campaigns import campaign
+from service.commands.copy_database import copy_database
 from service.commands.database_errors import explain_database_error
 from service.commands.demo import demo
 from service.commands.export import export
@@ -79,6 +80,7 @@ def dev() -> None:
 
 for command in (
     migrate,
+    copy_database,
     token,
     campaign,
     demo,

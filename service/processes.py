@@ -15,7 +15,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from service.db.keyring import Keyring
-from service.db.migration import is_up_to_date
+from service.db.schema import inspect_schema
 from service.db.session import create_database_engine
 from service.settings import Settings, read_settings, sqlite_path
 
@@ -95,26 +95,28 @@ def _pythonpath_env() -> dict[str, str]:
 
 
 def _require_migrated_database(settings: Settings) -> None:
-    """Check that every migration is applied.
+    """Check that this release can run on the schema of the database.
 
     A database that does not answer may do so in a moment, so it stops nothing; `/readyz` reports it.
 
     Raises:
-        click.ClickException: a migration is missing.
+        click.ClickException: a migration is missing, or the database is another application's or of a newer
+            release that is not compatible.
     """
     path = sqlite_path(settings.database_url)
     # SQLite would create the file.
-    is_migrated = path is None or path.exists()
-    if is_migrated:
-        engine = create_database_engine(settings, Keyring(settings.secret_keys))
-        try:
-            is_migrated = is_up_to_date(engine)
-        except OperationalError:
-            click.echo("The database does not answer; starting all the same.", err=True)
-        finally:
-            engine.dispose()
-    if not is_migrated:
+    if path is not None and not path.exists():
         raise click.ClickException("The database is not migrated: run mainstay migrate.")
+    engine = create_database_engine(settings, Keyring(settings.secret_keys))
+    try:
+        problem = inspect_schema(engine).problem
+    except OperationalError:
+        click.echo("The database does not answer; starting all the same.", err=True)
+        return
+    finally:
+        engine.dispose()
+    if problem is not None:
+        raise click.ClickException(problem)
 
 
 def typed_command(subcommand: str) -> str:

@@ -19,6 +19,7 @@ COMMANDS = [
     ["worker"],
     ["dev"],
     ["migrate"],
+    ["copy-database"],
     ["token"],
     ["token", "create"],
     ["token", "revoke"],

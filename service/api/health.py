@@ -13,7 +13,7 @@ from schemas.enums import Scope
 from service.api.auth import authenticate_staff
 from service.api.metrics import MetricsCollector
 from service.api.problems import problem_response
-from service.db.migration import is_up_to_date
+from service.db.schema import is_up_to_date
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import (

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.bootstrap import build_container
 from service.container import Container
+from service.db.time_limits import MIGRATION_LIMITS
 from service.domain.staff import write_audit_entry
 from service.settings import DEFAULT_SQLITE_FILE, Settings, SettingsError, read_settings, sqlite_path
 
@@ -30,7 +31,7 @@ def get_container(
     if needs_database:
         _check_sqlite_file(settings, is_created=for_migration)
     try:
-        return build_container(settings)
+        return build_container(settings, time_limits=MIGRATION_LIMITS if for_migration else None)
     except OSError as error:
         raise SettingsError(
             f"The folder of the database cannot be made ({error.strerror}: {error.filename}); run this in one "

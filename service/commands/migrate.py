@@ -8,7 +8,9 @@ from sqlalchemy.exc import IntegrityError
 from service.commands.campaign_files import load_campaign_file
 from service.commands.context import get_container, pluralise
 from service.container import Container
+from service.db.migration import MigrationError, explained_errors
 from service.db.migration import migrate as apply_migrations
+from service.db.schema import Schema, SchemaStatus
 from service.db.session import constraint_name
 from service.domain.campaigns import definitions
 from service.domain.privacy.key_canary import WRONG_KEYS
@@ -18,18 +20,38 @@ DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 
 
 @click.command()
-def migrate() -> None:
+@click.option(
+    "--into-existing", is_flag=True, help="Add Mainstay's tables to a database that holds tables of others."
+)
+def migrate(into_existing: bool) -> None:
     """Bring the database up to date; in development, add a demo campaign if there are no campaigns.
 
     MIGRATION_DATABASE_URL leads to the database without a pooler such as PgBouncer, if DATABASE_URL has one.
+
+    It either succeeds or changes nothing, and may be repeated. A database that a newer release migrated stays as
+    it is; if this release cannot run on it, the exit code is 1. One with tables of others is refused.
     """
-    migrate_and_seed(get_container(for_migration=True))
-    click.echo("The database is up to date.")
+    container = get_container(for_migration=True)
+    try:
+        with explained_errors():
+            found = migrate_and_seed(container, into_existing=into_existing)
+    except MigrationError as error:
+        raise click.ClickException(str(error)) from error
+    if found.status == SchemaStatus.NEWER:
+        click.echo("A newer release of Mainstay migrated the database, and this one can run on it; nothing to do.")
+    else:
+        click.echo("The database is up to date.")
 
 
-def migrate_and_seed(container: Container) -> None:
-    """Apply the missing migrations, fold the addresses, and add what `migrate` does."""
-    apply_migrations(container.database.engine)
+def migrate_and_seed(container: Container, *, into_existing: bool = False) -> Schema:
+    """Apply the missing migrations, fold the addresses, and add what `migrate` does; return what was found.
+
+    Raises:
+        MigrationError: nothing was migrated.
+    """
+    found = apply_migrations(container.database.engine, into_existing=into_existing)
+    if found.status == SchemaStatus.NEWER:
+        return found
     folded = fold_supporters(container.database.transaction, clock=container.clock)
     hash_events(container.database.transaction)
     if not container.key_check.passes():
@@ -42,6 +64,7 @@ def migrate_and_seed(container: Container) -> None:
                 click.echo("There is no campaign yet: add yours with mainstay campaign apply FILE.yaml.")
     elif seed_demo_campaign(container):
         click.echo("Added the demo campaign 'default'.")
+    return found
 
 
 def seed_demo_campaign(container: Container) -> bool:

@@ -46,6 +46,8 @@ class TimeLimits:
 
 # A job may scan whole tables, and holds a transaction while it renders a batch of emails.
 JOB_LIMITS = TimeLimits(statement=300, lock=30, idle=300)
+# Folding the addresses of an upgrade may rewrite every row.
+MIGRATION_LIMITS = TimeLimits(statement=3600, lock=10, idle=300)
 # The reader of an export decides how fast its rows are fetched, within the limits of the web server.
 EXPORT_LIMITS = TimeLimits(statement=300, lock=30, idle=600)
 

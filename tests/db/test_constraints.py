@@ -107,6 +107,7 @@ VIOLATIONS = [
         "INSERT INTO installations (number, id) VALUES (2, '01936f0000007000800000000000000a')",
     ),
     ("ck_key_canaries_only_one", "INSERT INTO key_canaries (id, canary) VALUES (2, '0')"),
+    ("ck_schema_compatibility_only_one", "INSERT INTO schema_compatibility (id) VALUES (2)"),
     (
         "ck_mailbox_limits_count_positive",
         (

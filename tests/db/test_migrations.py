@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session
 from service.commands.migrate import seed_demo_campaign
 from service.container import Container
 from service.db.base import new_id
-from service.db.migration import MIGRATION_LOCK, alembic_config, is_up_to_date, migrate
+from service.db.migration import MIGRATION_LOCK, migrate
 from service.db.models import Base
 from service.db.models.campaign import Campaign
 from service.db.models.payment import GatewayEvent
+from service.db.schema import alembic_config, is_up_to_date
 from service.domain.campaigns import definitions as campaigns
 from tests.conftest import settings_for
 from tests.processes import ROOT, environment, wait_until

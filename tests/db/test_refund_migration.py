@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 from schemas.enums import RefundStatus
 from service.container import Container
 from service.db.base import new_id
-from service.db.migration import _without_foreign_keys, alembic_config, migrate
+from service.db.migration import _without_foreign_keys, migrate
+from service.db.schema import alembic_config
 from tests.conftest import settings_for
 
 BEFORE, AFTER = "0018", "0019"

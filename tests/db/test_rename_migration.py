@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import DeliveryOutcome, JobOutcome
 from service.container import Container
 from service.db.base import Base, new_id
-from service.db.migration import _without_foreign_keys, alembic_config, migrate
+from service.db.migration import _without_foreign_keys, migrate
 from service.db.models.campaign import PledgeOption
 from service.db.models.email import DevOutboxEmail, EmailCounter, EmailDelivery, Notification, SendRateLimit
 from service.db.models.jobs import Heartbeat, JobRun
@@ -20,6 +20,7 @@ from service.db.models.payment import BalanceTransaction, GatewayEvent
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from service.db.models.reminder import ReminderStatusChange
 from service.db.models.sign_in import SignIn
+from service.db.schema import alembic_config
 from service.db.types import UTCDateTime
 from tests.conftest import settings_for
 

@@ -32,6 +32,7 @@ from service.db.models.payment import (
 )
 from service.db.models.pledge import FormerSubscription, IdempotencyKey, Installation, Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder, ReminderStatusChange
+from service.db.models.schema_compatibility import SchemaCompatibility
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 
@@ -69,6 +70,7 @@ __all__ = [
     "Refund",
     "Reminder",
     "ReminderStatusChange",
+    "SchemaCompatibility",
     "SendRateLimit",
     "SignIn",
     "StaffToken",
