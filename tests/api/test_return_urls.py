@@ -23,6 +23,10 @@ def _listed(container: Container) -> None:
         "HTTPS://PAPER.EXAMPLE/Thanks",
         "https://paper.example:8443/thanks",
         "https://xn--e1afmkfd.xn--p1ai/",
+        # Every browser opens the listed host for these.
+        "https://пример.рф/",
+        "https://\N{FULLWIDTH LATIN SMALL LETTER P}aper.example/",
+        "https://paper\N{IDEOGRAPHIC FULL STOP}example/",
         "  https://paper.example/  ",
     ],
 )
@@ -42,10 +46,7 @@ def test_return_url_to_listed_host_is_accepted(client: FlaskClient, url: str) ->
         ("https://evil.example/paper.example", "return_url_not_allowed"),
         ("https://evil.example?paper.example", "return_url_not_allowed"),
         ("https://evil.example#paper.example", "return_url_not_allowed"),
-        ("https://\N{FULLWIDTH LATIN SMALL LETTER P}aper.example/", "return_url_not_allowed"),
         ("https://p\N{CYRILLIC SMALL LETTER A}per.example/", "return_url_not_allowed"),
-        ("https://paper\N{IDEOGRAPHIC FULL STOP}example/", "return_url_not_allowed"),
-        ("https://пример.рф/", "return_url_not_allowed"),
         ("https://127.0.0.1/", "return_url_not_allowed"),
         ("https://[::1]/", "return_url_not_allowed"),
         ("https://paper.example@evil.example/", "validation_failed"),

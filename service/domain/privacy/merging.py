@@ -33,8 +33,8 @@ def merge_supporters(
     """Move the pledges, notifications, sign-ins and reminders of a duplicate supporter to another, and delete it.
 
     If both have a reminder for the same campaign, one stays. If both are still to be sent, and nothing proves that
-    the reader asked for the newer one, it is the older one with the date of the newer, as after a repeated
-    sign-up. Else it is the newer one. That is cancelled if the reader cancelled the older one after asking for the
+    the reader asked for the one created second, it is the first with the date asked for last, as after a repeated
+    sign-up. Else it is the one asked for last. That is cancelled if the reader cancelled the older one after asking for the
     newer one, and confirmed if they had confirmed the older one. The kept supporter gets the earlier `created_at`
     and, unless it `keeps_address`, the address as it was typed last.
     """
@@ -50,10 +50,14 @@ def merge_supporters(
             continue
         newer, older = (reminder, other) if reminder.asked_at > other.asked_at else (other, reminder)
         left, gone = newer, older
-        if older.status in UPCOMING_STATUSES and newer.status in UPCOMING_STATUSES and newer.confirmed_at is None:
-            # Anyone can type in an address, and somebody did so for the newer one.
-            left, gone = older, newer
-            _move_date(session, older, newer, now=now)
+        # An earlier merge may have given the first one the date of a later request.
+        first, second = sorted((reminder, other), key=lambda each: each.id)
+        are_upcoming = first.status in UPCOMING_STATUSES and second.status in UPCOMING_STATUSES
+        if are_upcoming and second.confirmed_at is None:
+            # Anyone can type in an address, and somebody did so for the second one.
+            left, gone = first, second
+            if second is newer:
+                _move_date(session, first, second, now=now)
         elif _cancelled_since(session, older, newer.asked_at) and can_cancel(newer):
             cancel(session, newer, now=now)
         elif older.confirmed_at is not None and can_confirm(newer):
