@@ -58,7 +58,7 @@ def setup() -> None:
     from service.gateways.stripe import StripeApiClient
     from service.gateways.stripe.webhook_endpoint import upsert_webhook_endpoint
 
-    container = get_container()
+    container = get_container(needs_database=False)
     account = require_stripe(container.settings)
     url = f"{require_public_url(container.settings.public_url, is_live=account.is_live)}{WEBHOOK_PATH}"
     done = upsert_webhook_endpoint(StripeApiClient(account, container.clock), url)
