@@ -47,13 +47,22 @@ def main() -> None:
     scheduler.start()
     log.info("worker_started", jobs=[job.name for job in JOBS])
     watch = ClockWatch(container.clock)
-    while signal.sigtimedwait(STOP_SIGNALS, CHECK_SECONDS) is None:
+    while not _is_told_to_stop():
         behind = watch.set_back_by()
         if behind and resume_after_set_back(container, scheduler, behind):
             watch.restart()
     stop.set()
     scheduler.shutdown(wait=True)
     log.info("worker_stopped")
+
+
+def _is_told_to_stop() -> bool:
+    """Wait up to `CHECK_SECONDS` for a signal to stop.
+
+    Python returns a record of no signal, and not None, if the process itself was suspended for longer than that.
+    """
+    received = signal.sigtimedwait(STOP_SIGNALS, CHECK_SECONDS)
+    return received is not None and received.si_signo in STOP_SIGNALS
 
 
 def make_scheduler(container: Container, stop: threading.Event) -> BackgroundScheduler:

@@ -111,6 +111,20 @@ def test_idle_worker_sends_heartbeats_and_stops_quickly(container: Container, ur
         assert time.monotonic() - started_at < 30
 
 
+def test_suspended_worker_goes_on_when_it_is_resumed(container: Container, url: str, tmp_path: Path) -> None:
+    with worker(url, tmp_path / "worker.log") as process:
+        wait_until(lambda: has_heartbeat(container), what="a heartbeat")
+        os.kill(process.pid, signal.SIGSTOP)
+        # Longer than the worker waits for a signal at a time.
+        time.sleep(3)
+        os.kill(process.pid, signal.SIGCONT)
+        create_due_reminders(container, 1)
+        wait_until(
+            lambda: process.poll() is not None or count(container, ReminderStatus.SENT) == 1, what="the reminder"
+        )
+        assert process.poll() is None
+
+
 def test_web_process_sends_no_email_and_starts_no_scheduler(
     container: Container, url: str, tmp_path: Path
 ) -> None:
