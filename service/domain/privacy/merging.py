@@ -34,9 +34,9 @@ def merge_supporters(
 
     If both have a reminder for the same campaign, one stays. If both are still to be sent, and nothing proves that
     the reader asked for the one created second, it is the first with the date asked for last, as after a repeated
-    sign-up. Else it is the one asked for last. That is cancelled if the reader cancelled the older one after asking for the
-    newer one, and confirmed if they had confirmed the older one. The kept supporter gets the earlier `created_at`
-    and, unless it `keeps_address`, the address as it was typed last.
+    sign-up. Else it is the one asked for last. That is cancelled if the reader cancelled the older one after
+    asking for the newer one, and confirmed if they had confirmed the older one. The kept supporter gets the
+    earlier `created_at` and, unless it `keeps_address`, the address as it was typed last.
     """
     lock_with_pledges(session, (kept, duplicate))
     # A worker locks a sign-in before the notification that has its link.
