@@ -51,4 +51,9 @@ def test_apply_says_what_was_understood(tmp_path: Path, database: str) -> None:
 def test_refusal_says_what_was_understood(
     tmp_path: Path, database: str, changes: dict[str, object], says: str
 ) -> None:
-    assert_cli_error(apply(tmp_path, database, **changes), says, "was not applied")
+    assert_cli_error(
+        apply(tmp_path, database, **changes),
+        says,
+        "is not a valid campaign file",
+        f"  line 5: {next(iter(changes))}: ",
+    )
