@@ -175,7 +175,9 @@ def test_full_disk_leaves_nothing_and_keeps_what_was_there(file: Path, tmp_path:
 def test_stopped_export_leaves_nothing(file: Path, tmp_path: Path, sent: signal.Signals) -> None:
     # The process stops itself when the first rows are written, so that no timing is involved.
     program = (
-        "import os, service.commands.export as export\n"
+        "import os, signal, service.commands.export as export\n"
+        # Python leaves SIGINT ignored if the tests run in the background of a shell.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def stop(*_, **__):\n"
         "    yield b'id'\n"
         f"    os.kill(os.getpid(), {int(sent)})\n"
