@@ -119,13 +119,15 @@ def test_erasure_waits_for_an_event_that_is_being_applied(
     assert pledge_of(container, pledge_id).erased_at is not None
 
 
+# Every merge takes these steps: before it locks reminders, and when it holds all of its locks but one.
+@pytest.mark.parametrize("step", ["_lock_reminders", "delete"])
 def test_merge_waits_for_a_sign_up(
-    client: FlaskClient, container: Container, scenario: StripeScenario, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, container: Container, scenario: StripeScenario, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     for email in (ADA, GRACE):
         assert post_reminder(client, email=email).status_code == 201
     ada = supporter_of(container, ADA)
-    has_begun = pause_first_call(monkeypatch, merging, "_cancelled_since")
+    has_begun = pause_first_call(monkeypatch, merging, step)
 
     def sign_up() -> int:
         assert has_begun.wait(10)
