@@ -222,7 +222,8 @@ def _start_faults(env: Env, *, allow_short_old_keys: bool) -> Iterator[str]:
             uses_sqlite=env.str("DATABASE_URL", DEFAULT_DATABASE_URL).startswith("sqlite"),
             has_demo_key=not keys or DEMO_KEY in keys,
             uses_dev_outbox=env.str("MAIL_URL", OUTBOX_URLS[0]) in OUTBOX_URLS,
-            has_local_public_url=_is_local_url(env.str("PUBLIC_URL", _default_public_url(env))),
+            # The default has the port, which may be invalid itself.
+            has_local_public_url=_is_local_url(env.str("PUBLIC_URL", _default_public_url(env, port=DEFAULT_PORT))),
         )
         yield from production_faults(demo, on_heroku=on_heroku)
     for key in keys[:1] if allow_short_old_keys else keys:
@@ -230,13 +231,9 @@ def _start_faults(env: Env, *, allow_short_old_keys: bool) -> Iterator[str]:
             yield _short_key_fault(key, on_heroku=on_heroku)
 
 
-def _default_public_url(env: Env) -> str:
+def _default_public_url(env: Env, *, port: object) -> str:
     heroku_host = env.str("HEROKU_APP_DEFAULT_DOMAIN_NAME", None)
-    return (
-        f"http://localhost:{env.str('PORT', str(DEFAULT_PORT))}"
-        if heroku_host is None
-        else f"https://{heroku_host}"
-    )
+    return f"http://localhost:{port}" if heroku_host is None else f"https://{heroku_host}"
 
 
 def _is_local_url(url: str) -> bool:
@@ -295,7 +292,9 @@ def _settings(env: Env) -> Settings:
             env, "DATABASE_POOL_OVERFLOW", 2 * mail.connections, minimum=0, maximum=200
         ),
         mail=mail,
-        public_url=public_url(env.str("PUBLIC_URL", _default_public_url(env))),
+        public_url=public_url(
+            env.str("PUBLIC_URL", _default_public_url(env, port=env.str("PORT", str(DEFAULT_PORT))))
+        ),
         # In production, a missing key is one of the faults that stop the start.
         secret_keys=_secret_keys(env, default_to_demo_key=is_demo or environment == PRODUCTION),
         gateway=gateway,
