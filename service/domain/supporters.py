@@ -135,8 +135,9 @@ def lock_supporter(session: Session, supporter_id: uuid.UUID) -> None:
 def lock_with_pledges(session: Session, supporter_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Lock the pledges of supporters, and then the supporters; return the ids of those that exist.
 
-    A payment locks its pledge before the supporter, and a sign-up locks the supporter before the reminder. Whoever
-    changes several of these rows takes the locks in this order too, and those of one table in the order of ids.
+    A payment locks its pledge before the supporter, and a sign-up locks the supporter before the reminder. A
+    transaction that changes several of these rows takes the locks in this order too, and those of one table in the
+    order of ids.
     """
     for table, owner in ((Pledge, Pledge.supporter_id), (Supporter, Supporter.id)):
         query = select(table.id).where(owner.in_(supporter_ids)).order_by(table.id).with_for_update()

@@ -27,8 +27,8 @@ RANDOM_KEY_LENGTH = 32
 def scoped_key(key: str, *, campaign_id: uuid.UUID, client: str | None) -> str:
     """Return the key within its campaign and, if it may be guessed, within the `client` that sent it.
 
-    Whoever guesses a key and its request would get the checkout of someone else. A long key is taken as random: it
-    also counts when a reader's phone has moved to another network.
+    Anyone who guesses a key and its request would get the checkout of someone else. A long key is taken as random:
+    it also counts when a reader's phone has moved to another network.
     """
     scope = client if client is not None and len(key) < RANDOM_KEY_LENGTH else ""
     return f"{campaign_id} {scope} {key}"
