@@ -257,6 +257,19 @@ def make_due(container: Container, *reminder_ids: object) -> None:
             session.get_one(Reminder, reminder_id).due_at = container.clock() - datetime.timedelta(days=3)
 
 
+def test_closing_counts_recurring_donations_whose_first_payment_is_on_its_way(
+    container: Container, run_here: Run
+) -> None:
+    paid = [create_paid_pledge(container, f"{name}@news.example") for name in "abc"]
+    statuses = [PledgeStatus.ACTIVE, PledgeStatus.PROCESSING, PledgeStatus.PROCESSING]
+    frequencies = [Frequency.MONTHLY, Frequency.ANNUAL, Frequency.ONCE]
+    with container.database.transaction() as session:
+        for pledge_id, status, frequency in zip(paid, statuses, frequencies, strict=True):
+            pledge = session.get_one(Pledge, pledge_id)
+            pledge.status, pledge.frequency = status, frequency
+    assert "2 recurring donations go on" in run_here("close").stderr
+
+
 def test_closing_asks_about_waiting_reminders_and_counts_running_donations(
     container: Container, run_here: Run
 ) -> None:

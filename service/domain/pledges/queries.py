@@ -142,6 +142,12 @@ def _other_recurring(pledge: Pledge, supporter_pledges: Iterable[Pledge]) -> lis
     ]
 
 
+def count_running_pledges(session: Session, campaign: Campaign) -> int:
+    """Return how many recurring pledges of a campaign run, including those whose first payment is on its way."""
+    query = select(func.count()).select_from(Pledge)
+    return session.scalar(query.where(Pledge.campaign_id == campaign.id, *_is_running(Pledge))) or 0
+
+
 def count_supporters_giving_twice(session: Session) -> int:
     """Return how many supporters have more than one running recurring pledge in one campaign."""
     twice = select(func.count(Pledge.supporter_id.distinct())).where(_gives_twice())

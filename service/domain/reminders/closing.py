@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import PledgeStatus, ReminderStatus, WaitingPolicy
+from schemas.enums import ReminderStatus, WaitingPolicy
 from service.db.models.campaign import Campaign
-from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, status_is
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.errors import RemindersWaiting
+from service.domain.pledges.queries import count_running_pledges
 from service.domain.ports import TransactionFactory
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import bulk_transition, schedule_next_occurrence
 from service.domain.reminders.waiting import CAMPAIGN_CLOSED, cancel_waiting_reminders, count_waiting
 
 BATCH_SIZE = 1000
-RUNNING_STATUSES = (PledgeStatus.ACTIVE, PledgeStatus.PAST_DUE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ def close_campaign(
             raise RemindersWaiting(f"{waiting} reminders wait.", field="waiting", count=waiting)
         if campaign.closed_at is None:
             campaign.closed_at = campaign.updated_at = now
-        running = _count_running(session, campaign)
+        running = count_running_pledges(session, campaign)
     cancelled = 0
     while policy == WaitingPolicy.CANCEL:
         with transaction() as session:
@@ -106,8 +105,3 @@ def _skip_late_reminders(session: Session, campaign: Campaign, *, now: datetime.
 
 def _is_late(campaign: Campaign, now: datetime.datetime) -> ColumnElement[bool]:
     return and_(Reminder.campaign_id == campaign.id, status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
-
-
-def _count_running(session: Session, campaign: Campaign) -> int:
-    query = select(func.count()).select_from(Pledge)
-    return session.scalar(query.where(Pledge.campaign_id == campaign.id, Pledge.status.in_(RUNNING_STATUSES))) or 0
