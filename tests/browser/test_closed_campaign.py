@@ -16,7 +16,7 @@ HEADING = "isn't taking support right now"
 def closed(live_server: LiveServer) -> Iterator[None]:
     live_server.run_command("campaign", "close", "default", "--waiting", "keep")
     yield
-    live_server.run_command("campaign", "reopen", "default", "--late", "skip")
+    live_server.run_command("campaign", "reopen", "default", "--late", "send")
 
 
 @pytest.mark.usefixtures("closed")
@@ -42,6 +42,6 @@ def test_support_page_of_a_closed_campaign_has_no_form(page: Page, lang: str) ->
 
 def test_reopened_campaign_takes_support_again(live_server: LiveServer, page: Page) -> None:
     live_server.run_command("campaign", "close", "default", "--waiting", "keep")
-    live_server.run_command("campaign", "reopen", "default", "--late", "skip")
+    live_server.run_command("campaign", "reopen", "default", "--late", "send")
     page.goto("/demo")
     expect(SupportBox(page).continue_button).to_be_visible()
