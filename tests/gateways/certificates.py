@@ -1,4 +1,4 @@
-"""A certificate authority for one test, and a certificate for 127.0.0.1 that it signs."""
+"""A certificate authority for one test, and a server's certificate that it signs."""
 
 import datetime
 import ipaddress
@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 
-def make_server_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return the TLS context of a server on 127.0.0.1, and the CA file that a client must trust."""
+def make_server_context(folder: Path, *, host: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:
+    """Return the TLS context of a server for this host, and the CA file that a client must trust."""
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
     identifier = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
@@ -23,8 +23,10 @@ def make_server_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .add_extension(identifier, critical=False)
         .sign(authority_key, SHA256())
     )
-    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    is_address = host.replace(".", "").isdigit()
+    name = x509.IPAddress(ipaddress.ip_address(host)) if is_address else x509.DNSName(host)
+    names = x509.SubjectAlternativeName([name])
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     server = (
         _certificate(server_name, authority_name, server_key)
