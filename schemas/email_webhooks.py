@@ -67,6 +67,56 @@ class MailgunWebhook(ExternalSchema):
     event = fields.Nested(MailgunEvent, required=True, data_key="event-data")
 
 
+class SnsMessage(ExternalSchema):
+    """A message of Amazon SNS (https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html)."""
+
+    type = fields.String(required=True, data_key="Type")
+    id = fields.String(required=True, data_key="MessageId")
+    topic = fields.String(required=True, data_key="TopicArn")
+    subject = fields.String(data_key="Subject", load_default=None, allow_none=True)
+    message = fields.String(required=True, data_key="Message")
+    timestamp = fields.String(required=True, data_key="Timestamp")
+    signature_version = fields.String(required=True, data_key="SignatureVersion")
+    signature = fields.String(required=True, data_key="Signature")
+    certificate_url = fields.String(required=True, data_key="SigningCertURL")
+    token = fields.String(data_key="Token", load_default="")
+    subscribe_url = fields.String(data_key="SubscribeURL", load_default="")
+
+
+class SesRecipient(ExternalSchema):
+    """A recipient in a report of Amazon SES."""
+
+    email = fields.String(data_key="emailAddress", load_default=None, allow_none=True)
+
+
+class SesBounce(ExternalSchema):
+    """A bounce; `timestamp` is in ISO 8601."""
+
+    type = fields.String(data_key="bounceType", load_default=None, allow_none=True)
+    recipients = fields.List(fields.Nested(SesRecipient), data_key="bouncedRecipients", load_default=list)
+    timestamp = fields.String(load_default=None, allow_none=True)
+
+
+class SesComplaint(ExternalSchema):
+    """A complaint; `feedback_type` is that of the receiving service's report (RFC 5965, section 7.3), if any."""
+
+    feedback_type = fields.String(data_key="complaintFeedbackType", load_default=None, allow_none=True)
+    recipients = fields.List(fields.Nested(SesRecipient), data_key="complainedRecipients", load_default=list)
+    timestamp = fields.String(load_default=None, allow_none=True)
+
+
+class SesReport(ExternalSchema):
+    """A report of Amazon SES (https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html).
+
+    Its type is in `notificationType`, or in `eventType` if a configuration set publishes it.
+    """
+
+    notification_type = fields.String(data_key="notificationType", load_default=None, allow_none=True)
+    event_type = fields.String(data_key="eventType", load_default=None, allow_none=True)
+    bounce = fields.Nested(SesBounce, load_default=None, allow_none=True)
+    complaint = fields.Nested(SesComplaint, load_default=None, allow_none=True)
+
+
 class EmailWebhookResponse(Schema):
     """The number of addresses in the report that are suppressed."""
 

@@ -30,7 +30,7 @@ from service.api.problems import (
     register_error_handlers,
 )
 from service.api.reminders import reminders
-from service.api.webhooks import mail_webhooks, receive_stripe_webhook, stripe_webhook
+from service.api.webhooks import mail_webhooks, receive_email_webhook, receive_stripe_webhook, stripe_webhook
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.prepared_statements import is_name_conflict
@@ -43,8 +43,12 @@ from service.settings import Settings, read_settings
 from service.web import init_app
 
 MAX_BODY_BYTES = 64 * 1024
-# A Stripe event contains a whole invoice with all its lines.
-MAX_BODY_BYTES_BY_ENDPOINT = {f"{stripe_webhook.name}.{receive_stripe_webhook.__name__}": 1024 * 1024}
+# A Stripe event contains a whole invoice with all its lines, and email services report up to 768 KiB at once.
+MAX_WEBHOOK_BYTES = 1024 * 1024
+MAX_BODY_BYTES_BY_ENDPOINT = {
+    f"{blueprint.name}.{view.__name__}": MAX_WEBHOOK_BYTES
+    for blueprint, view in ((stripe_webhook, receive_stripe_webhook), (mail_webhooks, receive_email_webhook))
+}
 # Only a request that hangs is idle for so long. On a busy machine, one that waits for its turn is so for seconds.
 IDLE_TRANSACTION_SECONDS = 60
 

@@ -46,6 +46,16 @@ POSTMARK_LOGIN = validate.Regexp(
     "(?s)[^:]+:.",
     error="POSTMARK_WEBHOOK_LOGIN must be user:password, as in the webhook's address at Postmark.",
 )
+# The region becomes part of a host name, which these letters keep from being any other host.
+SES_TOPIC = re.compile(
+    r"arn:(?P<partition>aws|aws-us-gov|aws-cn):sns:(?P<region>[a-z]{2}(?:-[a-z]+){1,3}-[0-9]{1,2})"
+    r":[0-9]{12}:[A-Za-z0-9_-]{1,256}\Z"
+)
+SES_TOPIC_ARN = validate.Regexp(
+    SES_TOPIC,
+    error="SES_TOPIC_ARN must be the ARN of a standard topic of Amazon SNS, such as "
+    "arn:aws:sns:eu-west-1:123456789012:mainstay.",
+)
 
 
 # What may stand on either side of an address's @: atoms with dots between them (RFC 5322 and 6531).
@@ -87,9 +97,10 @@ class MailSettings:
     `rate` is emails a second for all workers together; None means no limit. Each worker opens `connections` and
     reopens each after `max_per_connection` emails. `hold_uncertain` fails an email for staff to retry if it may
     have been sent when its worker died. `respect_sending_hours` delays late emails to a campaign's sending hours.
-    A lease expires after `lease_seconds`. `postmark_credentials` and `mailgun_key` authenticate the webhooks of
-    these services; without them, the webhook route does not exist. `alert_recipients` are the addresses of the
-    staff who get alerts, and `sandbox_recipients` the only ones that get emails about pledges in the sandbox.
+    A lease expires after `lease_seconds`. `postmark_credentials`, `mailgun_key` and `ses_topic` authenticate the
+    webhooks of these services; without them, the webhook route does not exist. `alert_recipients` are the
+    addresses of the staff who get alerts, and `sandbox_recipients` the only ones that get emails about pledges in
+    the sandbox.
     """
 
     server: SmtpServer | None = field(repr=False)
@@ -102,6 +113,7 @@ class MailSettings:
     lease_seconds: int
     postmark_credentials: str | None = field(repr=False)
     mailgun_key: str | None = field(repr=False)
+    ses_topic: str | None = None
     alert_recipients: tuple[str, ...] = field(default=(), repr=False)
     sandbox_recipients: tuple[str, ...] = field(default=(), repr=False)
 
@@ -332,6 +344,7 @@ def mail_settings(env: Env, *, demo_clock: bool) -> MailSettings:
         lease_seconds=get_int(env, "LEASE_SECONDS", 60, minimum=10, maximum=3600),
         postmark_credentials=env.str("POSTMARK_WEBHOOK_LOGIN", None, validate=POSTMARK_LOGIN),
         mailgun_key=env.str("MAILGUN_WEBHOOK_KEY", None),
+        ses_topic=env.str("SES_TOPIC_ARN", None, validate=SES_TOPIC_ARN),
         alert_recipients=_recipients(env, "ALERT_EMAIL"),
         sandbox_recipients=_recipients(env, "SANDBOX_RECIPIENTS"),
     )

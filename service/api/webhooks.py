@@ -9,7 +9,7 @@ from service.api.problems import HTTP_PROBLEMS, ProblemException
 from service.domain.email.suppression import apply_bounce_reports
 from service.domain.email.webhook_proofs import use_proof
 from service.domain.payments.inbox import WEBHOOK, store_event
-from service.domain.ports import EmailWebhookProvider, InvalidSignature, InvalidWebhook
+from service.domain.ports import EmailWebhookProvider, InvalidSignature, InvalidWebhook, WebhookUnavailable
 from service.web import current_container, transaction
 
 mail_webhooks = ResourceBlueprint(
@@ -47,6 +47,10 @@ def receive_email_webhook(service: str) -> dict[str, int]:
         if not provider.is_authentic(dict(request.headers), body, now):
             raise _invalid_proof(provider)
         proof, reports = provider.proof(body), provider.parse(body)
+        provider.confirm_subscription(body)
+    except WebhookUnavailable as error:
+        detail = f"{provider.name} did not answer what we had to ask for this; send it again."
+        raise ProblemException(503, HTTP_PROBLEMS[503][0], detail, {"Retry-After": "20"}) from error
     except InvalidWebhook as error:
         raise ProblemException(400, "unreadable_report", f"This is not what {provider.name} sends.") from error
     with transaction() as session:

@@ -26,6 +26,7 @@ from service.domain.ports.email import (
     TemporaryFailure,
     UncertainDelivery,
     WebhookProof,
+    WebhookUnavailable,
 )
 from service.domain.ports.payments import (
     NO_LIMITS,
@@ -118,4 +119,5 @@ __all__ = [
     "TransactionFactory",
     "UncertainDelivery",
     "WebhookProof",
+    "WebhookUnavailable",
 ]

@@ -175,6 +175,10 @@ class InvalidWebhook(Exception):
     """A request body is not in the email service's format."""
 
 
+class WebhookUnavailable(Exception):
+    """A webhook may be repeated: its service did not answer a request that is needed to check or confirm it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WebhookProof:
     """A proof that a webhook is authentic, which does not cover the report: it counts for the first report only.
@@ -195,7 +199,7 @@ class EmailWebhookProvider(Protocol):
     """
 
     name: str
-    www_authenticate: str | None
+    www_authenticate: str | None = None
 
     def is_authentic(self, headers: Mapping[str, str], body: bytes, now: datetime.datetime, /) -> bool:
         """Whether the service sent this request, by its documented credentials; compares in constant time.
@@ -204,10 +208,21 @@ class EmailWebhookProvider(Protocol):
 
         Raises:
             InvalidWebhook: the credentials are in the body, which cannot be parsed.
+            WebhookUnavailable: what is needed to check the credentials cannot be fetched.
         """
+        ...
 
-    def proof(self, body: bytes, /) -> WebhookProof | None:
+    def proof(self, _body: bytes, /) -> WebhookProof | None:
         """Return the proof in a body that `is_authentic`; None if the credentials cover the whole request."""
+        return None
+
+    def confirm_subscription(self, _body: bytes, /) -> None:
+        """Confirm what an authentic body asks for before the service sends any report; by default, nothing.
+
+        Raises:
+            WebhookUnavailable: the service did not take the confirmation.
+        """
+        return
 
     def parse(self, body: bytes) -> list[BounceReport]:
         """Return the addresses to suppress; an event about anything else yields none.
@@ -215,3 +230,4 @@ class EmailWebhookProvider(Protocol):
         Raises:
             InvalidWebhook: the body is not in this service's format.
         """
+        ...

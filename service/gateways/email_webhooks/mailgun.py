@@ -14,7 +14,7 @@ from typing import Any
 
 from schemas.email_webhooks import MailgunWebhook, parse_webhook
 from schemas.enums import SuppressionReason
-from service.domain.ports import BounceReport, InvalidWebhook, WebhookProof
+from service.domain.ports import BounceReport, EmailWebhookProvider, InvalidWebhook, WebhookProof
 
 # Mailgun retries a webhook for eight hours, and a retry may have the signature of the first request.
 SIGNATURE_TTL = datetime.timedelta(hours=9)
@@ -30,11 +30,10 @@ REASON_BY_SUPPRESSION = {
 TOO_OLD_CODE = 602
 
 
-class MailgunWebhooks:
+class MailgunWebhooks(EmailWebhookProvider):
     """Parses Mailgun's webhooks; `key` is the account's webhook signing key."""
 
     name = "mailgun"
-    www_authenticate: str | None = None
 
     def __init__(self, key: str) -> None:
         self._key = key.encode()

@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.email_webhooks import PostmarkWebhook, parse_webhook
 from schemas.enums import SuppressionReason
-from service.domain.ports import BounceReport, InvalidWebhook, WebhookProof
+from service.domain.ports import BounceReport, EmailWebhookProvider, InvalidWebhook
 
 # The bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types. Any other type counts only if
 # Postmark has deactivated the address.
@@ -24,11 +24,11 @@ REASON_BY_BOUNCE_TYPE = {
 REASON_BY_SUPPRESSION = {"HardBounce": SuppressionReason.HARD_BOUNCE, "SpamComplaint": SuppressionReason.COMPLAINT}
 
 
-class PostmarkWebhooks:
+class PostmarkWebhooks(EmailWebhookProvider):
     """Parses Postmark's webhooks; `credentials` is `name:password`."""
 
     name = "postmark"
-    www_authenticate: str | None = 'Basic realm="mainstay", charset="UTF-8"'
+    www_authenticate = 'Basic realm="mainstay", charset="UTF-8"'
 
     def __init__(self, credentials: str) -> None:
         self._credentials = credentials.encode()
@@ -41,10 +41,6 @@ class PostmarkWebhooks:
         except (binascii.Error, ValueError):
             return False
         return scheme.lower() == "basic" and hmac.compare_digest(credentials, self._credentials)
-
-    def proof(self, _body: bytes, /) -> WebhookProof | None:
-        """Return None: the password belongs to the whole request."""
-        return None
 
     def parse(self, body: bytes) -> list[BounceReport]:
         """Return the address that bounced permanently, complained or unsubscribed, if any.
