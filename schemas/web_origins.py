@@ -13,6 +13,8 @@ import idna
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_PORT = 65535
+# RFC 1035, section 2.3.4.
+MAX_HOST_LENGTH, MAX_LABEL_LENGTH = 253, 63
 # As browsers read it: any number of slashes, or backslashes, after the scheme.
 URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>[/\\]*)(?P<authority>[^/\\?#]*)(?P<rest>.*)", re.DOTALL
@@ -111,9 +113,13 @@ def _parse_authority(authority: str, scheme: str, example: str) -> str:
 def _parse_host(text: str, example: str) -> str:
     if text.startswith("[") and text.endswith("]"):
         try:
-            return f"[{ipaddress.IPv6Address(text[1:-1])}]"
+            address = ipaddress.IPv6Address(text[1:-1])
         except ValueError as error:
             raise InvalidOrigin(_example(example)) from error
+        # A zone names an interface of one machine, so browsers refuse it.
+        if address.scope_id is not None:
+            raise InvalidOrigin(_example(example))
+        return f"[{address}]"
     decoded = unquote(text, errors="replace")
     try:
         host = decoded.lower() if decoded.isascii() else idna.encode(decoded, uts46=True).decode()
@@ -121,6 +127,11 @@ def _parse_host(text: str, example: str) -> str:
         raise InvalidOrigin(f"No browser accepts the host name {decoded[:100]!r}. {_example(example)}") from error
     if not host.strip(".") or ".." in host or FORBIDDEN.search(host):
         raise InvalidOrigin(_example(example))
+    if len(host.rstrip(".")) > MAX_HOST_LENGTH or max(map(len, host.split("."))) > MAX_LABEL_LENGTH:
+        raise InvalidOrigin(
+            f"A host name has at most {MAX_HOST_LENGTH} characters, and {MAX_LABEL_LENGTH} between two dots. "
+            f"{_example(example)}"
+        )
     if ENDS_WITH_NUMBER.fullmatch(host):
         try:
             return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))

@@ -46,6 +46,7 @@ from schemas.web_origins import InvalidOrigin, normalise_origin, parse_host, par
         ("http://0x7f.1", "http://127.0.0.1"),
         ("http://[::1]:8000/", "http://[::1]:8000"),
         ("http://[2001:DB8:0:0::1]", "http://[2001:db8::1]"),
+        (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example"),
     ],
 )
 def test_origin_is_normalised_as_browsers_do(typed: str, origin: str) -> None:
@@ -84,6 +85,11 @@ def test_origin_is_normalised_as_browsers_do(typed: str, origin: str) -> None:
         ("https://300.1.1.1", "no IPv4 address"),
         ("https://[::1", "such as https://paper.example"),
         ("https://[::zz]", "such as https://paper.example"),
+        ("https://[fe80::1%25eth0]", "such as https://paper.example"),
+        ("https://[fe80::1%eth0]", "such as https://paper.example"),
+        (f"https://{'a' * 64}.example", "63 between two dots"),
+        (f"https://{'a' * 60}ü.example", "such as https://paper.example"),
+        (f"https://{'a.' * 128}", "253 characters"),
         ("https://paper%2Fexample", "such as https://paper.example"),
         ("**", "https://www.paper.example"),
         ("", "such as https://paper.example"),
