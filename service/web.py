@@ -15,11 +15,12 @@ from service.domain.ports import ALL_OF_CAMPAIGN, WIDE_NETWORK
 from service.loopback import is_loopback_address, is_loopback_host
 
 EXTENSION_KEY = "mainstay"
-# What proxies add: Forwarded (RFC 7239), Via (RFC 9110, section 7.6.3), X-Forwarded-*, X-Real-IP, True-Client-IP,
-# X-Envoy-External-Address, X-Original-Host and the like.
+# What proxies add: Forwarded (RFC 7239), Via (RFC 9110, section 7.6.3), CDN-Loop (RFC 8586),
+# Surrogate-Capability, True-Client-IP and the like, and many names with X-: X-Forwarded-*, X-Real-IP, X-Varnish.
+# Programs on this machine send few of those, and one that sends another needs a token.
 FORWARDING_HEADER = re.compile(
-    r"FORWARDED|^HTTP_VIA$|CDN_LOOP|PROXY|(IP|ADDR|ADDRESS)$|_ORIGINAL_|^HTTP_CF_"
-    r"|^HTTP_X_(HOST|SCHEME|URL_SCHEME|REQUEST_START)$"
+    r"FORWARDED|PROXY|(IP|ADDR|ADDRESS)$|^HTTP_(VIA$|CDN_LOOP$|SURROGATE_|CF_|FLY_)"
+    r"|^HTTP_X_(?!(REQUEST_ID|REQUESTED_WITH|PROMETHEUS_SCRAPE_TIMEOUT_SECONDS)$)"
 )
 # The host of RFC 9110, section 7.2, with its optional port; nothing of a user or a path.
 HOST_HEADER = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")

@@ -46,6 +46,19 @@ FORWARDING = {
     "X-Remote-Addr": "127.0.0.1",
     "X-ProxyUser-Ip": "127.0.0.1",
     "X-Request-Start": "t=1",
+    "X-Varnish": "32770",
+    "X-Cache": "MISS",
+    "X-Amz-Cf-Id": "a",
+    "X-Azure-FDID": "a",
+    "X-Cloud-Trace-Context": "a/1",
+    "X-Amzn-Trace-Id": "Root=1",
+    "X-Heroku-Request-Id": "a",
+    "X-Appengine-Country": "DE",
+    "Surrogate-Capability": "a=ESI/1.0",
+    "Cf-Visitor": "{}",
+    "Fly-Region": "ams",
+    "X-Vercel-Id": "a",
+    "X-Nf-Request-Id": "a",
 }
 
 
@@ -69,6 +82,16 @@ OPEN, CLOSED = [200, 200], [401, 404]
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST", "127.0.0.1"])
 def test_request_of_this_machine_is_local(client: FlaskClient, peer: str, host: str) -> None:
     assert statuses(client, peer=peer, Host=host) == OPEN
+
+
+def test_headers_of_programs_on_this_machine_are_local(client: FlaskClient) -> None:
+    ours = {
+        "X-Request-Id": "a" * 16,
+        "X-Requested-With": "XMLHttpRequest",
+        "X-Prometheus-Scrape-Timeout-Seconds": "9",
+    }
+    browser = {"DNT": "1", "Sec-Fetch-Site": "none", "Accept-Language": "en", "Cookie": "a=b", "Referer": "/"}
+    assert statuses(client, **ours, **browser) == OPEN
 
 
 @pytest.mark.parametrize("peer", ["203.0.113.9", "10.0.0.1", "2001:db8::1", "::ffff:203.0.113.9", "", "unix"])
