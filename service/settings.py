@@ -15,6 +15,7 @@ from environs import Env, EnvValidationError, ValidationError, validate
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from schemas.web_origins import InvalidOrigin, parse_origin
 from service.loopback import is_loopback_host, is_unspecified_host
 from service.production import SECRET_KEY_COMMAND, DemoSettings, configure_command, production_faults
 
@@ -486,26 +487,27 @@ def public_url(url: str, *, setting_name: str = "PUBLIC_URL") -> str:
     """Return the origin of a URL in the form that browsers use; `setting_name` is for error messages.
 
     Raises:
-        SettingsError: it is not an http or https URL, or has a path, query or fragment.
+        SettingsError: it is not an http or https URL, or has a user, path, query or fragment.
     """
+    # The message does not repeat them.
+    if "@" in url:
+        raise SettingsError(
+            f"{setting_name} must be an address without a user name and password, such as "
+            "https://support.paper.example."
+        )
     try:
-        parts = urlsplit(url)
-        # Reading the port validates it.
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        # Browsers write host names in ASCII, and email clients ignore a link in a non-ASCII header (RFC 8058).
-        name = (parts.hostname or "").encode("idna").decode()
-    except ValueError:
+        # The form in which browsers send an Origin header, so that both can be compared.
+        origin = parse_origin(url.rstrip("/"))
+        valid = origin != "*" and urlsplit(origin).port != 0
+    except InvalidOrigin:
         valid = False
     # Pages and the widget are served from the root of the host, so a path would break every link.
-    if not valid or "?" in url or "#" in url or parts.path.strip("/"):
+    if not valid:
         raise SettingsError(
             f"{setting_name} must be an address without a path, such as https://support.paper.example, "
             f"not {url!r}."
         )
-    # The form in which browsers send an Origin header, so that both can be compared.
-    host = f"[{name}]" if ":" in name else name
-    is_default_port = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
-    return f"{parts.scheme}://{host}" if is_default_port else f"{parts.scheme}://{host}:{parts.port}"
+    return origin
 
 
 def _server(url: str) -> SmtpServer | None:
