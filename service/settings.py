@@ -232,7 +232,7 @@ def _start_faults(env: Env, *, allow_short_old_keys: bool) -> Iterator[str]:
     keys, on_heroku = listed(env, "SECRET_KEYS"), _is_on_heroku(env)
     if _environment(env) == PRODUCTION:
         demo = DemoSettings(
-            uses_sqlite=env.str("DATABASE_URL", DEFAULT_DATABASE_URL).startswith("sqlite"),
+            uses_sqlite=env.str("DATABASE_URL", DEFAULT_DATABASE_URL).lower().startswith("sqlite"),
             has_demo_key=not keys or DEMO_KEY in keys,
             uses_dev_outbox=env.str("MAIL_URL", OUTBOX_URLS[0]) in OUTBOX_URLS,
             # The default has the port, which may be invalid itself.
@@ -427,6 +427,7 @@ def _migration_database_url(env: Env, database: str) -> str | None:
 def database_url(url: str, *, setting_name: str = "DATABASE_URL") -> str:
     """Return the URL with the driver that is installed; accepts Heroku's `postgres://` too."""
     scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
     try:
         host = make_url(url).host or ""
     except (ArgumentError, ValueError):

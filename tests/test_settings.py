@@ -45,6 +45,8 @@ def test_empty_value_counts_as_unset(name: str) -> None:
         ("sqlite:///a.db", "sqlite:///a.db"),
         ("sqlite+pysqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
         ("sqlite://", "sqlite://"),
+        ("SQLITE:///A.db", "sqlite:///A.db"),
+        ("Postgres://U@host/Name", "postgresql+psycopg://U@host/Name"),
     ],
 )
 def test_database_url_variants_are_accepted(given: str, used: str) -> None:

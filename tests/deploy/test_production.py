@@ -91,7 +91,10 @@ def test_invalid_value_is_told_together_with_the_demo_settings(name: str, value:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("DATABASE_URL", ["", "sqlite://", "sqlite:///var/mainstay.db", "sqlite+pysqlite:////data/x.db"]),
+        (
+            "DATABASE_URL",
+            ["", "sqlite://", "sqlite:///var/mainstay.db", "sqlite+pysqlite:////data/x.db", "SQLITE:///x.db"],
+        ),
         ("SECRET_KEYS", ["", " , ", DEMO_KEY, f"{KEYS},{DEMO_KEY}"]),
         ("MAIL_URL", ["", "outbox:", "outbox"]),
         (
