@@ -241,6 +241,8 @@ def test_nothing_of_the_demo_exists_in_production(client: FlaskClient) -> None:
         response = client.get(path, headers=BROWSER | {"Host": "localhost"})
         assert response.status_code == 404, path
     assert "/demo" not in client.get("/docs").text
+    # Not only closed to those who are not on this machine.
+    assert not [rule for rule in client.application.url_map.iter_rules() if rule.rule.startswith("/dev")]
 
 
 def test_root_leads_to_the_newsrooms_campaign(production: Container, client: FlaskClient) -> None:
