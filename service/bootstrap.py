@@ -23,6 +23,7 @@ from service.domain.urls import UrlBuilder
 from service.gateways.email.dev_outbox import DevOutboxMailer
 from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.smtp import SmtpMailer
+from service.gateways.email.smtp_refusals import ConnectRefusals
 from service.gateways.email_webhooks import configured_providers
 from service.gateways.rate_limit import NoRateLimit, SlidingWindowRateLimiter
 from service.gateways.sandbox import SandboxGateway
@@ -42,6 +43,7 @@ def build_container(
     keyring = Keyring(settings.secret_keys)
     database = Database(engine_for(settings, keyring), time_limits)
     gateway, gateway_events = _gateway(settings, keyring, clock)
+    refusals = ConnectRefusals()
     return Container(
         settings=settings,
         database=database,
@@ -49,9 +51,9 @@ def build_container(
         gateway=gateway,
         event_source=gateway_events,
         reminder_mailers=tuple(
-            _mailer(settings, database, clock) for _ in range(_smtp_connection_count(settings))
+            _mailer(settings, database, clock, refusals) for _ in range(_smtp_connection_count(settings))
         ),
-        notification_mailer=_mailer(settings, database, clock),
+        notification_mailer=_mailer(settings, database, clock, refusals),
         smtp_breaker=CircuitBreaker(),
         database_contact=DatabaseContact(),
         key_check=KeyCheck(database.transaction, database.read_only),
@@ -75,7 +77,7 @@ def _gateway(settings: Settings, keyring: Keyring, clock: Clock) -> tuple[Paymen
     return StripeGateway(api, settings.stripe), StripeEvents(api, settings.stripe)
 
 
-def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
+def _mailer(settings: Settings, database: Database, clock: Clock, refusals: ConnectRefusals) -> Mailer:
     mail, renderer = settings.mail, EmailRenderer(settings.mail.sender, clock)
     if mail.server is None:
         return DevOutboxMailer(database, renderer, clock)
@@ -84,6 +86,7 @@ def _mailer(settings: Settings, database: Database, clock: Clock) -> Mailer:
         renderer,
         per_connection=mail.max_per_connection,
         on_connect=_capability_recorder(mail.server.address, database, clock),
+        refusals=refusals,
     )
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from schemas.web_origins import InvalidOrigin, parse_origin
+from service.ehlo_name import default_ehlo_name, parse_ehlo_name
 from service.loopback import is_loopback_host, is_unspecified_host
 from service.production import SECRET_KEY_COMMAND, DemoSettings, configure_command, production_faults
 
@@ -77,13 +78,17 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class SmtpServer:
-    """The SMTP server of MAIL_URL. `tls` is `starttls`, `implicit` or `none`."""
+    """The SMTP server of MAIL_URL. `tls` is `starttls`, `implicit` or `none`.
+
+    `ehlo_name` is how we introduce ourselves to it: a domain name or an address literal.
+    """
 
     host: str
     port: int
     tls: str
     user: str | None
     password: str | None = field(repr=False)
+    ehlo_name: str
 
     @property
     def address(self) -> str:
@@ -290,7 +295,8 @@ def _settings(env: Env) -> Settings:
     database = database_url(env.str("DATABASE_URL", DEFAULT_DATABASE_URL))
     prepares = one_of("DATABASE_PREPARES", "auto", "off")
     month = env.str("MONTH_SECONDS", None)
-    mail = mail_settings(env, demo_clock=month is not None)
+    url = public_url(env.str("PUBLIC_URL", _default_public_url(env, port=env.str("PORT", str(DEFAULT_PORT)))))
+    mail = mail_settings(env, public_url=url, demo_clock=month is not None)
     gateway = env.str("GATEWAY", "sandbox", validate=one_of("GATEWAY", "sandbox", "stripe"))
     levels = one_of("LOG_LEVEL", "debug", "info", "warning", "error", "critical")
     is_demo = mail.server is None and database.startswith("sqlite")
@@ -305,9 +311,7 @@ def _settings(env: Env) -> Settings:
             env, "DATABASE_POOL_OVERFLOW", 2 * mail.connections, minimum=0, maximum=200
         ),
         mail=mail,
-        public_url=public_url(
-            env.str("PUBLIC_URL", _default_public_url(env, port=env.str("PORT", str(DEFAULT_PORT))))
-        ),
+        public_url=url,
         # In production, a missing key is one of the faults that stop the start.
         secret_keys=_secret_keys(env, default_to_demo_key=is_demo or environment == PRODUCTION),
         gateway=gateway,
@@ -329,12 +333,16 @@ def _settings(env: Env) -> Settings:
     )
 
 
-def mail_settings(env: Env, *, demo_clock: bool) -> MailSettings:
+def mail_settings(env: Env, *, public_url: str, demo_clock: bool) -> MailSettings:
     """Read the email settings; with `demo_clock`, emails ignore the sending hours by default."""
+    ehlo_name = env.str("MAIL_EHLO", None)
     hours = one_of("SENDING_HOURS", "campaign", "any")
     in_doubt = one_of("MAIL_IN_DOUBT", "resend", "hold")
     return MailSettings(
-        server=_server(env.str("MAIL_URL", OUTBOX_URLS[0])),
+        server=_server(
+            env.str("MAIL_URL", OUTBOX_URLS[0]),
+            ehlo_name=default_ehlo_name(public_url) if ehlo_name is None else _ehlo_name(ehlo_name),
+        ),
         sender=_sender(env.str("MAIL_FROM", "Mainstay <support@localhost>")),
         rate=_rate(env.str("MAIL_RATE", "off")),
         connections=get_int(env, "MAIL_CONNECTIONS", 1, minimum=1, maximum=32),
@@ -511,7 +519,7 @@ def public_url(url: str, *, setting_name: str = "PUBLIC_URL") -> str:
     return origin
 
 
-def _server(url: str) -> SmtpServer | None:
+def _server(url: str, *, ehlo_name: str) -> SmtpServer | None:
     if url in OUTBOX_URLS:
         return None
     usage = "MAIL_URL must be outbox: or smtp://user:password@host:port?tls=starttls, implicit or none"
@@ -530,7 +538,18 @@ def _server(url: str) -> SmtpServer | None:
         tls=tls,
         user=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
+        ehlo_name=ehlo_name,
     )
+
+
+def _ehlo_name(name: str) -> str:
+    try:
+        return parse_ehlo_name(name)
+    except ValueError as error:
+        raise SettingsError(
+            "MAIL_EHLO must be the full name of this host, such as mail.paper.example, or its address in "
+            f"brackets, as [192.0.2.1] or [IPv6:2001:db8::1], not {name[:80]!r}."
+        ) from error
 
 
 def _sender(sender: str) -> str:

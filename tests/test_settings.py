@@ -82,6 +82,31 @@ def test_mail_url_is_parsed(
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ({"PUBLIC_URL": "https://support.paper.example"}, "support.paper.example"),
+        ({"PUBLIC_URL": "https://Support.Paper.example:8443/"}, "support.paper.example"),
+        ({"PUBLIC_URL": "https://zeitung.bücher.example"}, "zeitung.xn--bcher-kva.example"),
+        ({"PUBLIC_URL": "http://192.0.2.1:8000"}, "[192.0.2.1]"),
+        ({"PUBLIC_URL": "http://[2001:db8::1]:8000"}, "[IPv6:2001:db8::1]"),
+        ({"HEROKU_APP_DEFAULT_DOMAIN_NAME": "app-1.herokuapp.example"}, "app-1.herokuapp.example"),
+        ({}, "localhost"),
+        ({"MAIL_EHLO": " "}, "localhost"),
+        ({"MAIL_EHLO": "Mail.Paper.Example", "PUBLIC_URL": "https://support.paper.example"}, "mail.paper.example"),
+        ({"MAIL_EHLO": "mail"}, "mail"),
+        ({"MAIL_EHLO": "4.mail.paper.example"}, "4.mail.paper.example"),
+        ({"MAIL_EHLO": "post.bücher.example"}, "post.xn--bcher-kva.example"),
+        ({"MAIL_EHLO": "[192.0.2.1]"}, "[192.0.2.1]"),
+        ({"MAIL_EHLO": "[ipv6:2001:DB8:0::1]"}, "[IPv6:2001:db8::1]"),
+    ],
+)
+def test_ehlo_name_is_the_setting_or_the_host_of_public_url(given: dict[str, str], used: str) -> None:
+    server = read(MAIL_URL="smtp://mail.example", **given).mail.server
+    assert server is not None
+    assert server.ehlo_name == used
+
+
 @pytest.mark.parametrize("url", ["outbox:", "outbox"])
 def test_outbox_url_means_no_server(url: str) -> None:
     assert read(MAIL_URL=url).uses_dev_outbox
@@ -124,6 +149,28 @@ INVALID = [
     ("MAIL_URL", "smtp://mail.example?tls=maybe"),
     ("MAIL_URL", "smtp://mail.example?tls="),
     ("MAIL_URL", "smtp://mail.example?ssl=1"),
+    ("MAIL_EHLO", "mail paper.example"),
+    ("MAIL_EHLO", "mail.paper.example\r\nMAIL FROM:<a@b.example>"),
+    ("MAIL_EHLO", "mail..paper.example"),
+    ("MAIL_EHLO", "mail.paper.example."),
+    ("MAIL_EHLO", ".mail.paper.example"),
+    ("MAIL_EHLO", "-mail.paper.example"),
+    ("MAIL_EHLO", "my_host.paper.example"),
+    ("MAIL_EHLO", "https://paper.example"),
+    ("MAIL_EHLO", "paper.example:25"),
+    ("MAIL_EHLO", "support@paper.example"),
+    ("MAIL_EHLO", f"{'a' * 64}.example"),
+    ("MAIL_EHLO", ".".join(["a" * 60] * 5)),
+    ("MAIL_EHLO", "192.0.2.1"),
+    ("MAIL_EHLO", "2001:db8::1"),
+    ("MAIL_EHLO", "[192.0.2.256]"),
+    ("MAIL_EHLO", "[192.0.2]"),
+    ("MAIL_EHLO", "[2001:db8::1]"),
+    ("MAIL_EHLO", "[IPv6:192.0.2.1]"),
+    ("MAIL_EHLO", "[IPv6:fe80::1%eth0]"),
+    ("MAIL_EHLO", "[]"),
+    ("MAIL_EHLO", "[mail.paper.example]"),
+    ("MAIL_EHLO", "\u200b.example"),
     ("MAIL_FROM", "The Paper"),
     ("MAIL_FROM", "0@"),
     ("MAIL_FROM", "The Paper <a@.example>"),

@@ -40,7 +40,8 @@ class SinkReport:
 
 
 class SmtpSinkProcess:
-    """Runs in a `with` block. `set_reply(at, reply)` makes it fail, at a greeting, login, recipient or data.
+    """Runs in a `with` block. `set_reply(at, reply)` makes it fail, at a greeting, ehlo, login, recipient or
+    data.
 
     The reply `DROP` closes the connection instead of a reply, and `ACCEPT_THEN_DROP` does so after it accepted the
     email.

@@ -47,7 +47,7 @@ class ControlServer:
             connection.abort()
 
     async def do_rule(self, **rule: Any) -> None:
-        """Add a rule for a reply at `greeting`, `login`, `recipient` or `data`."""
+        """Add a rule for a reply at `greeting`, `ehlo`, `login`, `recipient` or `data`."""
         self.rules.append(rule)
 
     async def do_clear(self) -> None:
@@ -132,6 +132,15 @@ class SmtpHandler(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         self._control.remove_connection(self.transport)
         super().connection_lost(error)
+
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802 - aiosmtpd's own name
+        refused = self._control.reply("ehlo")
+        if refused is None:
+            await super().smtp_EHLO(hostname)
+            return
+        if refused != DROP:
+            await self.push(refused)
+        self.transport.close()
 
     def _check(self, _server: SMTP, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         self._login = data.login.decode()

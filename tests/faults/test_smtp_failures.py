@@ -3,6 +3,7 @@
 import datetime
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from schemas.enums import DeliveryOutcome, ReminderStatus, SuppressionReason
@@ -93,6 +94,40 @@ def test_refused_login_stops_the_run_and_costs_no_attempt(
         assert session.scalar(select(func.sum(Reminder.attempts))) == 0
         assert session.scalar(select(func.count()).select_from(EmailDelivery)) == 0
     # An operator fixes the server and restarts the worker.
+    sink.clear_rules()
+    with WorkerPool(1, url, sink, tmp_path / "log") as workers:
+        workers.until(lambda: is_idle(container), what="every reminder to be sent")
+    assert status_counts(container) == {"sent": COUNT}
+    assert sink.report().duplicates == 0
+
+
+@pytest.mark.parametrize(
+    ("at", "reply", "reason"),
+    [
+        (
+            "ehlo",
+            "421 4.7.1 Your name has no address",
+            "EHLO desk.paper.example: 421 4.7.1 Your name has no address",
+        ),
+        ("ehlo", DROP, "EHLO desk.paper.example: closed without a reply; before that greeting: 220 sink.test"),
+        ("greeting", DROP, "greeting: closed without a reply"),
+    ],
+)
+def test_connection_refused_three_times_stops_the_run_and_costs_no_attempt(
+    container: Container, url: str, sink: SmtpSinkProcess, tmp_path: Path, at: str, reply: str, reason: str
+) -> None:
+    fill(container, COUNT)
+    sink.set_reply(at, reply)
+    with WorkerPool(1, url, sink, tmp_path / "log", MAIL_EHLO="desk.paper.example") as workers:
+        workers.until(lambda: "mail_server_refuses_us" in workers.log, what="the alarm in the log")
+        log = workers.log
+    assert sink.connections == 3
+    assert f"the server refuses us ({reason}" in log
+    assert log.count(f"cannot connect ({reason}") >= 2
+    assert status_counts(container) == {"scheduled": COUNT}
+    with container.database.read_only() as session:
+        assert session.scalar(select(func.count()).select_from(EmailDelivery)) == 0
+    # An operator sets another name and restarts the worker.
     sink.clear_rules()
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:
         workers.until(lambda: is_idle(container), what="every reminder to be sent")

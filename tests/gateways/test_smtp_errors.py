@@ -12,7 +12,7 @@ from service.domain.ports import (
     TemporaryFailure,
     UncertainDelivery,
 )
-from service.gateways.email import smtp_connection
+from service.gateways.email import smtp_client, smtp_connection
 from tests.gateways.emails import send
 from tests.gateways.smtp_server import OK, SmtpTestServer
 from tests.processes import free_port
@@ -107,7 +107,7 @@ def test_lost_connection_is_uncertain_only_after_the_whole_email(mailer_to, step
 
 @pytest.mark.parametrize("step", ["EHLO", *STEPS])
 def test_slow_reply_times_out(mailer_to, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp_connection, "REPLY_TIMEOUT", 1.5)
+    monkeypatch.setattr(smtp_client, "REPLY_TIMEOUT", 1.5)
     with SmtpTestServer() as sink:
         sink.stall_seconds = 60 if step == "content" else 0
         # Ten bytes a second: each read succeeds in time, but the reply never ends.

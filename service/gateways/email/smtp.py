@@ -15,6 +15,7 @@ from service.domain.ports import (
 )
 from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.smtp_connection import SmtpConnection
+from service.gateways.email.smtp_refusals import ConnectRefusals
 from service.gateways.email.smtp_replies import SERVICE_CLOSING, SmtpReply, Step, error_from_reply
 from service.settings import SmtpServer
 
@@ -25,7 +26,7 @@ class SmtpMailer:
     | what happens | error |
     |---|---|
     | cannot connect, connection lost before the whole email was sent, service closing (421) | ServerUnavailable |
-    | login, certificate or sender refused | ServerMisconfigured |
+    | login, certificate or sender refused; before MAIL, the third refusal in a row | ServerMisconfigured |
     | `before_data` returned False, which is called once the recipient is accepted | SendCancelled |
     | recipient or message refused for now (4xx) | TemporaryFailure |
     | recipient or message refused permanently (5xx) | PermanentFailure |
@@ -39,12 +40,17 @@ class SmtpMailer:
         *,
         per_connection: int,
         on_connect: Callable[[bool], None] = lambda _: None,
+        refusals: ConnectRefusals | None = None,
     ) -> None:
-        """Create a mailer. `on_connect` gets whether the server offers SMTPUTF8, for each new connection."""
+        """Create a mailer. `on_connect` gets whether the server offers SMTPUTF8, for each new connection.
+
+        All mailers of a process share `refusals`.
+        """
         self._server = server
         self._renderer = renderer
         self._per_connection = per_connection
         self._on_connect = on_connect
+        self._refusals = refusals or ConnectRefusals()
         self._connection: SmtpConnection | None = None
         self._context: ssl.SSLContext | None = None
 
@@ -146,7 +152,8 @@ class SmtpMailer:
                 # Created once, because loading the trusted authorities takes longer than rendering a hundred
                 # emails.
                 self._context = ssl.create_default_context()
-            self._connection = SmtpConnection(self._server, self._context)
+            with self._refusals.counted():
+                self._connection = SmtpConnection(self._server, self._context)
             self._on_connect(self._connection.supports("smtputf8"))
         return self._connection
 

@@ -44,7 +44,9 @@ class SmtpReply:
         if "@" in text:
             text = _ADDRESS.sub("…", text)
         printable = "".join(character for character in text if character.isprintable())
-        return f"{self.code} {printable}".strip()[:MAX_REPLY_LENGTH]
+        # smtplib has the code -1 for what is no reply.
+        code = str(self.code) if self.code > 0 else ""
+        return f"{code} {printable}".strip()[:MAX_REPLY_LENGTH]
 
     @property
     def enhanced(self) -> tuple[int, int] | None:
