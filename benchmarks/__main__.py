@@ -43,9 +43,7 @@ class Size:
     exported_pledges: int
     export_rounds: int
     slow_clients: LoadPlan
-    emails: int
-    worker_setups: tuple[WorkerSetup, ...]
-    dispatch_rounds: int
+    dispatch: tuple[dispatch.Plan, ...]
     sign_ups: LoadPlan
     claims: claims.Sizes
     events: int
@@ -58,9 +56,7 @@ FULL = Size(
     exported_pledges=200_000,
     export_rounds=3,
     slow_clients=LoadPlan(rounds=3, seconds=4, warm_up=1),
-    emails=5_000,
-    worker_setups=dispatch.WORKER_SETUPS,
-    dispatch_rounds=3,
+    dispatch=dispatch.plans(emails=5_000, relay_emails=200, rounds=3),
     sign_ups=LoadPlan(rounds=10, seconds=4, warm_up=1),
     claims=claims.Sizes(
         rows=1_000_000, small_table=100_000, procrastinate=1_000_000, batch=500, rounds=20, slow_rounds=2
@@ -74,9 +70,7 @@ QUICK = Size(
     exported_pledges=20_000,
     export_rounds=1,
     slow_clients=LoadPlan(rounds=1, seconds=2, warm_up=0.5),
-    emails=20,
-    worker_setups=(WorkerSetup(2, 2),),
-    dispatch_rounds=1,
+    dispatch=dispatch.plans(emails=20, relay_emails=5, rounds=1, setups=(WorkerSetup(2, 2),)),
     sign_ups=LoadPlan(rounds=1, seconds=0.3, warm_up=0.1),
     claims=claims.Sizes(rows=2_000, small_table=300, procrastinate=300, batch=5, rounds=2, slow_rounds=1),
     events=200,
@@ -130,10 +124,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="run for less than a minute, as a smoke test")
     parser.add_argument("--only", choices=SECTIONS, nargs="+", default=SECTIONS, help="run only these sections")
+    parser.add_argument("--rounds", type=int, help="rounds of the dispatch section (default: 3)")
     parser.add_argument("--rows", type=int, help="scheduled reminders in the large tables (default: a million)")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
     size = replace(size, claims=replace(size.claims, rows=options.rows or size.claims.rows))
+    if options.rounds:
+        size = replace(size, dispatch=tuple(replace(plan, rounds=options.rounds) for plan in size.dispatch))
     errors: list[str] = []
     if HTTP_SECTIONS & set(options.only):
         with start_servers() as servers:
@@ -180,8 +177,8 @@ def _measure_databases(databases: BenchmarkDatabase, size: Size, only: Collectio
     """Measure the sections that need only databases and workers; return the errors."""
     errors: list[str] = []
     if "dispatch" in only:
-        sent = dispatch.run(databases, emails=size.emails, setups=size.worker_setups, rounds=size.dispatch_rounds)
-        print(f"\n{sent}", flush=True)
+        for plan in size.dispatch:
+            print(f"\n{dispatch.run(databases, plan)}", flush=True)
     if "claims" in only:
         print(f"\n{claims.run(databases, size.claims)}", flush=True)
     if "sign-ups" in only:

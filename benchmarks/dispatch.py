@@ -1,27 +1,30 @@
-"""Compares real workers with plain smtplib loops; each sends the same number of emails to an SMTP sink."""
+"""Compares real workers with plain smtplib loops; each sends emails to an SMTP sink.
+
+The first sink answers at once, so that what it shows is the work for each email. The second answers after 20 ms,
+as a real relay does, so that what it shows is how well the waits are used.
+"""
 
 import statistics
 import subprocess
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg
 
-from benchmarks.claims import LEASE
-from benchmarks.database import BenchmarkDatabase, container_for
+from benchmarks.database import BenchmarkDatabase
 from benchmarks.dataset import Dataset
 from benchmarks.fill import TABLES, fill
 from benchmarks.smtp_sink import SinkStats, SmtpSink
-from service.container import utc_now
-from service.domain.reminders.emails import build_reminder_emails
-from service.domain.reminders.queue import claim_due_reminders
 from tests.processes import KEYS, ROOT, wait_until, worker
 
 SENDER = "The Paper <support@paper.example>"
+# Seconds from a command to its reply, as from a relay in another data centre. Such a relay offers PIPELINING.
+RELAY_DELAY = 0.02
+RELAY_EXTENSIONS = ("PIPELINING",)
 
 
 @dataclass(frozen=True)
@@ -38,30 +41,73 @@ class WorkerSetup:
         return f"ours, {workers}, {self.connections} connection{'s' if self.connections > 1 else ''} each"
 
 
-WORKER_SETUPS = (WorkerSetup(1, 1), WorkerSetup(1, 2), WorkerSetup(1, 4), WorkerSetup(2, 1), WorkerSetup(2, 2))
+@dataclass(frozen=True)
+class Plan:
+    """What is sent to one sink: `emails` by each loop and by each setup, or by each of its connections."""
+
+    title: str
+    emails: int
+    rounds: int
+    setups: tuple[WorkerSetup, ...]
+    delay: float = 0
+    extensions: tuple[str, ...] = ()
+    emails_per_connection: bool = False
+    strategies: dict[str, str] = field(default_factory=dict)
+
+    def emails_for(self, setup: WorkerSetup) -> int:
+        """Return how many emails a setup sends."""
+        return self.emails * (setup.workers * setup.connections if self.emails_per_connection else 1)
+
+
+WORKER_SETUPS = tuple(
+    WorkerSetup(*numbers) for numbers in ((1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (2, 1), (2, 2))
+)
 PREBUILT, BUILT = "smtplib loop, emails prebuilt", "smtplib loop, emails built one by one"
 RECORDED = "smtplib loop, prebuilt, one row before each"
 STRATEGIES = {PREBUILT: "prebuilt", BUILT: "built", RECORDED: "recorded"}
+BASES = {PREBUILT: "/ prebuilt", BUILT: "/ built one by one", RECORDED: "/ with a row"}
 
 
-def run(databases: BenchmarkDatabase, *, emails: int, setups: tuple[WorkerSetup, ...], rounds: int) -> str:
-    """Send `emails` emails by each strategy and worker setup, in alternating rounds; return the figures."""
-    url = databases.database("dispatch")
-    speeds: dict[str, list[float]] = {name: [] for name in (*STRATEGIES, *(setup.name for setup in setups))}
+def plans(
+    *, emails: int, relay_emails: int, rounds: int, setups: tuple[WorkerSetup, ...] = WORKER_SETUPS
+) -> tuple[Plan, Plan]:
+    """Return the plan for the sink that answers at once, and the one for the relay."""
+    at_once = Plan(f"{emails:,} emails, median of {rounds}", emails, rounds, setups, strategies=STRATEGIES)
+    relay = Plan(
+        f"relay with {RELAY_DELAY * 1000:.0f} ms, {relay_emails:,} emails each",
+        relay_emails,
+        rounds,
+        setups,
+        delay=RELAY_DELAY,
+        extensions=RELAY_EXTENSIONS,
+        emails_per_connection=True,
+        # Building an email takes a fraction of the wait for one reply.
+        strategies={name: strategy for name, strategy in STRATEGIES.items() if name != BUILT},
+    )
+    return at_once, relay
+
+
+def run(databases: BenchmarkDatabase, plan: Plan) -> str:
+    """Send the emails of a plan by each strategy and worker setup, in alternating rounds; return the figures."""
+    url = databases.database(f"dispatch_{plan.delay}")
+    speeds: dict[str, list[float]] = {
+        name: [] for name in (*plan.strategies, *(each.name for each in plan.setups))
+    }
     sizes: dict[str, int] = {}
-    for _ in range(rounds):
-        _make_due(url, emails)
-        sample = _sample(url)
-        for name, strategy in STRATEGIES.items():
-            stats = _send_baseline(url, strategy, sample, emails)
-            speeds[name].append(_speed(stats, emails, name))
-            sizes[name] = stats.bytes // emails
-        for setup in setups:
+    _make_due(url, 1)
+    sample = _send_mainstay(url, WorkerSetup(1, 1), plan, 1).sample.encode()
+    for _ in range(plan.rounds):
+        for name, strategy in plan.strategies.items():
+            stats = _send_baseline(url, strategy, sample, plan)
+            speeds[name].append(_speed(stats, plan.emails, name))
+            sizes[name] = stats.bytes // plan.emails
+        for setup in plan.setups:
+            emails = plan.emails_for(setup)
             _make_due(url, emails)
-            stats = _send_mainstay(url, setup, emails)
+            stats = _send_mainstay(url, setup, plan, emails)
             speeds[setup.name].append(_speed(stats, emails, setup.name))
             sizes[setup.name] = stats.bytes // emails
-    return _table(speeds, sizes, f"{emails:,} emails, median of {rounds}")
+    return _table(speeds, sizes, plan.title)
 
 
 def _make_due(url: str, emails: int) -> None:
@@ -71,7 +117,7 @@ def _make_due(url: str, emails: int) -> None:
     fill(url, Dataset(emails, datetime.now(UTC), clustered=emails), (KEYS,), quiet=True)
 
 
-def _settings(port: int, connections: int = 1) -> dict[str, str]:
+def _settings(port: int, connections: int) -> dict[str, str]:
     return {
         "MAIL_URL": f"smtp://127.0.0.1:{port}?tls=none",
         "MAIL_FROM": SENDER,
@@ -81,42 +127,17 @@ def _settings(port: int, connections: int = 1) -> dict[str, str]:
     }
 
 
-def _sample(url: str) -> bytes:
-    """Return one email as a worker would send it."""
-    container = container_for(url, **_settings(25))
-    with container.database.transaction() as session:
-        claims = claim_due_reminders(
-            session,
-            worker=container.worker_id,
-            now=utc_now(),
-            limit=1,
-            lease=LEASE,
-            respect_sending_hours=False,
-        ).claims
-        prepared = build_reminder_emails(session, claims, urls=container.urls, now=utc_now(), month_seconds=None)
-        session.rollback()
-    container.database.engine.dispose()
-    return container.reminder_mailers[0].render(prepared.emails[0][1]).content
-
-
-def _send_baseline(url: str, strategy: str, sample: bytes, emails: int) -> SinkStats:
-    with SmtpSink() as sink:
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.baselines.smtplib_sender",
-            strategy,
-            str(sink.port),
-            str(emails),
-            url,
-        ]
+def _send_baseline(url: str, strategy: str, sample: bytes, plan: Plan) -> SinkStats:
+    with SmtpSink(delay=plan.delay, extensions=plan.extensions) as sink:
+        arguments = [strategy, str(sink.port), str(plan.emails), url]
+        command = [sys.executable, "-m", "benchmarks.baselines.smtplib_sender", *arguments]
         subprocess.run(command, input=sample, cwd=ROOT, check=True)
         return sink.stats()
 
 
-def _send_mainstay(url: str, setup: WorkerSetup, emails: int) -> SinkStats:
+def _send_mainstay(url: str, setup: WorkerSetup, plan: Plan, emails: int) -> SinkStats:
     with ExitStack() as stack:
-        sink = stack.enter_context(SmtpSink())
+        sink = stack.enter_context(SmtpSink(delay=plan.delay, extensions=plan.extensions))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mainstay-bench-")))
         for number in range(setup.workers):
             log = folder / f"worker-{number}.log"
@@ -140,7 +161,10 @@ def _speed(stats: SinkStats, emails: int, name: str) -> float:
 
 
 def _table(speeds: dict[str, list[float]], sizes: dict[str, int], title: str) -> str:
-    bases = {PREBUILT: "/ prebuilt", BUILT: "/ built one by one", RECORDED: "/ with a row"}
+    bases = {name: label for name, label in BASES.items() if name in speeds}
+    # How much more connections and workers bring.
+    first = next(name for name in speeds if name not in BASES)
+    bases[first] = "/ our first"
     lines = [
         f"{title:44}{'emails/s':>9}{'bytes':>7}   {''.join(f'{label:22}' for label in bases.values())}".rstrip()
     ]

@@ -1,8 +1,11 @@
 """An SMTP server that accepts every email and counts Message-IDs: aiosmtpd, in a process of its own.
 
-It prints its counts as JSON, one line for each line that it reads from standard input.
+With a delay, it is a relay at a distance: each reply leaves so long after its command came, as if both had been on
+their way, and several may be on their way at once. It prints its counts as JSON, one line for each line that it
+reads from standard input.
 """
 
+import argparse
 import asyncio
 import json
 import re
@@ -10,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,21 +26,34 @@ MESSAGE_ID = re.compile(rb"^message-id: *(?:\r\n )?(<[^>]+>)", re.IGNORECASE | r
 
 @dataclass
 class SinkStats:
-    """What was accepted: emails, distinct Message-IDs, connections, bytes, and the seconds from first to last."""
+    """What was accepted: emails, distinct Message-IDs, connections, bytes, the seconds from first to last.
+
+    `sample` is the first email.
+    """
 
     emails: int = 0
     distinct: int = 0
     connections: int = 0
     bytes: int = 0
     seconds: float = 0
+    sample: str = ""
 
 
 class CountingHandler:
     """Accepts every email, and measures the time from the first to the last."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: float, extensions: tuple[str, ...]) -> None:
         self._stats, self._ids = SinkStats(), set[bytes]()
         self._first = self._last = 0.0
+        self._delay = delay
+        self._extensions = extensions
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's own name
+        self, _server: SMTP, session: Any, _envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Offer the extensions."""
+        session.host_name = hostname
+        return [responses[0], *(f"250-{name}" for name in self._extensions), *responses[1:]]
 
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's own name
         """Count one email."""
@@ -46,12 +63,13 @@ class CountingHandler:
         self._ids.add(found.group(1) if found else b"")
         self._stats.emails += 1
         self._stats.bytes += len(envelope.content)
+        self._stats.sample = self._stats.sample or envelope.content.decode()
         return "250 OK"
 
     def on_connect(self) -> SMTP:
         """Count a connection, and return its protocol."""
         self._stats.connections += 1
-        return SMTP(self, hostname="sink.example", enable_SMTPUTF8=True)
+        return DelayedSMTP(self._delay, self, hostname="sink.example", enable_SMTPUTF8=True)
 
     def report(self) -> str:
         """Return the counts as JSON."""
@@ -59,12 +77,37 @@ class CountingHandler:
         return json.dumps(asdict(self._stats))
 
 
+class DelayedSMTP(SMTP):
+    """Sends each reply `delay` seconds late, while it reads on."""
+
+    def __init__(self, delay: float, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._delay = delay
+        self._on_their_way: deque[bytes] = deque()
+
+    async def push(self, status: Any) -> None:
+        """Send a reply."""
+        if not self._delay:
+            await super().push(status)
+            return
+        self._on_their_way.append((status if isinstance(status, bytes) else status.encode()) + b"\r\n")
+        asyncio.get_running_loop().call_later(self._delay, self._arrive)
+
+    def _arrive(self) -> None:
+        reply = self._on_their_way.popleft()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(reply)
+
+
 class SmtpSink:
     """Runs the server's process within a `with` block."""
 
+    def __init__(self, *, delay: float = 0, extensions: tuple[str, ...] = ()) -> None:
+        self._options = ["--delay", str(delay), *(f"--extension={name}" for name in extensions)]
+
     def __enter__(self) -> "SmtpSink":
         self.port = free_port()
-        command = [sys.executable, "-m", "benchmarks.smtp_sink", str(self.port)]
+        command = [sys.executable, "-m", "benchmarks.smtp_sink", str(self.port), *self._options]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -85,13 +128,13 @@ class SmtpSink:
 
     def wait_for(self, emails: int) -> SinkStats:
         """Wait until this many distinct emails were accepted, and return the counts."""
-        wait_until(lambda: self.stats().distinct >= emails, what=f"{emails} emails", seconds=60 + emails / 20)
+        wait_until(lambda: self.stats().distinct >= emails, what=f"{emails} emails", seconds=60 + emails / 2)
         return self.stats()
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, delay: float, extensions: tuple[str, ...]) -> None:
     """Accept emails until the process is terminated."""
-    handler, loop = CountingHandler(), asyncio.get_running_loop()
+    handler, loop = CountingHandler(delay, extensions), asyncio.get_running_loop()
     server = await loop.create_server(handler.on_connect, "127.0.0.1", port)
 
     def answer_requests() -> None:
@@ -103,4 +146,9 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--delay", type=float, default=0, help="seconds before each reply")
+    parser.add_argument("--extension", action="append", default=[], help="an extension to offer")
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.port, arguments.delay, tuple(arguments.extension)))
