@@ -17,6 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from jobs.clock_watch import CHECK_SECONDS, ClockWatch, resume_after_set_back
 from jobs.job_runs import JobRunRecorder
+from jobs.restore_check import find_restore_when_up
 from jobs.schedule import JOBS, Job
 from service.bootstrap import build_container
 from service.container import Container
@@ -42,6 +43,9 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     stop = threading.Event()
     container = build_container(settings, time_limits=JOB_LIMITS)
+    restore = find_restore_when_up(container, _is_told_to_stop)
+    if restore is not None:
+        sys.exit(str(restore))
     container.database_contact.start()
     scheduler = make_scheduler(container, stop)
     scheduler.start()

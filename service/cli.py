@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service import __version__, processes
+from service.commands.backup import backup
 from service.commands.campaigns import campaign
 from service.commands.copy_database import copy_database
 from service.commands.database_errors import explain_database_error
@@ -20,6 +21,7 @@ from service.commands.migrate import migrate
 from service.commands.notifications import notices
 from service.commands.refunds import refunds
 from service.commands.reminders import reminders
+from service.commands.restore_guard import restore_guard
 from service.commands.stripe import stripe
 from service.commands.supporters import supporters
 from service.commands.suppressions import suppressions
@@ -80,6 +82,8 @@ def dev() -> None:
 
 for command in (
     migrate,
+    backup,
+    restore_guard,
     copy_database,
     token,
     campaign,

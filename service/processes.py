@@ -14,9 +14,11 @@ from typing import NoReturn
 import click
 from sqlalchemy.exc import OperationalError
 
+from service.container import utc_now
 from service.db.keyring import Keyring
 from service.db.schema import inspect_schema
-from service.db.session import create_database_engine
+from service.db.session import Database, create_database_engine
+from service.domain.monitoring.restore_guard import confirm_database
 from service.settings import Settings, read_settings, sqlite_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +65,8 @@ def run_dev() -> None:
     environment = os.environ | _pythonpath_env()
     if subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=False).returncode:
         raise SystemExit(1)
+    if settings.uses_dev_outbox:
+        _confirm_database(settings)
     children = [subprocess.Popen(command, env=environment) for command in (WEB_COMMAND, WORKER_COMMAND)]
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     try:
@@ -77,6 +81,16 @@ def run_dev() -> None:
             child.terminate()
         for child in children:
             child.wait()
+
+
+def _confirm_database(settings: Settings) -> None:
+    """Let the worker start after a long break: emails in the dev outbox reach nobody, so none is sent again."""
+    engine = create_database_engine(settings, Keyring(settings.secret_keys))
+    try:
+        with Database(engine).transaction() as session:
+            confirm_database(session, now=utc_now())
+    finally:
+        engine.dispose()
 
 
 def _interrupt() -> NoReturn:

@@ -15,6 +15,7 @@ from service.api.metrics import MetricsCollector
 from service.api.problems import problem_response
 from service.db.schema import is_up_to_date
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
+from service.domain.monitoring.restore_guard import describe_held
 from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import (
     count_notifications_waiting_for_key,
@@ -83,6 +84,7 @@ def _attention() -> dict[str, str]:
             erasures = describe_late_erasures(session, now=current_container().clock())
             disputes = describe_disputes_and_warnings(session)
             waiting = disputes | describe_parked(session) | erasures | _waiting_for_key(session)
+            waiting |= describe_held(session, now=current_container().clock())
             if _last_mail_error(session) == ServerUnavailable.__name__:
                 waiting["mail"] = "the mail server does not answer; emails wait until it does"
     except SQLAlchemyError:

@@ -20,6 +20,7 @@ from service.db.migration import MigrationError, explained_errors, migrate
 from service.db.schema import SchemaStatus, inspect_schema
 from service.db.session import Database, create_database_engine
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT
+from service.domain.monitoring.restore_guard import has_own_identity, take_identity
 from service.domain.monitoring.summary import last_heartbeat
 from service.settings import Settings, database_url, read_settings, sqlite_path
 
@@ -52,6 +53,8 @@ def copy_database(source: str, target: str, while_running: bool) -> None:
         with _explained_errors("TO", target):
             _migrate_target(engines[1])
         copied = copy_all(*engines, on_progress=_show_progress)
+        if not while_running:
+            _move_identity(*engines)
     except CopyError as error:
         raise click.ClickException(str(error)) from error
     finally:
@@ -90,6 +93,15 @@ def _require_usable_source(engine: Engine, *, while_running: bool) -> None:
             "A worker uses FROM, and what it does after the copy would be lost: stop web and worker, wait "
             f"{int(HEARTBEAT_TIMEOUT.total_seconds())} seconds, and run this again."
         )
+
+
+def _move_identity(source: Engine, target: Engine) -> None:
+    """Let workers use the copy if they used the original, and would not take it for a restored backup."""
+    with Database(source).read_only() as session:
+        if not has_own_identity(session):
+            return
+    with Database(target).transaction() as session:
+        take_identity(session)
 
 
 def _migrate_target(engine: Engine) -> None:

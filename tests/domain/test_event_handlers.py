@@ -32,7 +32,10 @@ REPEATED: dict[str, Callable[[Ledger, uuid.UUID], Any]] = {
     "subscription updated": lambda ledger, pledge: ledger.subscription_updated(pledge, money=Money(500, "USD")),
     "subscription updated, by its reference": lambda ledger, _: ledger.subscription_updated(None),
     "renewal upcoming": lambda ledger, pledge: RenewalUpcoming(
-        subscription="sub_1", renews_at=ledger.container.clock(), pledge_id=pledge
+        subscription="sub_1",
+        renews_at=ledger.container.clock(),
+        occurred_at=ledger.container.clock(),
+        pledge_id=pledge,
     ),
     "checkout completed": lambda ledger, pledge: CheckoutCompleted(
         pledge_id=pledge, occurred_at=ledger.container.clock()

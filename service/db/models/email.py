@@ -54,7 +54,8 @@ class Notification(UUIDPrimaryKey, Base):
 
     `dedup_key` identifies the occasion within its kind, for example by a payment's id, so that each occasion is
     notified once. `event_date` is the date that the email announces. An alert to staff has a `subject` and a
-    `body`, which contain no personal data. The columns from `outcome` on mean the same as in `deliveries`.
+    `body`, which contain no personal data. The columns from `outcome` on mean the same as in `deliveries`, and
+    `held_at` the same as in `reminders`.
     """
 
     __tablename__ = "notifications"
@@ -106,6 +107,7 @@ class Notification(UUIDPrimaryKey, Base):
     smtp_reply: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime.datetime | None]
     finished_at: Mapped[datetime.datetime | None]
+    held_at: Mapped[datetime.datetime | None]
 
 
 def status_is(status: NotificationStatus) -> ColumnElement[bool]:

@@ -174,6 +174,9 @@ class Installation(Base):
 
     With it, two installations that share one account at a gateway tell their events apart. `demo_slug` is the
     campaign that the demo article shows, if staff installed the demo.
+
+    `database_identity` is that of the database that workers use (see `service.db.identity`), which was confirmed
+    at `checked_at`. Emails about what happened before `sent_before` may have been sent before a restore.
     """
 
     __tablename__ = "installations"
@@ -182,3 +185,6 @@ class Installation(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     id: Mapped[uuid.UUID]
     demo_slug: Mapped[str | None] = mapped_column(String(64))
+    database_identity: Mapped[str | None] = mapped_column(String(100))
+    sent_before: Mapped[datetime.datetime | None]
+    checked_at: Mapped[datetime.datetime | None]

@@ -33,7 +33,8 @@ class Reminder(UUIDPrimaryKey, Base):
     `due_at` is when the email may be sent; a temporary failure moves it, while `due_on` stays the promised date.
     A worker that sends it holds a lease until `leased_until`. `lease_number` identifies the lease, and every claim
     increments it. With `every_months` the reminder repeats at that interval, counted from `asked_at`. While it
-    `awaits_confirmation`, only the email that asks for the confirmation is sent.
+    `awaits_confirmation`, only the email that asks for the confirmation is sent. With `held_at`, a scheduled
+    reminder waits for staff, because it may have been sent before a backup was restored.
     """
 
     __tablename__ = "reminders"
@@ -95,6 +96,7 @@ class Reminder(UUIDPrimaryKey, Base):
     awaits_confirmation: Mapped[bool] = mapped_column(default=False, server_default=false())
     confirmed_at: Mapped[datetime.datetime | None]
     reason: Mapped[str | None] = mapped_column(Text)
+    held_at: Mapped[datetime.datetime | None]
 
     campaign: Mapped[Campaign] = relationship()
     supporter: Mapped[Supporter] = relationship()

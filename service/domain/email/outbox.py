@@ -3,11 +3,13 @@
 import datetime
 import uuid
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas.enums import NotificationKind, NotificationStatus
 from service.db.base import new_id
 from service.db.models.email import Notification
+from service.db.models.pledge import Installation
 from service.db.upsert import insert_on_conflict_do_nothing
 
 
@@ -27,11 +29,13 @@ def enqueue_notification(
     event_date: datetime.date | None = None,
     subject: str | None = None,
     body: str | None = None,
+    happened_at: datetime.datetime | None = None,
 ) -> bool:
     """Enqueue a notification that is due at `due_at`, or now; return False if it was enqueued before.
 
     `dedup_key` identifies the event, such as a payment's id, and is never reused. There is one notification for
-    each kind and key, so that handling an event twice sends one email.
+    each kind and key, so that handling an event twice sends one email. It is held if what it reports `happened_at`
+    an instant before which the emails were sent, as far as a restored backup is known to have missed them.
     """
     row = {
         "id": new_id(),
@@ -51,8 +55,14 @@ def enqueue_notification(
         "created_at": now,
         "lease_number": 0,
         "attempts": 0,
+        "held_at": now if happened_at is not None and _was_reported(session, happened_at) else None,
     }
     return insert_on_conflict_do_nothing(session, Notification, row, unique=("kind", "dedup_key"))
+
+
+def _was_reported(session: Session, happened_at: datetime.datetime) -> bool:
+    sent_before = session.scalar(select(Installation.sent_before))
+    return sent_before is not None and happened_at < sent_before
 
 
 def enqueue_alert(session: Session, topic: str, *, subject: str, body: str, now: datetime.datetime) -> bool:

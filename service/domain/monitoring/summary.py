@@ -45,7 +45,7 @@ def count_due_reminders(session: Session, *, now: datetime.datetime) -> int:
         session.scalar(
             select(func.count())
             .select_from(Reminder)
-            .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+            .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, Reminder.held_at.is_(None))
         )
         or 0
     )

@@ -31,7 +31,7 @@ def claim_due_notifications(
     Sign-in links come first, because their readers are waiting for them; then the oldest.
     """
     due = select(Notification.id, Notification.lease_number).where(
-        status_is(NotificationStatus.SCHEDULED), Notification.due_at <= now
+        status_is(NotificationStatus.SCHEDULED), Notification.due_at <= now, Notification.held_at.is_(None)
     )
     # The sign-in requests of the last 15 minutes are few, and have their own index.
     sign_in_links = due.join(SignIn, SignIn.id == Notification.sign_in_id).where(SignIn.asked_at > now - LINK_TTL)
@@ -80,8 +80,19 @@ def renew_notification_leases(
 
 def oldest_due_notification_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
     """Return how long the oldest due notification has been due; None if none is."""
-    due_at = session.scalar(select(func.min(Notification.due_at)).where(status_is(NotificationStatus.SCHEDULED)))
+    waiting = select(func.min(Notification.due_at)).where(
+        status_is(NotificationStatus.SCHEDULED), Notification.held_at.is_(None)
+    )
+    due_at = session.scalar(waiting)
     return now - due_at if due_at is not None and due_at <= now else None
+
+
+def count_due_notifications(session: Session, *, now: datetime.datetime) -> int:
+    """Return how many notifications are due."""
+    due = select(func.count()).where(
+        status_is(NotificationStatus.SCHEDULED), Notification.due_at <= now, Notification.held_at.is_(None)
+    )
+    return session.scalar(due) or 0
 
 
 def count_notifications_waiting_for_key(session: Session, *, now: datetime.datetime) -> int:

@@ -94,4 +94,5 @@ def _enqueue(session: Session, pledge: Pledge, renews_at: datetime.datetime, *, 
         supporter_id=pledge.supporter_id,
         pledge_id=pledge.id,
         event_date=event_date,
+        happened_at=send_at,
     )

@@ -26,7 +26,15 @@ def enqueue_receipts(
 ) -> None:
     """Enqueue a receipt for each payment."""
     for payment in payments:
-        _enqueue(session, pledge, NotificationKind.RECEIPT, str(payment.id), payment=payment, now=now)
+        _enqueue(
+            session,
+            pledge,
+            NotificationKind.RECEIPT,
+            str(payment.id),
+            payment=payment,
+            happened_at=payment.paid_at,
+            now=now,
+        )
 
 
 def enqueue_payment_failed(
@@ -39,7 +47,13 @@ def enqueue_payment_failed(
     if pledge.status == PledgeStatus.PAST_DUE and failed.attempt <= MAX_DUNNING_EMAILS:
         dedup_key = f"{failed.invoice}#{failed.attempt}"
         _enqueue(
-            session, pledge, NotificationKind.PAYMENT_FAILED, dedup_key, event_at=failed.next_attempt_at, now=now
+            session,
+            pledge,
+            NotificationKind.PAYMENT_FAILED,
+            dedup_key,
+            event_at=failed.next_attempt_at,
+            happened_at=failed.occurred_at,
+            now=now,
         )
 
 
@@ -49,28 +63,38 @@ def enqueue_action_required(
     """Enqueue the email that asks the reader to confirm a payment; for one attempt there is one email."""
     if pledge.status == PledgeStatus.PAST_DUE and required.attempt <= MAX_DUNNING_EMAILS:
         dedup_key = f"{required.invoice}#{required.attempt}"
-        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, dedup_key, now=now)
+        happened_at = required.occurred_at
+        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, dedup_key, happened_at=happened_at, now=now)
 
 
 def enqueue_payment_bounced(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
     """Enqueue the email that the bank did not make the payment of a one-time pledge, once."""
-    _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, f"{pledge.id}#1", now=now)
+    _enqueue(
+        session,
+        pledge,
+        NotificationKind.PAYMENT_FAILED,
+        f"{pledge.id}#1",
+        happened_at=pledge.payment_bounced_at,
+        now=now,
+    )
 
 
 def enqueue_known_failure(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
     """Enqueue the email about the last failed attempt, if that was reported before the pledge had a supporter."""
     if pledge.status != PledgeStatus.PAST_DUE:
         return
-    reference = session.scalar(
-        select(Payment.gateway_reference)
+    failed = session.scalar(
+        select(Payment)
         .where(Payment.pledge_id == pledge.id, Payment.status == PaymentStatus.FAILED)
         .order_by(Payment.paid_at.desc(), Payment.id.desc())
         .limit(1)
     )
     # The reference of an attempt to pay an invoice is what its email is known by: `in_1#2`.
-    _, _, attempt = (reference or "").rpartition("#")
-    if reference is not None and attempt.isdecimal() and int(attempt) <= MAX_DUNNING_EMAILS:
-        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, reference, now=now)
+    reference = "" if failed is None else failed.gateway_reference
+    _, _, attempt = reference.rpartition("#")
+    if failed is not None and attempt.isdecimal() and int(attempt) <= MAX_DUNNING_EMAILS:
+        happened_at = failed.paid_at
+        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, reference, happened_at=happened_at, now=now)
 
 
 def enqueue_renewal(
@@ -81,7 +105,15 @@ def enqueue_renewal(
         return
     if pledge.frequency == Frequency.ANNUAL and pledge.status == PledgeStatus.ACTIVE and upcoming.renews_at > now:
         dedup_key = f"{pledge.id}:{_local_date(pledge, upcoming.renews_at)}"
-        _enqueue(session, pledge, NotificationKind.RENEWAL, dedup_key, event_at=upcoming.renews_at, now=now)
+        _enqueue(
+            session,
+            pledge,
+            NotificationKind.RENEWAL,
+            dedup_key,
+            event_at=upcoming.renews_at,
+            happened_at=upcoming.occurred_at,
+            now=now,
+        )
 
 
 def enqueue_cancellation(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
@@ -89,7 +121,10 @@ def enqueue_cancellation(session: Session, pledge: Pledge, *, now: datetime.date
     former = select(func.count()).select_from(FormerSubscription).where(FormerSubscription.pledge_id == pledge.id)
     number = (session.scalar(former) or 0) + 1
     dedup_key = str(pledge.id) if number == 1 else f"{pledge.id}#{number}"
-    _enqueue(session, pledge, NotificationKind.CANCELLED, dedup_key, event_at=pledge.ended_at or now, now=now)
+    ended_at = pledge.ended_at or now
+    _enqueue(
+        session, pledge, NotificationKind.CANCELLED, dedup_key, event_at=ended_at, happened_at=ended_at, now=now
+    )
 
 
 def _enqueue(
@@ -101,6 +136,7 @@ def _enqueue(
     now: datetime.datetime,
     payment: Payment | None = None,
     event_at: datetime.datetime | None = None,
+    happened_at: datetime.datetime | None = None,
 ) -> None:
     if pledge.supporter_id is None:
         return
@@ -114,6 +150,7 @@ def _enqueue(
         pledge_id=pledge.id,
         payment_id=None if payment is None else payment.id,
         event_date=None if event_at is None else _local_date(pledge, event_at),
+        happened_at=happened_at,
     )
 
 

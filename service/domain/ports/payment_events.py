@@ -148,6 +148,7 @@ class RenewalUpcoming:
 
     subscription: str
     renews_at: datetime.datetime
+    occurred_at: datetime.datetime
     pledge_id: uuid.UUID | None = None
 
 

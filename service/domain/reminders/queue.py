@@ -72,7 +72,7 @@ def claim_due_reminders(
             Reminder.supporter_id,
             Reminder.reason,
         )
-        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *_in_open_campaigns(session))
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *_may_be_sent(session))
         .order_by(Reminder.due_at, Reminder.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -143,7 +143,7 @@ def renew_leases(
 def oldest_due_age(session: Session, *, now: datetime.datetime) -> datetime.timedelta | None:
     """Return how long the oldest due reminder has been due; None if none is."""
     query = select(func.min(Reminder.due_at)).where(status_is(ReminderStatus.SCHEDULED))
-    due_at = session.scalar(query.where(*_in_open_campaigns(session)))
+    due_at = session.scalar(query.where(*_may_be_sent(session)))
     return now - due_at if due_at is not None and due_at <= now else None
 
 
@@ -152,7 +152,7 @@ def count_due(session: Session, *, now: datetime.datetime, most: int = MAX_COUNT
     # The order makes the database use its index of what is due; else it may scan the table for `most` rows.
     due = (
         select(Reminder.due_at)
-        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *_in_open_campaigns(session))
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *_may_be_sent(session))
         .order_by(Reminder.due_at, Reminder.id)
         .limit(most)
     )
@@ -175,10 +175,11 @@ def _unreadable_supporters(session: Session, supporter_ids: Collection[uuid.UUID
     return {supporter_id for supporter_id, email in session.execute(addresses) if keyring.is_foreign(email)}
 
 
-def _in_open_campaigns(session: Session) -> Sequence[ColumnElement[bool]]:
+def _may_be_sent(session: Session) -> Sequence[ColumnElement[bool]]:
     # A condition only where it is needed, so that the database goes on using its index of what is due.
     closed = session.scalars(select(Campaign.id).where(Campaign.closed_at.is_not(None))).all()
-    return [Reminder.campaign_id.not_in(closed)] if closed else []
+    is_not_held = Reminder.held_at.is_(None)
+    return [is_not_held, Reminder.campaign_id.not_in(closed)] if closed else [is_not_held]
 
 
 def _sending_hours(session: Session) -> Mapping[uuid.UUID, SendingHours]:

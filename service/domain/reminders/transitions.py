@@ -69,6 +69,8 @@ def transition_reminder(
     from_status = reminder.status
     reminder.status = next_status(from_status, event)
     reminder.reason = reason
+    # What happens to a held reminder, such as a new request of its reader, decides on it.
+    reminder.held_at = None
     if reminder.status != ReminderStatus.SENDING:
         reminder.leased_until = reminder.leased_by = None
     session.add(
@@ -106,6 +108,9 @@ def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.
     earliest = next_confirmation_at(
         reminder.status, awaits=reminder.awaits_confirmation, last_sent_at=last_sent_at, now=now
     )
+    if reminder.held_at is not None:
+        # The request that is held may never be sent.
+        earliest = now
     if earliest is not None:
         _restart(session, reminder, DueDate(reminder.due_on, earliest), last_delivery=last_delivery, now=now)
         reminder.awaits_confirmation = True

@@ -254,7 +254,14 @@ def parse_invoice_upcoming(_api: StripeApiClient, event: ParsedEvent) -> list[Pa
     )
     if subscription is None or renews_at is None:
         return []
-    return [RenewalUpcoming(subscription=subscription, renews_at=renews_at, pledge_id=event.pledge_id)]
+    return [
+        RenewalUpcoming(
+            subscription=subscription,
+            renews_at=renews_at,
+            occurred_at=event.occurred_at,
+            pledge_id=event.pledge_id,
+        )
+    ]
 
 
 def _period_boundary(

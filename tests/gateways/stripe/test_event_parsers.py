@@ -159,8 +159,14 @@ def test_upcoming_renewal_is_due_when_paid_period_ends(
     (paid,) = parsed_events(events, latest_event("invoice.paid"))
     assert isinstance(paid, PaymentSucceeded)
     double.emit_upcoming(reference)
-    assert parsed_events(events, latest_event("invoice.upcoming")) == [
-        RenewalUpcoming(subscription=reference, renews_at=paid.renews_at, pledge_id=PLEDGE_ID)
+    event = latest_event("invoice.upcoming")
+    assert parsed_events(events, event) == [
+        RenewalUpcoming(
+            subscription=reference,
+            renews_at=paid.renews_at,
+            occurred_at=datetime.datetime.fromtimestamp(event["created"], datetime.UTC),
+            pledge_id=PLEDGE_ID,
+        )
     ]
 
 

@@ -97,7 +97,7 @@ def test_invoice_without_pledge_id_is_identified_by_subscription(events: StripeE
     assert isinstance(failed, PaymentFailed)
     assert (failed.invoice, failed.subscription, failed.pledge_id) == ("in_1Old", "sub_1Old", None)
     (upcoming,) = parse(events, "invoice.upcoming", OLD_INVOICE)
-    assert upcoming == RenewalUpcoming(subscription="sub_1Old", renews_at=OCCURRED_AT)
+    assert upcoming == RenewalUpcoming(subscription="sub_1Old", renews_at=OCCURRED_AT, occurred_at=OCCURRED_AT)
 
 
 def test_proration_line_does_not_move_renewal_date(events: StripeEvents) -> None:
