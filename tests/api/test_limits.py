@@ -218,6 +218,21 @@ def test_campaign_has_a_ceiling_for_all_clients_together(migrated_database: str,
     assert client.post("/support/default", data=form).status_code == 429
 
 
+def test_reminders_of_a_campaign_have_a_ceiling_by_the_api_and_by_its_page(
+    migrated_database: str, container: Container
+) -> None:
+    client = client_with(migrated_database, RATE_LIMIT="100/minute", CAMPAIGN_RATE_LIMIT="3/minute")
+    form = {"email": REMINDER["email"], "months": "1"}
+
+    def submit_from(address: str) -> int:
+        remote = {"REMOTE_ADDR": address}
+        return client.post("/support/default/reminder", data=form, environ_base=remote).status_code
+
+    assert [ask_from(client, f"203.{number}.113.7") for number in range(2)] == [201] * 2
+    assert [submit_from(f"198.{number}.100.7") for number in range(2)] == [303, 429]
+    assert ask_from(client, "192.0.2.7") == 429
+
+
 def test_ceiling_can_be_off(migrated_database: str, container: Container) -> None:
     client = client_with(migrated_database, RATE_LIMIT="1/minute", CAMPAIGN_RATE_LIMIT="off")
     assert [ask_from(client, f"203.0.{number}.7") for number in range(3)] == [201] * 3

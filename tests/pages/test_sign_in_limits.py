@@ -84,6 +84,18 @@ def test_nobody_can_lock_out_the_owner_of_an_address(
     assert count(container, SignIn) < 5 + 2 * 7
 
 
+def test_request_of_another_leaves_the_links_before_valid(container: Container, client: FlaskClient) -> None:
+    create_paid_pledge(container, client)
+    tokens = []
+    for _ in range(3):
+        request_link(client)
+        tokens.append(sign_in_link(container))
+    request_link(client)
+    for token in tokens:
+        assert client.get(f"/me/enter/{token}").status_code == 200
+    assert client.post(f"/me/enter/{tokens[0]}").status_code == 303
+
+
 def test_network_is_limited_to_twenty_requests_an_hour(container: Container, client: FlaskClient) -> None:
     statuses = [request_link(client, f"reader{number}@example.org").status_code for number in range(22)]
     assert statuses == [303] * 20 + [429] * 2
