@@ -16,7 +16,8 @@ from tests.stripe_double import KEY, FakeStripe
 @pytest.fixture(autouse=True)
 def _long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     # A slow response on a busy machine is not a fault of Stripe.
-    monkeypatch.setattr(client, "READ_SECONDS", 30.0)
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(client, "READ_SECONDS", 60.0)
 
 
 @pytest.fixture
