@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from jobs.privacy import erase_supporters
 from schemas.enums import ErasureStatus, Frequency, PledgeStatus
@@ -28,8 +28,6 @@ from tests.stripe_double import FakeStripe
 from tests.threads import RUNNING
 
 ADA, GRACE = "ada@news.example", "grace@news.example"
-# Longer than PostgreSQL waits before it looks for a deadlock.
-LONG_ENOUGH = 1.5
 # Longer than any action takes on a busy machine.
 PATIENCE_SECONDS = 300
 
@@ -63,18 +61,38 @@ def link_to(container: Container, supporter_id: uuid.UUID, email: str) -> str:
         return email_change_token(container.database.keyring, change.id, change.requested_at)
 
 
-def pause_first_call(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> threading.Event:
-    """Make a function wait once, so that another transaction comes in between; return when it has begun."""
-    original, has_begun = getattr(module, name), threading.Event()
+class Pause:
+    """Stops a transaction at the first call of a function, until another waits for its locks or has ended."""
 
-    def paused(*args: Any, **kwargs: Any) -> Any:
-        if not has_begun.is_set():
-            has_begun.set()
-            threading.Event().wait(LONG_ENOUGH)
-        return original(*args, **kwargs)
+    def __init__(self, container: Container, monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+        self._container = container
+        self._has_begun, self._has_ended = threading.Event(), threading.Event()
+        self.was_waited_for = False
+        original = getattr(module, name)
 
-    monkeypatch.setattr(module, name, paused)
-    return has_begun
+        def paused(*args: Any, **kwargs: Any) -> Any:
+            if not self._has_begun.is_set():
+                self._has_begun.set()
+                self._wait()
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, paused)
+
+    def run_within(self, action: Callable[[], object]) -> object:
+        """Run an action once the transaction has stopped."""
+        assert self._has_begun.wait(PATIENCE_SECONDS)
+        try:
+            return action()
+        finally:
+            self._has_ended.set()
+
+    def _wait(self) -> None:
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while not (self._has_ended.wait(0.05) or self.was_waited_for):
+            with self._container.database.read_only() as session:
+                self.was_waited_for = bool(session.scalar(waiting))
 
 
 def run_together(*actions: Callable[[], object]) -> list[object]:
@@ -110,15 +128,13 @@ def test_erasure_waits_for_an_event_that_is_being_applied(
     before = len(scenario.stripe.events)
     scenario.stripe.renew(pledge_of(container, pledge_id).subscription_reference)
     scenario.deliver_webhooks(*scenario.stripe.events[before:])
-    has_begun = pause_first_call(monkeypatch, event_processing, "handle_event")
-
-    def erase_in_between() -> int:
-        assert has_begun.wait(10)
-        return erase(container, ADA).status_code
-
-    applied, status = run_together(scenario.run_event_job, erase_in_between)
+    pause = Pause(container, monkeypatch, event_processing, "handle_event")
+    applied, status = run_together(
+        scenario.run_event_job, lambda: pause.run_within(lambda: erase(container, ADA).status_code)
+    )
     assert not isinstance(applied, Exception), applied
     assert status == 200
+    assert pause.was_waited_for
     assert pledge_of(container, pledge_id).erased_at is not None
 
 
@@ -130,15 +146,14 @@ def test_merge_waits_for_a_sign_up(
     for email in (ADA, GRACE):
         assert post_reminder(client, email=email).status_code == 201
     ada = supporter_of(container, ADA)
-    has_begun = pause_first_call(monkeypatch, merging, step)
-
-    def sign_up() -> int:
-        assert has_begun.wait(10)
-        return post_reminder(create_app(container).test_client(), email=GRACE).status_code
-
-    merged, status = run_together(lambda: merge(container, ada, GRACE), sign_up)
+    pause = Pause(container, monkeypatch, merging, step)
+    merged, status = run_together(
+        lambda: merge(container, ada, GRACE),
+        lambda: pause.run_within(lambda: post_reminder(client, email=GRACE).status_code),
+    )
     assert merged is True, merged
     assert status == 201
+    assert pause.was_waited_for
 
 
 def test_two_supporters_that_are_merged_into_each_other_become_one(
