@@ -1,5 +1,6 @@
 """Webhooks of email services, reduced to the fields that are used, and the response to them."""
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -117,6 +118,19 @@ class SesReport(ExternalSchema):
     complaint = fields.Nested(SesComplaint, load_default=None, allow_none=True)
 
 
+class SendGridEvent(ExternalSchema):
+    """An event of SendGrid; `timestamp` is seconds since 1970.
+
+    Source: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
+    """
+
+    event = fields.String(required=True)
+    email = fields.String(load_default=None, allow_none=True)
+    timestamp = fields.Float(load_default=None, allow_none=True)
+    type = fields.String(load_default=None, allow_none=True)
+    reason = fields.String(load_default=None, allow_none=True)
+
+
 class EmailWebhookResponse(Schema):
     """The number of addresses in the report that are suppressed."""
 
@@ -129,9 +143,38 @@ def parse_webhook(schema: Schema, body: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is not JSON or does not fit the schema. The message contains nothing of the body.
     """
+    return _load(schema, _parse_json(body))
+
+
+def parse_webhook_batch(schema: Schema, body: bytes) -> list[dict[str, Any]]:
+    """Parse a JSON body that is one event or a list of events.
+
+    An event in a list that does not fit the schema is left out: the others count, and a retry would not help.
+
+    Raises:
+        ValueError: it is not JSON, or one event that does not fit the schema.
+    """
+    content = _parse_json(body)
+    if not isinstance(content, list):
+        return [_load(schema, content)]
+    events = []
+    for event in content:
+        with contextlib.suppress(ValueError):
+            events.append(_load(schema, event))
+    return events
+
+
+def _parse_json(body: bytes) -> Any:
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False)
-        report: dict[str, Any] = schema.load(json.loads(SURROGATE.sub(NUL_ESCAPE, text)))
-    except (ValueError, RecursionError, ValidationError):
+        return json.loads(SURROGATE.sub(NUL_ESCAPE, text))
+    except (ValueError, RecursionError):
+        raise ValueError("this is not JSON") from None
+
+
+def _load(schema: Schema, content: Any) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = schema.load(content)
+    except (ValueError, ValidationError):
         raise ValueError("this is not such a report") from None
     return report

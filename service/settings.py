@@ -4,6 +4,7 @@ The README lists the names, defaults and meanings. An invalid value raises `Sett
 names the setting and says what it expects. The value of a secret is never part of the message.
 """
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import idna
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from environs import Env, EnvValidationError, ValidationError, validate
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -103,10 +107,10 @@ class MailSettings:
     `rate` is emails a second for all workers together; None means no limit. Each worker opens `connections` and
     reopens each after `max_per_connection` emails. `hold_uncertain` fails an email for staff to retry if it may
     have been sent when its worker died. `respect_sending_hours` delays late emails to a campaign's sending hours.
-    A lease expires after `lease_seconds`. `postmark_credentials`, `mailgun_key` and `ses_topic` authenticate the
-    webhooks of these services; without them, the webhook route does not exist. `alert_recipients` are the
-    addresses of the staff who get alerts, and `sandbox_recipients` the only ones that get emails about pledges in
-    the sandbox.
+    A lease expires after `lease_seconds`. `postmark_credentials`, `mailgun_key`, `ses_topic` and `sendgrid_key`
+    authenticate the webhooks of these services; without them, the webhook route does not exist.
+    `alert_recipients` are the addresses of the staff who get alerts, and `sandbox_recipients` the only ones that
+    get emails about pledges in the sandbox.
     """
 
     server: SmtpServer | None = field(repr=False)
@@ -120,6 +124,7 @@ class MailSettings:
     postmark_credentials: str | None = field(repr=False)
     mailgun_key: str | None = field(repr=False)
     ses_topic: str | None = None
+    sendgrid_key: str | None = None
     alert_recipients: tuple[str, ...] = field(default=(), repr=False)
     sandbox_recipients: tuple[str, ...] = field(default=(), repr=False)
 
@@ -354,6 +359,7 @@ def mail_settings(env: Env, *, public_url: str, demo_clock: bool) -> MailSetting
         postmark_credentials=env.str("POSTMARK_WEBHOOK_LOGIN", None, validate=POSTMARK_LOGIN),
         mailgun_key=env.str("MAILGUN_WEBHOOK_KEY", None),
         ses_topic=env.str("SES_TOPIC_ARN", None, validate=SES_TOPIC_ARN),
+        sendgrid_key=env.str("SENDGRID_WEBHOOK_KEY", None, validate=_check_sendgrid_key),
         alert_recipients=_recipients(env, "ALERT_EMAIL"),
         sandbox_recipients=_recipients(env, "SANDBOX_RECIPIENTS"),
     )
@@ -573,6 +579,18 @@ def _ascii_address(address: str) -> str:
         return ""
     valid = _ATOMS.fullmatch(local_part) and _HOST.fullmatch(ascii_host)
     return f"{local_part}@{ascii_host}" if valid and len(address) <= MAX_ADDRESS_LENGTH else ""
+
+
+def _check_sendgrid_key(text: str) -> None:
+    try:
+        key = load_der_public_key(base64.b64decode(text, validate=True))
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        raise ValidationError(
+            "SENDGRID_WEBHOOK_KEY must be the verification key of SendGrid's signed Event Webhook, which begins "
+            "with MFkw."
+        )
 
 
 def _recipients(env: Env, name: str) -> tuple[str, ...]:

@@ -203,6 +203,7 @@ INVALID = [
     ("SENDING_HOURS", "night"),
     ("LEASE_SECONDS", "5"),
     ("POSTMARK_WEBHOOK_LOGIN", "nobody"),
+    ("SENDGRID_WEBHOOK_KEY", "key"),
     ("SES_TOPIC_ARN", "mainstay"),
     ("SES_TOPIC_ARN", "arn:aws:sqs:eu-west-1:123456789012:mainstay"),
     ("SES_TOPIC_ARN", "arn:aws:sns:s3:123456789012:mainstay"),

@@ -15,6 +15,7 @@ from typing import Any
 from schemas.email_webhooks import MailgunWebhook, parse_webhook
 from schemas.enums import SuppressionReason
 from service.domain.ports import BounceReport, EmailWebhookProvider, InvalidWebhook, WebhookProof
+from service.gateways.email_webhooks.timestamps import parse_unix
 
 # Mailgun retries a webhook for eight hours, and a retry may have the signature of the first request.
 SIGNATURE_TTL = datetime.timedelta(hours=9)
@@ -45,7 +46,7 @@ class MailgunWebhooks(EmailWebhookProvider):
             InvalidWebhook: the body is not Mailgun's.
         """
         signature = self._load(body)["signature"]
-        signed_at = _parse_timestamp(signature["timestamp"])
+        signed_at = parse_unix(signature["timestamp"])
         expected = hmac.digest(self._key, f"{signature['timestamp']}{signature['token']}".encode(), "sha256").hex()
         is_valid = hmac.compare_digest(expected.encode(), signature["signature"].encode())
         return is_valid and signed_at is not None and now - SIGNATURE_TTL <= signed_at <= now + MAX_CLOCK_SKEW
@@ -54,7 +55,7 @@ class MailgunWebhooks(EmailWebhookProvider):
         """Return the signature, which counts for this event and its retries."""
         content = self._load(body)
         signature, event = content["signature"], json.dumps(content["event"], sort_keys=True)
-        signed_at = _parse_timestamp(signature["timestamp"])
+        signed_at = parse_unix(signature["timestamp"])
         if signed_at is None:
             raise InvalidWebhook(self.name)
         return WebhookProof(
@@ -73,7 +74,7 @@ class MailgunWebhooks(EmailWebhookProvider):
         reason, address = _reason(event), event.get("recipient")
         if reason is None or not address:
             return []
-        return [BounceReport(address=address, reason=reason, at=_parse_timestamp(event.get("timestamp")))]
+        return [BounceReport(address=address, reason=reason, at=parse_unix(event.get("timestamp")))]
 
     def _load(self, body: bytes) -> dict[str, Any]:
         try:
@@ -88,10 +89,3 @@ def _reason(event: dict[str, Any]) -> SuppressionReason | None:
     if event.get("severity") != "permanent" or (event.get("delivery") or {}).get("code") == TOO_OLD_CODE:
         return None
     return REASON_BY_SUPPRESSION.get(event.get("reason") or "", SuppressionReason.HARD_BOUNCE)
-
-
-def _parse_timestamp(seconds: str | float | None) -> datetime.datetime | None:
-    try:
-        return datetime.datetime.fromtimestamp(float(seconds or ""), datetime.UTC)
-    except (ValueError, OverflowError, OSError):
-        return None

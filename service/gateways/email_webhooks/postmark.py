@@ -1,7 +1,5 @@
 """Postmark's webhooks, authenticated by credentials in the webhook's URL (HTTP Basic, RFC 7617)."""
 
-import base64
-import binascii
 import datetime
 import hmac
 from collections.abc import Mapping
@@ -10,6 +8,8 @@ from typing import Any
 from schemas.email_webhooks import PostmarkWebhook, parse_webhook
 from schemas.enums import SuppressionReason
 from service.domain.ports import BounceReport, EmailWebhookProvider, InvalidWebhook
+from service.gateways.email_webhooks.encoding import decode_base64
+from service.gateways.email_webhooks.timestamps import parse_iso
 
 # The bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types. Any other type counts only if
 # Postmark has deactivated the address.
@@ -36,10 +36,7 @@ class PostmarkWebhooks(EmailWebhookProvider):
     def is_authentic(self, headers: Mapping[str, str], _body: bytes, _now: datetime.datetime, /) -> bool:
         """Whether the Authorization header has our name and password."""
         scheme, _, value = headers.get("Authorization", "").partition(" ")
-        try:
-            credentials = base64.b64decode(value.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            return False
+        credentials = decode_base64(value.strip()) or b""
         return scheme.lower() == "basic" and hmac.compare_digest(credentials, self._credentials)
 
     def parse(self, body: bytes) -> list[BounceReport]:
@@ -56,7 +53,8 @@ class PostmarkWebhooks(EmailWebhookProvider):
         address = report.get("email") or report.get("recipient")
         if reason is None or not address:
             return []
-        return [BounceReport(address=address, reason=reason, at=_parse_timestamp(report))]
+        at = parse_iso(report.get("bounced_at") or report.get("changed_at"))
+        return [BounceReport(address=address, reason=reason, at=at)]
 
 
 def _reason(report: dict[str, Any]) -> SuppressionReason | None:
@@ -71,11 +69,3 @@ def _reason(report: dict[str, Any]) -> SuppressionReason | None:
             return REASON_BY_SUPPRESSION.get(report.get("suppression_reason") or "", SuppressionReason.UNSUBSCRIBE)
     # An address that is reactivated at Postmark stays suppressed here until staff lift that.
     return None
-
-
-def _parse_timestamp(report: dict[str, Any]) -> datetime.datetime | None:
-    try:
-        at = datetime.datetime.fromisoformat(report.get("bounced_at") or report.get("changed_at") or "")
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

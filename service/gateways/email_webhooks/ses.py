@@ -5,8 +5,6 @@ from nowhere else. Sources: https://docs.aws.amazon.com/sns/latest/dg/sns-verify
 https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
 """
 
-import base64
-import binascii
 import datetime
 import re
 from collections.abc import Callable, Mapping
@@ -23,6 +21,8 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from schemas.email_webhooks import SesReport, SnsMessage, parse_webhook
 from schemas.enums import SuppressionReason
 from service.domain.ports import BounceReport, EmailWebhookProvider, InvalidWebhook, WebhookUnavailable
+from service.gateways.email_webhooks.encoding import decode_base64
+from service.gateways.email_webhooks.timestamps import parse_iso
 from service.gateways.https_fetcher import DocumentRefused, FetchError, HttpsFetcher
 from service.settings import SES_TOPIC
 
@@ -89,10 +89,10 @@ class SesWebhooks(EmailWebhookProvider):
             WebhookUnavailable: the certificate could not be fetched.
         """
         message = self._load(body)
-        sent_at = _parse_timestamp(message["timestamp"])
+        sent_at = parse_iso(message["timestamp"])
         certificate_path = self._target(message["certificate_url"], CERTIFICATE_PATH)
         hash_algorithm = HASHES.get(message["signature_version"])
-        signature = _decode_base64(message["signature"])
+        signature = decode_base64(message["signature"])
         # A stranger's message ends here, before anything is fetched for it.
         if (
             message["topic"] != self._topic
@@ -204,21 +204,6 @@ def _signed_text(message: dict[str, Any]) -> bytes:
 
 
 def _reports(details: dict[str, Any], reason: SuppressionReason) -> list[BounceReport]:
-    at = _parse_timestamp(details["timestamp"])
+    at = parse_iso(details["timestamp"])
     addresses = [recipient["email"] for recipient in details["recipients"]]
     return [BounceReport(address=address, reason=reason, at=at) for address in addresses if address]
-
-
-def _parse_timestamp(text: str | None) -> datetime.datetime | None:
-    try:
-        at = datetime.datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None
-
-
-def _decode_base64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
