@@ -5,7 +5,8 @@ Bounces, complaints, unsubscribes and erasures add to it, and it is checked befo
 
 import datetime
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import ScalarSelect, and_, delete, distinct, func, or_, select
@@ -52,11 +53,21 @@ def suppress(
     upsert_suppression(session, {"email_hash": current, "scope": scope, "reason": reason, "at": now})
 
 
-def upsert_suppression(session: Session, row: dict[str, object]) -> None:
+def upsert_suppression(session: Session, row: Mapping[str, object]) -> None:
     """Insert a suppression, or update the existing one if the new one is stronger; safe under concurrency."""
-    statement = dialect_insert(session, Suppression).values(row)
+    upsert_suppressions(session, [row])
+
+
+def upsert_suppressions(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
+    """Upsert each of these suppressions in turn."""
+    if not rows:
+        return
+    statement = dialect_insert(session, Suppression)
     new = statement.excluded
-    is_permanent, was_permanent = new.reason.in_(PERMANENT_REASONS), Suppression.reason.in_(PERMANENT_REASONS)
+    # Not IN, because a statement for many rows cannot have a list among its parameters.
+    is_permanent, was_permanent = (
+        or_(*(column == reason for reason in PERMANENT_REASONS)) for column in (new.reason, Suppression.reason)
+    )
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[Suppression.email_hash, Suppression.scope],
@@ -64,7 +75,8 @@ def upsert_suppression(session: Session, row: dict[str, object]) -> None:
             where=or_(
                 and_(is_permanent, ~was_permanent), and_(is_permanent == was_permanent, new.at > Suppression.at)
             ),
-        )
+        ),
+        rows,
     )
 
 
@@ -223,16 +235,17 @@ def apply_bounce_reports(session: Session, reports: Iterable[BounceReport], *, n
     A repeated report changes nothing and is counted again. An invalid address is ignored, because we cannot have
     sent to it. Queued emails stay queued, because the worker checks the list before each one.
     """
-    suppressed = 0
-    # A fixed order, so that two concurrent batches cannot deadlock.
-    for report in sorted(reports, key=lambda report: report.address):
+    rows = []
+    for report in reports:
         try:
-            address = normalise_address(report.address)
+            [email_hash, *_] = lookup_hashes(session, normalise_address(report.address))
         except InvalidAddress:
             continue
         # A report may arrive hours late, and a request that the reader made in between must win, so the time of
         # the event counts. It is capped at now, because another machine's clock may be ahead.
         at = min(report.at or now, now)
-        suppress(session, address, reason=report.reason, now=at)
-        suppressed += 1
-    return suppressed
+        rows.append({"email_hash": email_hash, "scope": ALL_CAMPAIGNS, "reason": report.reason, "at": at})
+    # A fixed order, so that two concurrent batches cannot deadlock, however they spell the addresses.
+    rows.sort(key=itemgetter("email_hash"))
+    upsert_suppressions(session, rows)
+    return len(rows)
