@@ -15,6 +15,8 @@ from tests.processes import wait_until
 # What can happen instead of a reply.
 CLOSE, RESET, SILENCE = "close", "reset", "silence"
 GREETING, CONTENT = "greeting", "content"
+# RFC 2920, section 3.1.
+LAST_IN_GROUP = ("EHLO", "DATA", "QUIT", "NOOP", "STARTTLS")
 DEFAULT_REPLIES = {
     GREETING: "220 raw.test ESMTP",
     "HELO": "250 raw.test",
@@ -35,6 +37,11 @@ class RawSmtpServer:
     are sent as they are, or `CLOSE`, `RESET` or `SILENCE`; after a 421, the connection is closed. `replies_once`
     has replies that are used first, each once. `extensions` are offered to EHLO.
 
+    `reply_for` may return the reply to a step for a recipient, which is None before RCPT. Without it, commands out
+    of their order get a 503. `violations` has what RFC 2920 forbids: a command behind one that was still to be
+    answered, though the server does not offer PIPELINING or the first was DATA. With `loses_pipelined`, what came
+    behind a message is lost.
+
     `on_command` is called with `greeting` and the name of each command before the reply to it.
     `log` has each command, and `content` for a whole message, in their order. `reads` has what each read from the
     socket returned, so that it shows what came in one write. `mails` are the accepted messages.
@@ -48,6 +55,9 @@ class RawSmtpServer:
         self.reads: list[bytes] = []
         self.mails: list[bytes] = []
         self.connections = 0
+        self.violations: list[str] = []
+        self.loses_pipelined = False
+        self.reply_for: Callable[[str, str | None], str | bytes | None] = lambda _step, _recipient: None
         self.on_command: Callable[[str], None] = lambda _: None
         self._starttls = starttls
         self._open: list[socket.socket] = []
@@ -109,6 +119,9 @@ class _Session:
         self._server = server
         self._socket = connection
         self._buffer = b""
+        self._has_sender = False
+        self._recipient: str | None = None
+        self._content = b""
 
     def serve(self) -> None:
         self._server.on_command(GREETING)
@@ -118,8 +131,16 @@ class _Session:
             typed, space, argument = line.partition(" ")
             verb = typed.upper()
             self._server.log.append(verb + space + argument)
+            self._check_pipelining(verb)
             self._server.on_command(verb)
-            accepted = self._reply(verb)
+            recipient = argument.removeprefix("TO:<").removesuffix(">") if verb == "RCPT" else self._recipient
+            accepted = self._reply(verb, recipient)
+            if verb == "MAIL":
+                self._has_sender = accepted
+            elif verb == "RCPT":
+                self._recipient = recipient if accepted else None
+            elif verb in ("RSET", "EHLO") and accepted:
+                self._has_sender, self._recipient = False, None
             if verb == "QUIT":
                 raise _Closed
             if verb == "STARTTLS" and accepted:
@@ -127,8 +148,16 @@ class _Session:
             if verb == "DATA" and accepted:
                 content = self._read_until(b"\r\n.\r\n")
                 self._server.log.append(CONTENT)
-                if self._reply(CONTENT):
-                    self._server.mails.append(content.replace(b"\r\n..", b"\r\n.") + b"\r\n")
+                if self._server.loses_pipelined:
+                    self._buffer = b""
+                recipient, self._recipient, self._has_sender = self._recipient, None, False
+                self._server.on_command(CONTENT)
+                self._content = content.replace(b"\r\n..", b"\r\n.") + b"\r\n"
+                self._reply(CONTENT, recipient)
+
+    def _check_pipelining(self, verb: str) -> None:
+        if self._buffer and ("PIPELINING" not in self._server.extensions or verb in LAST_IN_GROUP):
+            self._server.violations.append(f"{self._buffer[:20]!r} behind {verb}")
 
     def _begin_tls(self) -> None:
         """Encrypt the connection; without a context, go on in plain text where TLS should begin."""
@@ -148,10 +177,11 @@ class _Session:
         found, _, self._buffer = self._buffer.partition(end)
         return found
 
-    def _reply(self, step: str) -> bool:
+    def _reply(self, step: str, recipient: str | None = None) -> bool:
         """Reply to a step; return whether the reply was positive."""
         once = self._server.replies_once.get(step)
         reply = once.pop(0) if once else self._server.replies.get(step, self._default_reply(step))
+        reply = self._out_of_order(step) or self._server.reply_for(step, recipient) or reply
         if reply == CLOSE:
             raise _Closed
         if reply == RESET:
@@ -161,10 +191,22 @@ class _Session:
         if reply == SILENCE:
             return False
         raw = reply if isinstance(reply, bytes) else reply.replace("\n", "\r\n").encode() + b"\r\n"
+        if step == CONTENT and raw.startswith(b"2"):
+            # Recorded before the reply leaves, for which the test may wait.
+            self._server.mails.append(self._content)
         self._socket.sendall(raw)
         if raw.startswith(b"421"):
             raise _Closed
         return raw[:1] in b"23"
+
+    def _out_of_order(self, step: str) -> str | None:
+        if (
+            (step == "MAIL" and self._has_sender)
+            or (step == "RCPT" and not self._has_sender)
+            or (step == "DATA" and self._recipient is None)
+        ):
+            return "503 5.5.1 Bad sequence of commands"
+        return None
 
     def _default_reply(self, step: str) -> str:
         if step == "EHLO":

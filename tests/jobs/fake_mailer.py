@@ -46,6 +46,9 @@ class FakeMailer:
         self.connects += 1
         self.on_connect()
 
+    def prepare(self, message: RenderedEmail) -> None:
+        """Ignore the hint."""
+
     def send(self, message: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
         if not before_data():
             raise SendCancelled("cancelled before DATA")

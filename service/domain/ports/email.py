@@ -158,6 +158,15 @@ class Mailer(Protocol):
             ServerUnavailable, ServerMisconfigured: neither this email nor any other can be sent.
         """
 
+    def prepare(self, message: RenderedEmail) -> None:
+        """Name the email that will be sent after the one that `send` is called with next.
+
+        It saves a wait where the server lets us: the envelope of this email may then be sent along with the end
+        of that one. It is a hint without any result. What the server says to the envelope is reported by `send`
+        for this email, whose content still waits for its own `before_data`. If `send` is never called for it,
+        or for another email first, the envelope is withdrawn. The hint is for one call of `send` only.
+        """
+
     def close(self) -> None:
         """Close the connection, if one is open."""
 

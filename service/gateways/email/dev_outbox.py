@@ -28,6 +28,9 @@ class DevOutboxMailer:
     def connect(self) -> None:
         """Do nothing: there is no connection."""
 
+    def prepare(self, message: RenderedEmail) -> None:
+        """Do nothing: no email waits for another."""
+
     def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
         """Store the email and return a reply like a server's.
 

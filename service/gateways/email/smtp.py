@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from service.domain.ports import (
     Email,
@@ -14,14 +15,21 @@ from service.domain.ports import (
     UncertainDelivery,
 )
 from service.gateways.email.renderer import EmailRenderer
-from service.gateways.email.smtp_connection import SmtpConnection
+from service.gateways.email.smtp_connection import PendingReply, SmtpConnection
 from service.gateways.email.smtp_refusals import ConnectRefusals
 from service.gateways.email.smtp_replies import SERVICE_CLOSING, SmtpReply, Step, error_from_reply
 from service.settings import SmtpServer
 
+# A server that ends the connection each time an envelope was sent ahead gets none any more.
+MAX_LOST_IN_A_ROW = 2
+
 
 class SmtpMailer:
     """Sends emails through the configured server (RFC 5321).
+
+    If the server takes several commands in one write (PIPELINING, RFC 2920), MAIL and RCPT are one write, and
+    those of the email that `prepare` named leave with the end of the one before. DATA is always sent alone, after
+    `before_data`.
 
     | what happens | error |
     |---|---|
@@ -52,6 +60,11 @@ class SmtpMailer:
         self._on_connect = on_connect
         self._refusals = refusals or ConnectRefusals()
         self._connection: SmtpConnection | None = None
+        # The email after the next, and the envelope that was sent ahead.
+        self._following: RenderedEmail | None = None
+        self._prepared: _Envelope | None = None
+        self._lost_in_a_row = 0
+        self._reset_reply: PendingReply | None = None
         self._context: ssl.SSLContext | None = None
 
     def render(self, email: Email) -> RenderedEmail:
@@ -66,12 +79,19 @@ class SmtpMailer:
         """
         if self._connection is not None:
             try:
-                if self._connection.command("NOOP").in_class(2):
+                if self._connection.command("NOOP").in_class(2) and self._was_reset():
                     return
             except ServerUnavailable:
                 pass
             self._drop()
         self._connect_if_needed()
+
+    def prepare(self, message: RenderedEmail) -> None:
+        """Name the email that follows the next one; where the server takes it, its envelope goes along with that.
+
+        See `Mailer.prepare`. Without PIPELINING (RFC 2920) nothing is different.
+        """
+        self._following = message
 
     def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
         """Send one email; return the server's reply when it accepted it.
@@ -85,61 +105,161 @@ class SmtpMailer:
             self._drop()
             raise
         except EmailError:
-            self._reset()
+            # What was said of this email is over if the next one's envelope is on its way.
+            if self._prepared is None:
+                self._reset()
             raise
         except BaseException:
             # The state of the connection is unknown, so the next email must not use it.
             self._drop()
             raise
+        finally:
+            self._following = None
 
     def close(self) -> None:
         """Quit and close the connection."""
         connection, self._connection = self._connection, None
+        self._prepared = self._reset_reply = None
         if connection is not None:
             connection.quit()
 
     def _send(self, message: RenderedEmail, before_data: Callable[[], bool]) -> str:
-        connection = self._start(message)
-        _expect(2, "recipient", connection.command(f"RCPT TO:<{message.recipient}>"))
+        prepared = self._take_prepared(message)
+        if prepared is None or not self._is_still_open(prepared):
+            prepared = None
+            self._send_envelope(message)
+        else:
+            self._check_envelope(message, prepared)
         if not before_data():
             raise SendCancelled("cancelled before DATA")
-        _expect(3, "message", connection.command("DATA"))
-        reply = connection.send_data(message.content)
+        connection, reply = self._begin_data(message, is_prepared=prepared is not None)
+        _expect(3, "message", reply)
+        following, commands = self._following_envelope(connection)
+        reply, replies = connection.send_data(message.content, *commands)
+        if following is not None:
+            self._prepared = _Envelope(following, replies)
         _expect(2, "content", reply)
         return reply.redacted
 
-    def _start(self, message: RenderedEmail) -> SmtpConnection:
-        """Send MAIL FROM and return the connection on which the sender was accepted.
+    def _begin_data(self, message: RenderedEmail, *, is_prepared: bool) -> tuple[SmtpConnection, SmtpReply]:
+        """Send DATA and return its reply; if the connection of a prepared envelope has ended, use a new one."""
+        connection = self._connect_if_needed()
+        try:
+            reply = connection.command("DATA")
+        except ServerUnavailable:
+            if not is_prepared:
+                raise
+        else:
+            if not is_prepared:
+                return connection, reply
+            if reply.code != SERVICE_CLOSING:
+                self._lost_in_a_row = 0
+                return connection, reply
+        self._lost_in_a_row += 1
+        self._drop()
+        self._send_envelope(message)
+        connection = self._connect_if_needed()
+        return connection, connection.command("DATA")
+
+    def _send_envelope(self, message: RenderedEmail) -> None:
+        """Send MAIL and RCPT, and check that both were accepted.
 
         A server may have closed an idle connection. Nothing was sent then, so a new connection is opened.
         """
         if self._connection is not None and self._connection.messages_sent >= self._per_connection:
             self.close()
         is_reused = self._connection is not None
-        connection, reply = self._connect_if_needed(), None
+        connection, mail, envelope = self._connect_if_needed(), None, None
         try:
-            reply = self._mail_from(connection, message)
+            envelope = self._post_envelope(connection, message)
+            mail = connection.wait_for(envelope.replies[0])
+        except ServerMisconfigured:
+            raise
         except ServerUnavailable:
             if not is_reused:
                 raise
-        if reply is None or (is_reused and reply.code == SERVICE_CLOSING):
+        if (
+            envelope is None
+            or mail is None
+            or not self._was_reset()
+            or (is_reused and mail.code == SERVICE_CLOSING)
+        ):
             self._drop()
-            connection = self._connect_if_needed()
-            reply = self._mail_from(connection, message)
-        # An address that is not ASCII needs SMTPUTF8, which the server can refuse for this email alone.
-        _expect(2, "sender" if message.recipient.isascii() else "message", reply)
-        return connection
+            envelope = self._post_envelope(self._connect_if_needed(), message)
+        self._check_envelope(message, envelope)
 
-    def _mail_from(self, connection: SmtpConnection, message: RenderedEmail) -> SmtpReply:
+    def _post_envelope(self, connection: SmtpConnection, message: RenderedEmail) -> "_Envelope":
+        """Send MAIL and RCPT in one write, or MAIL alone if the server takes one command at a time."""
+        mail, recipient = self._envelope_commands(connection, message)
+        connection.messages_sent += 1
+        return _Envelope(message, connection.post(*((mail, recipient) if connection.pipelines else (mail,))))
+
+    def _check_envelope(self, message: RenderedEmail, envelope: "_Envelope") -> None:
+        """Read the replies to an envelope; without PIPELINING, RCPT is sent here.
+
+        Raises:
+            EmailError: a reply was not positive.
+        """
+        connection = self._connect_if_needed()
+        # An address that is not ASCII needs SMTPUTF8, which the server can refuse for this email alone.
+        step: Step = "sender" if message.recipient.isascii() else "message"
+        _expect(2, step, connection.wait_for(envelope.replies[0]))
+        pending = envelope.replies[1:] or connection.post(_rcpt_to(message))
+        _expect(2, "recipient", connection.wait_for(pending[0]))
+
+    def _take_prepared(self, message: RenderedEmail) -> "_Envelope | None":
+        """Return the envelope that was sent ahead for this email. One for another email is withdrawn."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is None or prepared.message == message:
+            return prepared
+        self._reset()
+        return None
+
+    def _is_still_open(self, prepared: "_Envelope") -> bool:
+        """Read the replies to an envelope that was sent ahead; False if the connection ended instead.
+
+        A connection that ends there, before any content, says nothing of this email, which then has a new one.
+        """
+        connection = self._connection
+        try:
+            if connection is not None:
+                replies = [connection.wait_for(pending) for pending in prepared.replies]
+                if all(reply.code != SERVICE_CLOSING for reply in replies):
+                    return True
+        except ServerUnavailable:
+            pass
+        self._lost_in_a_row += 1
+        self._drop()
+        return False
+
+    def _following_envelope(self, connection: SmtpConnection) -> tuple[RenderedEmail | None, tuple[str, ...]]:
+        """Return the email whose envelope can go along with the content of this one, and the commands."""
+        following = self._following
+        if (
+            following is None
+            or not connection.pipelines
+            or self._lost_in_a_row >= MAX_LOST_IN_A_ROW
+            or connection.messages_sent >= self._per_connection
+        ):
+            return None, ()
+        try:
+            commands = self._envelope_commands(connection, following)
+        except (EmailError, ValueError):
+            # It fails at its own turn.
+            return None, ()
+        connection.messages_sent += 1
+        return following, commands
+
+    def _envelope_commands(self, connection: SmtpConnection, message: RenderedEmail) -> tuple[str, str]:
         sender = self._renderer.sender_address
         options = f" SIZE={len(message.content)}" if connection.supports("size") else ""
         if not (sender + message.recipient).isascii():
             if not connection.supports("smtputf8"):
                 self._reject_smtputf8(sender)
-            connection.enable_smtputf8()
             options += " SMTPUTF8 BODY=8BITMIME"
-        connection.messages_sent += 1
-        return connection.command(f"MAIL FROM:<{sender}>{options}")
+        if any(character in message.recipient for character in "\r\n"):
+            raise ValueError("an address with a line break")
+        return f"MAIL FROM:<{sender}>{options}", _rcpt_to(message)
 
     def _reject_smtputf8(self, sender: str) -> None:
         if not sender.isascii():
@@ -158,18 +278,46 @@ class SmtpMailer:
         return self._connection
 
     def _reset(self) -> None:
-        """Reset the connection for the next email, or drop it."""
+        """Reset the connection for the next email, or drop it.
+
+        With PIPELINING the reply is read when the next one is.
+        """
+        connection = self._connection
+        if connection is None:
+            return
         try:
-            if self._connection is not None and self._connection.command("RSET").in_class(2):
-                return
+            [self._reset_reply] = connection.post("RSET")
+            if not connection.pipelines:
+                connection.wait_for(self._reset_reply)
         except ServerUnavailable:
-            pass
-        self._drop()
+            self._drop()
+        if not self._was_reset():
+            self._drop()
+
+    def _was_reset(self) -> bool:
+        """Whether the server accepted the last RSET, as far as its reply has been read."""
+        if self._reset_reply is None or self._reset_reply.reply is None:
+            return True
+        reply, self._reset_reply = self._reset_reply.reply, None
+        return reply.in_class(2)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        self._prepared = self._reset_reply = None
         if connection is not None:
             connection.close()
+
+
+@dataclass(frozen=True)
+class _Envelope:
+    """MAIL and RCPT of an email that were sent, and their replies; without PIPELINING, MAIL alone."""
+
+    message: RenderedEmail
+    replies: list[PendingReply]
+
+
+def _rcpt_to(message: RenderedEmail) -> str:
+    return f"RCPT TO:<{message.recipient}>"
 
 
 def _expect(reply_class: int, step: Step, reply: SmtpReply) -> None:
