@@ -131,6 +131,17 @@ class SendGridEvent(ExternalSchema):
     reason = fields.String(load_default=None, allow_none=True)
 
 
+class BrevoEvent(ExternalSchema):
+    """An event of Brevo (https://developers.brevo.com/docs/transactional-webhooks).
+
+    `ts_event` is when it happened and `ts_epoch` when the email was sent, in seconds and milliseconds since 1970.
+    """
+
+    event = fields.String(required=True)
+    email = fields.String(load_default=None, allow_none=True)
+    occurred_at = fields.Float(data_key="ts_event", load_default=None, allow_none=True)
+
+
 class EmailWebhookResponse(Schema):
     """The number of addresses in the report that are suppressed."""
 

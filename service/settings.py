@@ -52,6 +52,10 @@ POSTMARK_LOGIN = validate.Regexp(
     "(?s)[^:]+:.",
     error="POSTMARK_WEBHOOK_LOGIN must be user:password, as in the webhook's address at Postmark.",
 )
+BREVO_TOKEN = validate.Regexp(
+    r"[!-~]{16,}\Z",
+    error="BREVO_WEBHOOK_TOKEN must be 16 or more letters, digits and other characters of ASCII, without spaces.",
+)
 # The region becomes part of a host name, which these letters keep from being any other host.
 SES_TOPIC = re.compile(
     r"arn:(?P<partition>aws|aws-us-gov|aws-cn):sns:(?P<region>[a-z]{2}(?:-[a-z]+){1,3}-[0-9]{1,2})"
@@ -107,8 +111,8 @@ class MailSettings:
     `rate` is emails a second for all workers together; None means no limit. Each worker opens `connections` and
     reopens each after `max_per_connection` emails. `hold_uncertain` fails an email for staff to retry if it may
     have been sent when its worker died. `respect_sending_hours` delays late emails to a campaign's sending hours.
-    A lease expires after `lease_seconds`. `postmark_credentials`, `mailgun_key`, `ses_topic` and `sendgrid_key`
-    authenticate the webhooks of these services; without them, the webhook route does not exist.
+    A lease expires after `lease_seconds`. `postmark_credentials`, `mailgun_key`, `ses_topic`, `sendgrid_key` and
+    `brevo_token` authenticate the webhooks of these services; without them, the webhook route does not exist.
     `alert_recipients` are the addresses of the staff who get alerts, and `sandbox_recipients` the only ones that
     get emails about pledges in the sandbox.
     """
@@ -125,6 +129,7 @@ class MailSettings:
     mailgun_key: str | None = field(repr=False)
     ses_topic: str | None = None
     sendgrid_key: str | None = None
+    brevo_token: str | None = field(default=None, repr=False)
     alert_recipients: tuple[str, ...] = field(default=(), repr=False)
     sandbox_recipients: tuple[str, ...] = field(default=(), repr=False)
 
@@ -360,6 +365,7 @@ def mail_settings(env: Env, *, public_url: str, demo_clock: bool) -> MailSetting
         mailgun_key=env.str("MAILGUN_WEBHOOK_KEY", None),
         ses_topic=env.str("SES_TOPIC_ARN", None, validate=SES_TOPIC_ARN),
         sendgrid_key=env.str("SENDGRID_WEBHOOK_KEY", None, validate=_check_sendgrid_key),
+        brevo_token=env.str("BREVO_WEBHOOK_TOKEN", None, validate=BREVO_TOKEN),
         alert_recipients=_recipients(env, "ALERT_EMAIL"),
         sandbox_recipients=_recipients(env, "SANDBOX_RECIPIENTS"),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from service.domain.ports import EmailWebhookProvider
+from service.gateways.email_webhooks.brevo import BrevoWebhooks
 from service.gateways.email_webhooks.mailgun import MailgunWebhooks
 from service.gateways.email_webhooks.postmark import PostmarkWebhooks
 from service.gateways.email_webhooks.sendgrid import SendGridWebhooks
@@ -17,6 +18,7 @@ def configured_providers(settings: MailSettings) -> dict[str, EmailWebhookProvid
         (settings.mailgun_key, MailgunWebhooks),
         (settings.ses_topic, SesWebhooks),
         (settings.sendgrid_key, SendGridWebhooks),
+        (settings.brevo_token, BrevoWebhooks),
     ]
     providers = [make_provider(secret) for secret, make_provider in services if secret is not None]
     return {provider.name: provider for provider in providers}

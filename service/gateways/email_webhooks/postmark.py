@@ -8,7 +8,7 @@ from typing import Any
 from schemas.email_webhooks import PostmarkWebhook, parse_webhook
 from schemas.enums import SuppressionReason
 from service.domain.ports import BounceReport, EmailWebhookProvider, InvalidWebhook
-from service.gateways.email_webhooks.encoding import decode_base64
+from service.gateways.email_webhooks.authorization import BASIC_CHALLENGE, basic_credentials
 from service.gateways.email_webhooks.timestamps import parse_iso
 
 # The bounce types of https://postmarkapp.com/developer/api/bounce-api#bounce-types. Any other type counts only if
@@ -28,16 +28,14 @@ class PostmarkWebhooks(EmailWebhookProvider):
     """Parses Postmark's webhooks; `credentials` is `name:password`."""
 
     name = "postmark"
-    www_authenticate = 'Basic realm="mainstay", charset="UTF-8"'
+    www_authenticate = BASIC_CHALLENGE
 
     def __init__(self, credentials: str) -> None:
         self._credentials = credentials.encode()
 
     def is_authentic(self, headers: Mapping[str, str], _body: bytes, _now: datetime.datetime, /) -> bool:
         """Whether the Authorization header has our name and password."""
-        scheme, _, value = headers.get("Authorization", "").partition(" ")
-        credentials = decode_base64(value.strip()) or b""
-        return scheme.lower() == "basic" and hmac.compare_digest(credentials, self._credentials)
+        return hmac.compare_digest(basic_credentials(headers), self._credentials)
 
     def parse(self, body: bytes) -> list[BounceReport]:
         """Return the address that bounced permanently, complained or unsubscribed, if any.
