@@ -15,7 +15,7 @@ from service.api.metrics import MetricsCollector
 from service.api.problems import problem_response
 from service.db.schema import is_up_to_date
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
-from service.domain.monitoring.restore_guard import describe_held
+from service.domain.monitoring.restore_guard import describe_held, find_restore
 from service.domain.monitoring.summary import last_heartbeat
 from service.domain.notifications.queue import (
     count_notifications_waiting_for_key,
@@ -136,8 +136,13 @@ def _worker(session: Session) -> str:
     heartbeat_at = last_heartbeat(session)
     if heartbeat_at is None:
         return "no worker was ever seen; start mainstay worker"
-    age = current_container().clock() - heartbeat_at
-    return "ok" if age < HEARTBEAT_TIMEOUT else f"no sign of life for {int(age.total_seconds())} seconds"
+    now = current_container().clock()
+    age = now - heartbeat_at
+    if age < HEARTBEAT_TIMEOUT:
+        return "ok"
+    refusal = "; a worker that starts will ask first, because the database seems restored: read its log"
+    is_refused = find_restore(session, now=now) is not None
+    return f"no sign of life for {int(age.total_seconds())} seconds" + (refusal if is_refused else "")
 
 
 def _reminders(session: Session) -> str:
