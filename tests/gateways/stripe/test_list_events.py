@@ -1,6 +1,7 @@
 """The events that we subscribe to and list are exactly those with a parser."""
 
 import datetime
+import json
 
 import pytest
 
@@ -68,6 +69,20 @@ def test_list_events_yields_the_same_events_as_webhooks(
             payload_of(event), signed(payload_of(event), SECRET, clock().timestamp()), now=clock()
         )
         assert events.parse_event(raw.payload) == events.parse_event(by_webhook.payload)
+
+
+def test_characters_that_cannot_be_stored_are_replaced_in_listed_events(
+    double: FakeStripe, events: StripeEvents, clock: FakeClock
+) -> None:
+    since = clock()
+    double.settings.event_retention_days = 400
+    one_year_subscription(double)
+    for event in double.account.events:
+        event["data"]["object"]["description"] = "a\0b\ud800c"
+    found = list(events.list_events_since(since))
+    assert found
+    for raw in found:
+        assert json.loads(raw.payload)["data"]["object"]["description"] == "a\N{REPLACEMENT CHARACTER}b\ufffdc"
 
 
 def test_list_events_excludes_events_before_since(
