@@ -1,6 +1,7 @@
 """No statement, lock or silent database holds a request for long; jobs and exports have more time."""
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +21,11 @@ from service.bootstrap import build_container
 from service.container import Container
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
-from service.db.time_limits import EXPORT_LIMITS, TimeLimits
+from service.db.time_limits import EXPORT_LIMITS, JOB_LIMITS, TimeLimits
 from tests.api.client import REMINDER, auth_headers
 from tests.conftest import settings_for
 from tests.pgbouncer import PgBouncer
-from tests.processes import wait_until, web
+from tests.processes import environment, running, wait_until, web
 
 LIMITS = TimeLimits(statement=3, lock=1, idle=2)
 SETTINGS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
@@ -69,6 +70,15 @@ def test_limits_work_behind_a_pooler_and_leave_nothing_behind(container: Contain
         with pooled.engine.connect() as connection:
             assert [connection.scalar(text(f"SHOW {name}")) for name in SETTINGS] == ["0", "0", "0"]
         pooled.engine.dispose()
+
+
+def test_server_that_vanished_is_noticed_by_the_kernel(limited: Database) -> None:
+    with limited.engine.connect() as connection:
+        parameters = connection.connection.dbapi_connection.info.get_parameters()
+    # Milliseconds of unacknowledged data, and 30 to 60 seconds of silence.
+    assert parameters["tcp_user_timeout"] == "30000"
+    assert int(parameters["keepalives_idle"]) == 30
+    assert int(parameters["keepalives_interval"]) * int(parameters["keepalives_count"]) == 30
 
 
 def test_statement_ends_at_its_limit(limited: Database) -> None:
@@ -233,6 +243,14 @@ def test_transaction_that_is_idle_for_too_long_is_a_503(limited: Database, conta
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
 
+def is_waiting_for_lock(container: Container) -> bool:
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with container.database.read_only() as session:
+        return bool(session.scalar(text(waiting)))
+
+
 def test_export_has_more_time_than_a_request(container: Container, tmp_path: Path) -> None:
     url = container.settings.database_url
     headers = auth_headers(container, "export")
@@ -241,7 +259,29 @@ def test_export_has_more_time_than_a_request(container: Container, tmp_path: Pat
         with ThreadPoolExecutor(1) as pool:
             with locked(url, "pledges"):
                 export = pool.submit(requests.get, address, headers=headers, timeout=100)
-                # The lock is held for longer than a request waits for one, and for less than an export does.
+                wait_until(lambda: is_waiting_for_lock(container), what="the export to wait for the lock")
+                # It is held for longer than a request waits for one, and for less than an export does.
                 with pytest.raises(TimeoutError):
                     export.result(timeout=2)
             assert export.result().status_code == 200
+
+
+# A worker whose limits for jobs are shorter, so that the test need not wait for those of a real one.
+WORKER_WITH_SHORT_LIMITS = """
+from jobs import worker
+from service.db.time_limits import TimeLimits
+worker.JOB_LIMITS = TimeLimits(statement=5, lock=1, idle=5)
+worker.main()
+"""
+
+
+def test_job_ends_at_the_limits_of_jobs(container: Container, tmp_path: Path) -> None:
+    assert EXPORT_LIMITS.lock == JOB_LIMITS.lock > LIMITS.lock
+    log, url = tmp_path / "log", container.settings.database_url
+    with (
+        locked(url, "pledges"),
+        running(sys.executable, "-c", WORKER_WITH_SHORT_LIMITS, log=log, env=environment(url)),
+    ):
+        wait_until(lambda: '"job_failed"' in log.read_text(), what=f"a job to meet its limit, see {log}")
+    failed = [line for line in log.read_text().splitlines() if '"job_failed"' in line]
+    assert '"error_class": "OperationalError"' in failed[0]
