@@ -120,6 +120,23 @@ def test_app_json_requires_what_production_does_not_start_without() -> None:
     assert required == {"SECRET_KEYS", "PUBLIC_URL", "MAIL_URL", "MAIL_FROM"}
 
 
+# Heroku sets these itself, their defaults suit nearly everyone, or they are for tests and demonstrations.
+NOT_ASKED_BY_THE_BUTTON = {
+    *("DATABASE_URL", "HOST", "MAINSTAY_ENV", "PORT", "TRUSTED_PROXIES", "WEB_CONCURRENCY"),
+    *("DATABASE_LOCK_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT", "REQUEST_TIMEOUT", "RESPONSE_TIMEOUT"),
+    *("LEASE_SECONDS", "LOG_LEVEL", "MAIL_PER_CONNECTION"),
+    *("MONTH_SECONDS", "STRIPE_API_BASE"),
+}
+
+
+def test_app_json_has_every_other_setting_of_the_readme() -> None:
+    asked = json.loads((ROOT / "app.json").read_text())["env"].keys()
+    rows = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    described = {name for row in rows for name in re.findall("[A-Z_]+", row)}
+    assert len(described) > 30
+    assert asked ^ described == NOT_ASKED_BY_THE_BUTTON
+
+
 def test_app_json_is_indented_by_depth() -> None:
     depth = 0
     for line in (ROOT / "app.json").read_text().splitlines():
