@@ -124,13 +124,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="run for less than a minute, as a smoke test")
     parser.add_argument("--only", choices=SECTIONS, nargs="+", default=SECTIONS, help="run only these sections")
+    parser.add_argument("--emails", type=int, help="emails of each round of the dispatch section")
     parser.add_argument("--rounds", type=int, help="rounds of the dispatch section (default: 3)")
     parser.add_argument("--rows", type=int, help="scheduled reminders in the large tables (default: a million)")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
     size = replace(size, claims=replace(size.claims, rows=options.rows or size.claims.rows))
-    if options.rounds:
-        size = replace(size, dispatch=tuple(replace(plan, rounds=options.rounds) for plan in size.dispatch))
+    changes = {name: value for name in ("emails", "rounds") if (value := getattr(options, name))}
+    size = replace(size, dispatch=tuple(replace(plan, **changes) for plan in size.dispatch))
     errors: list[str] = []
     if HTTP_SECTIONS & set(options.only):
         with start_servers() as servers:

@@ -45,7 +45,7 @@ class WorkerSetup:
 class Plan:
     """What is sent to one sink: `emails` by each loop and by each setup, or by each of its connections."""
 
-    title: str
+    sink: str
     emails: int
     rounds: int
     setups: tuple[WorkerSetup, ...]
@@ -72,9 +72,9 @@ def plans(
     *, emails: int, relay_emails: int, rounds: int, setups: tuple[WorkerSetup, ...] = WORKER_SETUPS
 ) -> tuple[Plan, Plan]:
     """Return the plan for the sink that answers at once, and the one for the relay."""
-    at_once = Plan(f"{emails:,} emails, median of {rounds}", emails, rounds, setups, strategies=STRATEGIES)
+    at_once = Plan("", emails, rounds, setups, strategies=STRATEGIES)
     relay = Plan(
-        f"relay with {RELAY_DELAY * 1000:.0f} ms, {relay_emails:,} emails each",
+        f"relay with {RELAY_DELAY * 1000:.0f} ms, ",
         relay_emails,
         rounds,
         setups,
@@ -107,7 +107,7 @@ def run(databases: BenchmarkDatabase, plan: Plan) -> str:
             stats = _send_mainstay(url, setup, plan, emails)
             speeds[setup.name].append(_speed(stats, emails, setup.name))
             sizes[setup.name] = stats.bytes // emails
-    return _table(speeds, sizes, plan.title)
+    return _table(speeds, sizes, plan)
 
 
 def _make_due(url: str, emails: int) -> None:
@@ -160,7 +160,9 @@ def _speed(stats: SinkStats, emails: int, name: str) -> float:
     return (emails - 1) / stats.seconds
 
 
-def _table(speeds: dict[str, list[float]], sizes: dict[str, int], title: str) -> str:
+def _table(speeds: dict[str, list[float]], sizes: dict[str, int], plan: Plan) -> str:
+    each = " each" if plan.emails_per_connection else ""
+    title = f"{plan.sink}{plan.emails:,} emails{each}, median of {plan.rounds}"
     bases = {name: label for name, label in BASES.items() if name in speeds}
     # How much more connections and workers bring.
     first = next(name for name in speeds if name not in BASES)
