@@ -14,6 +14,7 @@ from service.commands.campaigns import campaign
 from service.commands.copy_database import copy_database
 from service.commands.database_errors import explain_database_error
 from service.commands.demo import demo
+from service.commands.emails import emails
 from service.commands.export import export
 from service.commands.jobs import jobs
 from service.commands.keys import keys, require_right_keys
@@ -88,6 +89,7 @@ for command in (
     token,
     campaign,
     demo,
+    emails,
     export,
     jobs,
     keys,

@@ -16,6 +16,7 @@ from service.domain.ports import (
 )
 from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.smtp_connection import PendingReply, SmtpConnection
+from service.gateways.email.smtp_handshake import Exchange
 from service.gateways.email.smtp_refusals import ConnectRefusals
 from service.gateways.email.smtp_replies import SERVICE_CLOSING, SmtpReply, Step, error_from_reply
 from service.settings import SmtpServer
@@ -49,16 +50,18 @@ class SmtpMailer:
         per_connection: int,
         on_connect: Callable[[bool], None] = lambda _: None,
         refusals: ConnectRefusals | None = None,
+        on_exchange: Callable[[Exchange], None] = lambda _: None,
     ) -> None:
         """Create a mailer. `on_connect` gets whether the server offers SMTPUTF8, for each new connection.
 
-        All mailers of a process share `refusals`.
+        All mailers of a process share `refusals`. `on_exchange` gets all that is said, which must reach no log.
         """
         self._server = server
         self._renderer = renderer
         self._per_connection = per_connection
         self._on_connect = on_connect
         self._refusals = refusals or ConnectRefusals()
+        self._on_exchange = on_exchange
         self._connection: SmtpConnection | None = None
         # The email after the next, and the envelope that was sent ahead.
         self._following: RenderedEmail | None = None
@@ -273,7 +276,7 @@ class SmtpMailer:
                 # emails.
                 self._context = ssl.create_default_context()
             with self._refusals.counted():
-                self._connection = SmtpConnection(self._server, self._context)
+                self._connection = SmtpConnection(self._server, self._context, self._on_exchange)
             self._on_connect(self._connection.supports("smtputf8"))
         return self._connection
 

@@ -6,6 +6,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any
 
 from service.settings import SmtpServer
@@ -23,7 +24,8 @@ _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 class DeadlineSMTP(smtplib.SMTP):
     """Gives each reply a deadline. With smtplib alone a slow reply can take forever: it limits each read only.
 
-    `last_reply` is the last reply that was read, and `has_connected` says that there was someone to read from.
+    `last_reply` is the last reply that was read. `has_connected` says that there is a connection, and `on_connect`
+    gets the seconds that it took.
     """
 
     deadline_seconds: float | None = None
@@ -32,9 +34,17 @@ class DeadlineSMTP(smtplib.SMTP):
         """Create a client that is not connected yet."""
         self.last_reply: tuple[int, bytes] | None = None
         self.has_connected = False
+        self.on_connect: Callable[[float], None] = lambda _: None
         super().__init__(local_hostname=server.ehlo_name, timeout=REPLY_TIMEOUT, **options)
         # The name that a certificate must have. The base class knows it only if it connects at once.
         self._host = server.host
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> Any:
+        began = time.monotonic()
+        connected = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # missing in the type stubs
+        self.has_connected = True
+        self.on_connect(time.monotonic() - began)
+        return connected
 
     def getreply(self) -> tuple[int, bytes]:
         """Read one reply, of one or more lines. What is no reply at all has the code `NOT_A_REPLY`.
@@ -42,7 +52,6 @@ class DeadlineSMTP(smtplib.SMTP):
         Raises:
             SMTPServerDisconnected: the connection ended, or the deadline passed (its cause is then TimeoutError).
         """
-        self.has_connected = True
         if self.sock is not None and self.file is None:
             self.file = io.BufferedReader(_DeadlineReader(self.sock))
         if self.file is not None:

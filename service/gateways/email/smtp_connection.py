@@ -23,8 +23,10 @@ SMTP_ERRORS = (smtplib.SMTPException, OSError)
 
 @dataclass(eq=False)
 class PendingReply:
-    """The place of a reply that may not have come yet."""
+    """The place of a reply that may not have come yet, to what was `said` at an instant on the monotonic clock."""
 
+    said: str
+    at: float
     reply: SmtpReply | None = None
 
 
@@ -40,14 +42,14 @@ class SmtpConnection:
         context: ssl.SSLContext | None,
         on_exchange: Callable[[Exchange], None] = lambda _: None,
     ) -> None:
-        """Connect; `on_exchange` gets each reply until the login.
+        """Connect; `on_exchange` gets each reply.
 
         Raises:
             ServerUnavailable, ServerMisconfigured: there is no connection.
         """
         self.messages_sent = 0
         self._smtp = Handshake(server, context).open(on_exchange)
-
+        self._on_exchange = on_exchange
         self._unread: deque[PendingReply] = deque()
         self._bytes_written = 0
         self.pipelines = self.supports("pipelining")
@@ -79,7 +81,7 @@ class SmtpConnection:
             self._write(_encode(commands))
         except SMTP_ERRORS as error:
             raise self._lost(error) from error
-        return self._expect_replies(len(commands))
+        return self._expect_replies(*commands)
 
     def wait_for(self, pending: PendingReply) -> SmtpReply:
         """Return a reply; replies come in the order of the commands, so those before it are read first.
@@ -88,11 +90,13 @@ class SmtpConnection:
             ServerUnavailable: the connection was lost.
         """
         while pending.reply is None:
+            oldest = self._unread[0]
             try:
-                self._unread[0].reply = SmtpReply(*self._smtp.getreply())
+                oldest.reply = SmtpReply(*self._smtp.getreply())
             except SMTP_ERRORS as error:
                 raise self._lost(error) from error
             self._unread.popleft()
+            self._on_exchange(Exchange(oldest.said, oldest.reply, time.monotonic() - oldest.at))
         return pending.reply
 
     def send_data(self, content: bytes, *following: str) -> tuple[SmtpReply, list[PendingReply]]:
@@ -113,8 +117,8 @@ class SmtpConnection:
             if self._bytes_written < len(message):
                 raise self._lost(error) from error
             raise self._uncertain(error) from error
-        [pending] = self._expect_replies(1)
-        later = self._expect_replies(len(following))
+        [pending] = self._expect_replies(f"the email, {len(content):,} bytes")
+        later = self._expect_replies(*following)
         try:
             return self.wait_for(pending), later
         except ServerUnavailable as error:
@@ -149,8 +153,8 @@ class SmtpConnection:
             self._socket.settimeout(seconds_left)
             self._bytes_written += self._socket.send(view[self._bytes_written :])
 
-    def _expect_replies(self, count: int) -> list[PendingReply]:
-        pending = [PendingReply() for _ in range(count)]
+    def _expect_replies(self, *said: str) -> list[PendingReply]:
+        pending = [PendingReply(each, time.monotonic()) for each in said]
         self._unread.extend(pending)
         return pending
 

@@ -24,10 +24,13 @@ CLOSED = (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
 
 @dataclass(frozen=True)
 class Exchange:
-    """What was said to the server, without secrets, what it replied, and how long that took."""
+    """What was said to the server, without secrets, what it replied, and how long that took.
+
+    The first is the connection itself, which has no reply.
+    """
 
     said: str
-    reply: SmtpReply = field(repr=False)
+    reply: SmtpReply | None = field(repr=False)
     seconds: float
 
 
@@ -79,9 +82,11 @@ class _Opening:
         self._on_exchange = on_exchange
         self._said = GREETING
         self._before = ""
+        self._began = 0.0
 
     def run(self, context: ssl.SSLContext | None) -> None:
         server, smtp = self._server, self.smtp
+        smtp.on_connect = self._report_connection
         self._expect(220, GREETING, lambda: smtp.connect(server.host, server.port))
         self._greet()
         if server.tls == "starttls":
@@ -127,6 +132,11 @@ class _Opening:
         elif code != 250:
             raise smtplib.SMTPResponseException(code, "")
 
+    def _report_connection(self, seconds: float) -> None:
+        self._began = time.monotonic()
+        tls = ", with TLS" if self._server.tls == "implicit" else ""
+        self._on_exchange(Exchange(f"connect to {self._server.address}{tls}", None, seconds))
+
     def _expect(self, code: int, said: str, act: Callable[[], tuple[int, bytes]]) -> None:
         found, _ = self._exchange(said, act)
         # 503 means that we are logged in already.
@@ -137,13 +147,13 @@ class _Opening:
         if self.smtp.last_reply is not None:
             self._before = self._at_last_reply()
         self._said, self.smtp.last_reply = said, None
-        began = time.monotonic()
+        self._began = time.monotonic()
         try:
             return act()
         finally:
             reply = self._reply()
             if reply is not None:
-                self._on_exchange(Exchange(said, reply, time.monotonic() - began))
+                self._on_exchange(Exchange(said, reply, time.monotonic() - self._began))
 
     def _reply(self) -> SmtpReply | None:
         """Return the last reply to this step, without our secrets if the server repeats them."""

@@ -49,6 +49,14 @@ class SmtpReply:
         return f"{code} {printable}".strip()[:MAX_REPLY_LENGTH]
 
     @property
+    def printable_lines(self) -> list[str]:
+        """The lines as the server wrote them, with their code and without control characters; for a terminal."""
+        lines = self.text.decode("utf-8", "replace").splitlines() or [""]
+        printable = ("".join(character for character in line if character.isprintable()) for line in lines)
+        code = str(self.code) if self.code > 0 else ""
+        return [f"{code} {line}".strip() for line in printable]
+
+    @property
     def enhanced(self) -> tuple[int, int] | None:
         """The subject and detail of the enhanced status code, (1, 1) for "5.1.1"; None without one."""
         match = _ENHANCED.match(self.text)
