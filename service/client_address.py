@@ -5,6 +5,7 @@ import re
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+NAT64_NETWORK = ipaddress.IPv6Network("64:ff9b::/96")
 # Some proxies append the port (RFC 7239, section 6): "203.0.113.7:4711" or "[2001:db8::1]:4711".
 ADDRESS = re.compile(r"\[(?P<ipv6>[^\]]+)\](:[0-9]*)?|(?P<ipv4>[0-9.]+):[0-9]*|(?P<plain>.*)", re.DOTALL)
 
@@ -12,7 +13,7 @@ ADDRESS = re.compile(r"\[(?P<ipv6>[^\]]+)\](:[0-9]*)?|(?P<ipv4>[0-9.]+):[0-9]*|(
 def parse_client_address(text: str) -> IPAddress | None:
     """Return the address without a port; None if it is none.
 
-    An IPv4 address in an IPv6 one (RFC 4291, section 2.5.5.2) is returned as IPv4.
+    An IPv4 address in an IPv6 one (RFC 4291, section 2.5.5.2; RFC 6052, section 2.1) is returned as IPv4.
     """
     match = ADDRESS.fullmatch(text.strip())
     if match is None:
@@ -24,6 +25,9 @@ def parse_client_address(text: str) -> IPAddress | None:
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address):
+        # Otherwise all clients with IPv4 that a translator leads here would be one client.
+        if address in NAT64_NETWORK:
+            return ipaddress.IPv4Address(address.packed[-4:])
         return address.ipv4_mapped or address
     return address
 
