@@ -18,7 +18,7 @@ from service.container import utc_now
 from service.db.keyring import Keyring
 from service.db.schema import inspect_schema
 from service.db.session import Database, create_database_engine
-from service.domain.monitoring.restore_guard import confirm_database
+from service.domain.monitoring.restore_guard import confirm_database, find_restore
 from service.settings import Settings, read_settings, sqlite_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,8 +65,7 @@ def run_dev() -> None:
     environment = os.environ | _pythonpath_env()
     if subprocess.run((sys.executable, "-m", "service", "migrate"), env=environment, check=False).returncode:
         raise SystemExit(1)
-    if settings.uses_dev_outbox:
-        _confirm_database(settings)
+    _require_no_restore(settings)
     children = [subprocess.Popen(command, env=environment) for command in (WEB_COMMAND, WORKER_COMMAND)]
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     try:
@@ -83,14 +82,22 @@ def run_dev() -> None:
             child.wait()
 
 
-def _confirm_database(settings: Settings) -> None:
-    """Let the worker start after a long break: emails in the dev outbox reach nobody, so none is sent again."""
+def _require_no_restore(settings: Settings) -> None:
+    """Check that the worker will start; with the dev outbox see to it, because its emails reach nobody.
+
+    Raises:
+        click.ClickException: the database seems restored from a backup.
+    """
     engine = create_database_engine(settings, Keyring(settings.secret_keys))
     try:
         with Database(engine).transaction() as session:
-            confirm_database(session, now=utc_now())
+            if settings.uses_dev_outbox:
+                confirm_database(session, now=utc_now())
+            restore = find_restore(session, now=utc_now())
     finally:
         engine.dispose()
+    if restore is not None:
+        raise click.ClickException(str(restore))
 
 
 def _interrupt() -> NoReturn:
