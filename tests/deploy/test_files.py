@@ -151,6 +151,8 @@ def test_app_json_is_indented_by_depth() -> None:
 
 def test_readme_deploys_to_heroku_in_eight_commands_that_start() -> None:
     section = (ROOT / "README.md").read_text().partition("## Deploy it")[2]
+    # Heroku reads app.json of the repository that the button is in.
+    assert "](https://www.heroku.com/deploy)" in section
     commands = section.partition("```sh\n")[2].partition("```")[0].splitlines()
     assert len(commands) == 8
     assert all(command.startswith(("heroku ", "git push heroku ")) for command in commands)
