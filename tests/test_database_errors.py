@@ -63,8 +63,8 @@ def _owner_url(server: PostgresServer, name: str) -> str:
 @pytest.mark.parametrize(
     ("credentials", "name", "expected"),
     [
-        ("desk:hidden", "paper", ["password", "desk"]),
-        ("nobody:hidden", "paper", ["password", "nobody"]),
+        ("desk:hidden", "paper", ["refuses the password of desk"]),
+        ("nobody:hidden", "paper", ["refuses the password of nobody"]),
         ("desk", "paper", ["asks for a password"]),
         ("desk:sesame", "gone", ["no database gone", "createdb gone"]),
         ("stranger", "paper", ["stranger", "pg_hba.conf"]),

@@ -3,6 +3,7 @@
 No test measures a speed. A call that waited for a Redis that hangs would never end.
 """
 
+import datetime
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from structlog.testing import capture_logs
 
 from service.db.keyring import Keyring
 from service.domain.errors import TooManyRequests
+from service.gateways import redis_counter
 from service.gateways.rate_limit import SlidingWindowRateLimiter
 from tests.api.client import REMINDER
 from tests.processes import free_port, wait_until, web
@@ -128,6 +130,20 @@ def test_refused_login_is_reported_once(redis_server: RedisServer, url: str) -> 
     assert [line["problem"] for line in logged] == ["Redis refuses the login in REDIS_URL"]
     assert PASSWORD not in str(logged)
     assert "wrong" not in str(logged)
+
+
+def test_redis_that_stays_away_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
+    rate_limiter = limiter(f"redis://127.0.0.1:{free_port()}/0", rate="100/hour")
+    with capture_logs() as logged:
+        for minute in range(5):
+            # The circuit breaker allows another attempt after a minute at most, which fails too.
+            monkeypatch.setattr(
+                redis_counter, "_now", lambda minute=minute: now + datetime.timedelta(minutes=minute)
+            )
+            for _ in range(3):
+                rate_limiter.check("reminder", CLIENT)
+    assert [line["event"] for line in logged] == ["rate_limit_store_unavailable"]
 
 
 def test_tls_to_a_plain_port_ends(redis_server: RedisServer) -> None:
