@@ -279,7 +279,8 @@ def test_job_ends_at_the_limits_of_jobs(container: Container, tmp_path: Path) ->
     assert EXPORT_LIMITS.lock == JOB_LIMITS.lock > LIMITS.lock
     log, url = tmp_path / "log", container.settings.database_url
     with (
-        locked(url, "pledges"),
+        # A worker that starts reads pledges before it runs jobs.
+        locked(url, "idempotency_keys"),
         running(sys.executable, "-c", WORKER_WITH_SHORT_LIMITS, log=log, env=environment(url)),
     ):
         wait_until(lambda: '"job_failed"' in log.read_text(), what=f"a job to meet its limit, see {log}")
