@@ -13,10 +13,8 @@ from apscheduler.schedulers.base import BaseScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.container import Container
-from service.domain.email.queue import release_send_slots
-from service.domain.notifications.queue import shorten_notification_leases
+from service.domain.email.queue import release_send_slots, shorten_leases
 from service.domain.ports import Clock
-from service.domain.reminders.queue import shorten_leases
 
 CHECK_SECONDS = 1
 # A clock that is kept in step by NTP moves by less.
@@ -56,7 +54,6 @@ def resume_after_set_back(container: Container, scheduler: BaseScheduler, behind
     try:
         with container.database.transaction() as session:
             shorten_leases(session, now=now, lease=container.lease_duration)
-            shorten_notification_leases(session, now=now, lease=container.lease_duration)
             release_send_slots(session, now=now)
     except SQLAlchemyError as error:
         log.warning("clock_set_back_not_recorded", error_class=type(error).__name__)

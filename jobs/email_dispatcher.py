@@ -8,18 +8,18 @@ dies therefore leaves at most one email whose delivery is uncertain.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic
 
 import structlog
-from sqlalchemy.orm import Session
 
-from jobs.email_queue import DATABASE_ERRORS, ClaimT, EmailBatch, EmailLogEvents, EmailQueue, EmailT
+from jobs.email_queue import DATABASE_ERRORS, EmailBatch, EmailQueue, log_fields
 from schemas.enums import DeliveryOutcome
 from service.container import Container
 from service.domain.email.delivery import DeliveryResult
+from service.domain.email.queue import EmailClaim
 from service.domain.ports import (
+    Email,
     Mailer,
     PermanentFailure,
     RenderedEmail,
@@ -39,15 +39,13 @@ SENDING_FAILED = "could not be sent: the worker's log says why"
 log = structlog.get_logger()
 
 
-class EmailDispatcher(Generic[ClaimT, EmailT]):
+class EmailDispatcher:
     """Sends the due emails of a queue over one mailer until none is due, the worker stops or the server is down.
 
     `counts` has the emails by outcome; `server_error` is what the mail server failed with, if it did.
     """
 
-    def __init__(
-        self, container: Container, mailer: Mailer, queue: EmailQueue[ClaimT, EmailT], stop: threading.Event
-    ) -> None:
+    def __init__(self, container: Container, mailer: Mailer, queue: EmailQueue, stop: threading.Event) -> None:
         self._container = container
         self._mailer = mailer
         self._queue = queue
@@ -63,7 +61,7 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
                     if self._container.smtp_breaker.has_failed_recently and not self._probe_server():
                         return
                     batch = self._queue.claim_batch()
-                    self.counts.update(batch.prepared.finished, postponed=batch.postponed)
+                    self.counts.update(batch.unsent)
                     if batch.is_empty:
                         return
                     self._send_batch(batch, db_executor)
@@ -81,14 +79,14 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
             return False
         return True
 
-    def _send_batch(self, batch: EmailBatch[ClaimT, EmailT], db_executor: ThreadPoolExecutor) -> None:
-        claims = [claim for claim, _ in batch.prepared.emails]
+    def _send_batch(self, batch: EmailBatch, db_executor: ThreadPoolExecutor) -> None:
+        claims = [claim for claim, _ in batch.emails]
         claimed_at, started = self._container.clock(), time.monotonic()
-        result: DeliveryResult[ClaimT] | None = None
+        result: DeliveryResult | None = None
         try:
             if claims:
                 self._mailer.connect()
-            for (claim, email), send_at in zip(batch.prepared.emails, batch.send_at, strict=True):
+            for (claim, email), send_at in zip(batch.emails, batch.send_at, strict=True):
                 message = self._render(claim, email)
                 if message is None:
                     claims.remove(claim)
@@ -106,13 +104,13 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
         finally:
             self.counts.update(self._queue.complete_batch(result, claims))
 
-    def _render(self, claim: ClaimT, email: EmailT) -> RenderedEmail | None:
+    def _render(self, claim: EmailClaim, email: Email) -> RenderedEmail | None:
         """Return the rendered email; None if it cannot be rendered, which is then recorded as a failure."""
-        events, fields = self._queue.log_events, self._queue.log_fields(claim)
+        fields = log_fields(claim)
         try:
             return self._mailer.render(email)
         except Exception:
-            log.exception(events.rendering_failed, **fields)
+            log.exception("email_unwritable", **fields)
             self.counts["failed"] += self._queue.fail_rendering(claim, RENDERING_FAILED)
             return None
 
@@ -121,10 +119,10 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
         return not (self._stop.wait(seconds) if seconds > 0 else self._stop.is_set())
 
     def _send(
-        self, claim: ClaimT, email: EmailT, message: RenderedEmail, sending_marked: Future[bool]
-    ) -> DeliveryResult[ClaimT] | None:
+        self, claim: EmailClaim, email: Email, message: RenderedEmail, sending_marked: Future[bool]
+    ) -> DeliveryResult | None:
         """Send an email once it is marked as sending; return the result, or None if there is none to record."""
-        events, fields = self._queue.log_events, self._queue.log_fields(claim)
+        fields = log_fields(claim)
         try:
             reply = self._mailer.send(message, before_data=sending_marked.result)
         except SendCancelled:
@@ -135,15 +133,15 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
             outcome = DeliveryOutcome.NOT_ATTEMPTED if needs_operator else DeliveryOutcome.DEFERRED
             reply = str(error)
         except UncertainDelivery as error:
-            log.warning(events.uncertain, **fields, reason=str(error))
+            log.warning("email_in_doubt", **fields, reason=str(error))
             if self._container.settings.mail.hold_uncertain:
                 return None
             outcome, reply = DeliveryOutcome.DEFERRED, str(error)
         except TemporaryFailure as error:
-            log.warning(events.deferred, **fields, reason=str(error))
+            log.warning("email_deferred", **fields, reason=str(error))
             outcome, reply = DeliveryOutcome.DEFERRED, str(error)
         except PermanentFailure as error:
-            log.warning(events.rejected, **fields, reason=str(error))
+            log.warning("email_rejected", **fields, reason=str(error))
             if error.is_hard_bounce:
                 self._queue.suppress_address(email.to)
             outcome, reply = DeliveryOutcome.REJECTED, str(error)
@@ -151,26 +149,22 @@ class EmailDispatcher(Generic[ClaimT, EmailT]):
             # Neither the email nor the mail server is at fault.
             raise
         except Exception:
-            log.exception(events.failed, **fields)
+            log.exception("email_failed", **fields)
             outcome, reply = DeliveryOutcome.REJECTED, SENDING_FAILED
         else:
             outcome = DeliveryOutcome.ACCEPTED
             self._container.smtp_breaker.record_success()
-            log.debug(events.sent, **fields)
+            log.debug("email_sent", **fields)
         return DeliveryResult(claim, outcome, reply) if sending_marked.result() else None
 
 
 def run_dispatchers(
-    container: Container,
-    dispatchers: Sequence[EmailDispatcher[ClaimT, EmailT]],
-    *,
-    events: EmailLogEvents,
-    recover_own_leases: Callable[[Session], Counter[str]],
+    container: Container, queue: EmailQueue, mailers: Sequence[Mailer], stop: threading.Event
 ) -> Mapping[str, int] | None:
-    """Send what is due, oldest first, with all dispatchers at once; return counts by outcome.
+    """Send what is due in the queue, with one dispatcher for each mailer; return counts by outcome.
 
-    Returns None while the circuit breaker is open. `recover_own_leases` completes a batch of what this worker
-    leased in a run that failed, and returns counts, which are empty when nothing is left.
+    Returns None while the circuit breaker is open. What an earlier run leased and did not complete, because it
+    failed, is completed first.
 
     Raises:
         ServerUnavailable, ServerMisconfigured: no email can be sent. What was not sent stays due and loses no
@@ -179,18 +173,15 @@ def run_dispatchers(
     if not container.smtp_breaker.allows_request(container.clock()):
         return None
     counts: Counter[str] = Counter()
-    while True:
-        with container.database.transaction() as session:
-            recovered = recover_own_leases(session)
+    while recovered := queue.recover_leases(owner=queue.owner):
         counts.update(recovered)
-        if not recovered:
-            break
+    dispatchers = [EmailDispatcher(container, mailer, queue, stop) for mailer in mailers]
     with ThreadPoolExecutor(len(dispatchers), thread_name_prefix="email-dispatcher") as pool:
         runs = [pool.submit(dispatcher.run) for dispatcher in dispatchers]
     for dispatcher in dispatchers:
         counts.update(dispatcher.counts)
     if counts.total():
-        log.info(events.batch_sent, **{name: count for name, count in counts.items() if count})
+        log.info("emails_sent", **{name: count for name, count in counts.items() if count})
     for run in runs:
         run.result()
     for error in (dispatcher.server_error for dispatcher in dispatchers):

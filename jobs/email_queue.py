@@ -1,7 +1,6 @@
-"""The database side of sending: dispatchers claim batches of emails from a queue and record their results in it.
+"""The database side of sending: dispatchers claim batches of emails from the outbox and record the results.
 
-`EmailQueue` has what both kinds of email share; `ReminderQueue` and `NotificationQueue` bind it to their tables. A
-mail server gives each reply only once, so a reply is written again and again until the database has it, whatever
+A mail server gives each reply only once, so a reply is written again and again until the database has it, whatever
 the database answers meanwhile.
 """
 
@@ -9,11 +8,11 @@ import datetime
 import math
 import threading
 import time
-from abc import ABC, abstractmethod
+import uuid
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Concatenate, Generic, ParamSpec, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import exc
@@ -21,35 +20,22 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import SuppressionReason
 from service.container import Container
-from service.domain.email.delivery import DeliveryResult
-from service.domain.email.queue import reserve_send_slots
-from service.domain.email.rendering import PreparedEmails
+from service.domain.email import delivery
+from service.domain.email.delivery import DeliveryResult, FinishedEmail, OnFinished
+from service.domain.email.outbox import PRIORITIES
+from service.domain.email.queue import EmailClaim, claim_due_emails, count_due, oldest_due_age, reserve_send_slots
+from service.domain.email.rendering import PreparedEmails, UnsentEmail
+from service.domain.email.status import EmailEvent
 from service.domain.email.suppression import suppress
 from service.domain.errors import LeaseLost
-from service.domain.notifications.delivery import (
-    complete_notifications,
-    fail_notification_rendering,
-    mark_notification_sending,
-    record_notification_result,
-)
 from service.domain.notifications.emails import build_notification_emails
-from service.domain.notifications.queue import (
-    NotificationClaim,
-    claim_due_notifications,
-    oldest_due_notification_age,
-)
-from service.domain.ports import AlertEmail, Email, NotificationEmail, ReminderEmail, TransactionFactory
-from service.domain.reminders.delivery import (
-    DeliveryPolicy,
-    complete_deliveries,
-    fail_rendering,
-    mark_sending,
-    record_and_mark_next,
-    record_result,
-)
+from service.domain.ports import Email, TransactionFactory
+from service.domain.reminders.delivery import finish_reminders
 from service.domain.reminders.emails import build_reminder_emails
-from service.domain.reminders.queue import ReminderClaim, claim_due_reminders, count_due, oldest_due_age
+from service.domain.reminders.queue import KINDS as REMINDER_KINDS
 
+MAX_BATCH_SIZE = 100
+ALL_PRIORITIES = frozenset(PRIORITIES.values())
 # With a rate limit, no batch takes longer to send than this, so that other workers find emails to claim.
 MAX_BATCH_SECONDS = 5
 DB_RETRY_SECONDS = 120
@@ -62,136 +48,94 @@ DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError)
 log = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
-ClaimT = TypeVar("ClaimT")
-EmailT = TypeVar("EmailT", bound=Email)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmailLogEvents:
-    """The names of the log events for one kind of email."""
-
-    sent: str
-    uncertain: str
-    deferred: str
-    rejected: str
-    failed: str
-    rendering_failed: str
-    lease_lost: str
-    unrecorded: str
-    batch_sent: str
-
-
-REMINDER_LOG_EVENTS = EmailLogEvents(
-    sent="reminder_sent",
-    uncertain="reminder_in_doubt",
-    deferred="reminder_delayed",
-    rejected="reminder_refused",
-    failed="reminder_failed",
-    rendering_failed="reminder_unwritable",
-    lease_lost="reminder_lease_lost",
-    unrecorded="reminder_not_recorded",
-    batch_sent="reminders_carried",
-)
-NOTIFICATION_LOG_EVENTS = EmailLogEvents(
-    sent="notice_sent",
-    uncertain="notice_in_doubt",
-    deferred="notice_delayed",
-    rejected="notice_refused",
-    failed="notice_failed",
-    rendering_failed="notice_unwritable",
-    lease_lost="notice_lease_lost",
-    unrecorded="notice_not_recorded",
-    batch_sent="notices_carried",
-)
 
 
 @dataclass(frozen=True)
-class EmailBatch(Generic[ClaimT, EmailT]):
-    """Emails to send, the earliest instant for each, and how many were postponed to their sending hours."""
+class EmailBatch:
+    """Emails to send, the earliest instant for each, and counts of those that are not sent."""
 
-    prepared: PreparedEmails[ClaimT, EmailT]
-    send_at: list[datetime.datetime]
-    postponed: int = 0
+    emails: list[tuple[EmailClaim, Email]] = field(default_factory=list)
+    send_at: list[datetime.datetime] = field(default_factory=list)
+    unsent: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was due."""
-        return not (self.prepared.emails or self.prepared.finished or self.postponed)
+        return not (self.emails or self.unsent.total())
 
 
-class EmailQueue(ABC, Generic[ClaimT, EmailT]):
-    """The queue of one kind of email."""
+class EmailQueue:
+    """The due emails of some priorities, shared by `connections` dispatchers of this worker.
 
-    log_events: EmailLogEvents
-    max_batch_size: int
+    `owner` identifies them in the leases.
+    """
 
-    def __init__(self, container: Container, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        container: Container,
+        stop: threading.Event,
+        *,
+        owner: uuid.UUID,
+        priorities: Collection[int] = ALL_PRIORITIES,
+        connections: int = 1,
+    ) -> None:
+        self.owner = owner
         self._container = container
         self._stop = stop
+        self._priorities = priorities
+        self._connections = connections
 
-    @abstractmethod
     def has_due(self) -> bool:
         """Whether there is an email to claim."""
+        with self._container.database.read_only() as session:
+            return oldest_due_age(session, now=self._container.clock()) is not None
 
-    @abstractmethod
-    def claim_batch(self) -> EmailBatch[ClaimT, EmailT]:
+    def claim_batch(self) -> EmailBatch:
         """Claim due emails and build them."""
+        container, now = self._container, self._container.clock()
+        with container.database.transaction() as session:
+            claimed = claim_due_emails(
+                session,
+                worker=self.owner,
+                now=now,
+                limit=self._batch_size(session, now),
+                lease=container.lease_duration,
+                respect_sending_hours=container.settings.mail.respect_sending_hours,
+                priorities=self._priorities,
+            )
+        prepared, unsent = PreparedEmails(), Counter(postponed=claimed.postponed)
+        for build, is_reminder in ((self._build_notifications, False), (self._build_reminders, True)):
+            claims = [claim for claim in claimed.claims if (claim.kind in REMINDER_KINDS) == is_reminder]
+            if claims:
+                # A transaction for each, because they lock what their emails are about in a different order.
+                with container.database.transaction() as session:
+                    built = PreparedEmails()
+                    build(session, claims, built, now=now)
+                    unsent += self._finish_unsent(session, built.unsent, now=now)
+                prepared.emails.extend(built.emails)
+        if unsent["failed"]:
+            log.warning("emails_unwritable", count=unsent["failed"])
+        with container.database.transaction() as session:
+            send_at = self._reserve_send_slots(session, len(prepared.emails), now=now)
+        return EmailBatch(prepared.emails, send_at, unsent)
 
-    @abstractmethod
-    def log_fields(self, claim: ClaimT) -> dict[str, str]:
-        """Return the fields that identify the email in the log."""
-
-    @abstractmethod
-    def _mark_sending(self, session: Session, claim: ClaimT, *, now: datetime.datetime) -> None:
-        """Record that an email is about to be sent.
-
-        Raises:
-            LeaseLost: this worker no longer holds its lease.
-        """
-
-    @abstractmethod
-    def _record_result(self, session: Session, result: DeliveryResult[ClaimT], *, now: datetime.datetime) -> None:
-        """Record the result of an attempt.
-
-        Raises:
-            LeaseLost: this worker no longer holds its lease.
-        """
-
-    @abstractmethod
-    def _record_and_mark_next(
-        self, session: Session, result: DeliveryResult[ClaimT], claim: ClaimT, *, now: datetime.datetime
-    ) -> tuple[bool, bool]:
-        """Do both, in one statement where possible; return whether each lease was still held."""
-
-    @abstractmethod
-    def _fail_rendering(self, session: Session, claim: ClaimT, *, reason: str, now: datetime.datetime) -> None:
-        """Record that an email could not be rendered.
-
-        Raises:
-            LeaseLost: this worker no longer holds its lease.
-        """
-
-    @abstractmethod
-    def _complete(self, session: Session, claims: list[ClaimT], *, now: datetime.datetime) -> Counter[str]:
-        """Complete a batch by the recorded results; return counts by outcome."""
-
-    def record_and_mark_next(self, result: DeliveryResult[ClaimT] | None, claim: ClaimT) -> bool:
+    def record_and_mark_next(self, result: DeliveryResult | None, claim: EmailClaim) -> bool:
         """Record the last result, if any, and mark the next email as sending; return whether its lease is held."""
         now, database = self._container.clock(), self._container.database
         if result is not None:
             try:
                 with database.autocommit() as session:
-                    recorded, marked = self._record_and_mark_next(session, result, claim, now=now)
+                    recorded, marked = delivery.record_and_mark_next(session, result, claim, now=now)
             except DATABASE_ERRORS:
                 # Perhaps because of the next email, and the result must not be lost with it.
                 self.record_result(result)
             else:
-                self._log_if_lease_lost(result.claim, recorded)
-                return self._log_if_lease_lost(claim, marked)
-        is_held = self._retry(database.autocommit, self._holds_lease, self._mark_sending, claim, now=now)
-        return self._log_if_lease_lost(claim, is_held)
+                _log_if_lease_lost(result.claim, recorded)
+                return _log_if_lease_lost(claim, marked)
+        is_held = self._retry(database.autocommit, _holds_lease, delivery.mark_sending, claim, now=now)
+        return _log_if_lease_lost(claim, is_held)
 
-    def record_result(self, result: DeliveryResult[ClaimT]) -> None:
+    def record_result(self, result: DeliveryResult) -> None:
         """Record the result of an attempt; retried for as long as this worker lives.
 
         Given up, an email that the mail server has accepted would be sent again.
@@ -201,20 +145,20 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
             recorded = self._retry_for(
                 math.inf,
                 self._container.database.transaction,
-                lambda session: self._holds_lease(session, self._record_result, result, now=now),
+                lambda session: _holds_lease(session, delivery.record_result, result, now=now),
             )
         except DATABASE_ERRORS:
             # The driver's error may quote the row, so it is raised and not logged here.
-            fields = self.log_fields(result.claim)
-            log.error(self.log_events.unrecorded, **fields, outcome=result.outcome.value)  # noqa: TRY400 - as above
+            log.error("email_not_recorded", **log_fields(result.claim), outcome=result.outcome.value)  # noqa: TRY400 - as above
             raise
-        self._log_if_lease_lost(result.claim, recorded)
+        _log_if_lease_lost(result.claim, recorded)
 
-    def fail_rendering(self, claim: ClaimT, reason: str) -> bool:
+    def fail_rendering(self, claim: EmailClaim, reason: str) -> bool:
         """Record that an email could not be rendered; return whether its lease was still held."""
         now, transaction = self._container.clock(), self._container.database.transaction
-        was_held = self._retry(transaction, self._holds_lease, self._fail_rendering, claim, reason=reason, now=now)
-        return self._log_if_lease_lost(claim, was_held)
+        failed = UnsentEmail(claim, EmailEvent.FAIL, reason, "failed")
+        counts = self._retry(transaction, self._finish_unsent, [failed], now=now)
+        return _log_if_lease_lost(claim, counts.total() > 0)
 
     def suppress_address(self, address: str) -> None:
         """Suppress an address that hard-bounced."""
@@ -223,42 +167,88 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
             self._container.database.transaction, suppress, address, reason=SuppressionReason.HARD_BOUNCE, now=now
         )
 
-    def complete_batch(self, result: DeliveryResult[ClaimT] | None, claims: list[ClaimT]) -> Counter[str]:
+    def complete_batch(self, result: DeliveryResult | None, claims: list[EmailClaim]) -> Counter[str]:
         """Record the last result and complete the whole batch; emails that were not attempted are requeued."""
         # In a transaction of its own, because an error about another email of the batch must not undo it.
         if result is not None:
             self.record_result(result)
-        now = self._container.clock()
-        return self._retry(self._container.database.transaction, self._complete, claims, now=now)
-
-    def batch_size(self) -> int:
-        """Return how many emails to claim at once."""
-        rate = self._container.settings.mail.rate
-        return (
-            self.max_batch_size
-            if rate is None
-            else max(1, min(self.max_batch_size, int(rate * MAX_BATCH_SECONDS)))
+        now, hold_uncertain = self._container.clock(), self._container.settings.mail.hold_uncertain
+        return self._retry(
+            self._container.database.transaction,
+            delivery.complete_emails,
+            claims,
+            hold_uncertain=hold_uncertain,
+            now=now,
+            on_finished=self._finisher(now),
         )
 
-    def reserve_send_slots(
+    def recover_leases(self, owner: uuid.UUID | None = None) -> Counter[str]:
+        """Complete a batch of emails whose lease has expired, or of what `owner` leases; return counts."""
+        now = self._container.clock()
+        with self._container.database.transaction() as session:
+            return delivery.recover_expired_leases(
+                session,
+                hold_uncertain=self._container.settings.mail.hold_uncertain,
+                now=now,
+                worker=owner,
+                on_finished=self._finisher(now),
+            )
+
+    def _batch_size(self, session: Session, now: datetime.datetime) -> int:
+        """Return how many emails to claim, so that each connection of this worker has some of what is due."""
+        rate = self._container.settings.mail.rate
+        limit = MAX_BATCH_SIZE if rate is None else max(1, min(MAX_BATCH_SIZE, int(rate * MAX_BATCH_SECONDS)))
+        if self._connections == 1:
+            return limit
+        due = count_due(session, now=now, most=self._connections * limit)
+        return max(1, math.ceil(due / self._connections))
+
+    def _build_reminders(
+        self, session: Session, claims: list[EmailClaim], prepared: PreparedEmails, *, now: datetime.datetime
+    ) -> None:
+        build_reminder_emails(
+            session,
+            claims,
+            prepared,
+            urls=self._container.urls,
+            now=now,
+            month_seconds=self._container.settings.month_seconds,
+            gateway=self._container.gateway,
+        )
+
+    def _build_notifications(
+        self, session: Session, claims: list[EmailClaim], prepared: PreparedEmails, *, now: datetime.datetime
+    ) -> None:
+        settings = self._container.settings
+        build_notification_emails(
+            session,
+            claims,
+            prepared,
+            urls=self._container.urls,
+            now=now,
+            alert_recipients=settings.mail.alert_recipients,
+            sandbox_recipients=None if settings.uses_dev_outbox else settings.mail.sandbox_recipients,
+        )
+
+    def _finish_unsent(
+        self, session: Session, unsent: Sequence[UnsentEmail], *, now: datetime.datetime
+    ) -> Counter[str]:
+        return delivery.finish_unsent(session, unsent, now=now, on_finished=self._finisher(now))
+
+    def _reserve_send_slots(
         self, session: Session, count: int, *, now: datetime.datetime
     ) -> list[datetime.datetime]:
         """Return the earliest instant at which each of `count` emails may be sent."""
         rate = self._container.settings.mail.rate
         return [now] * count if rate is None else reserve_send_slots(session, rate=rate, count=count, now=now)
 
-    def _holds_lease(
-        self,
-        session: Session,
-        write: Callable[Concatenate[Session, P], None],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> bool:
-        try:
-            write(session, *args, **kwargs)
-        except LeaseLost:
-            return False
-        return True
+    def _finisher(self, now: datetime.datetime) -> OnFinished:
+        """Return what completes the reminders of finished emails."""
+
+        def on_finished(session: Session, emails: Sequence[FinishedEmail]) -> None:
+            finish_reminders(session, emails, now=now, month_seconds=self._container.settings.month_seconds)
+
+        return on_finished
 
     def _retry(
         self,
@@ -293,165 +283,27 @@ class EmailQueue(ABC, Generic[ClaimT, EmailT]):
                 time.sleep(backoff)
                 backoff = min(backoff * 2, MAX_DB_BACKOFF_SECONDS)
 
-    def _log_if_lease_lost(self, claim: ClaimT, is_held: bool) -> bool:
-        if not is_held:
-            log.info(self.log_events.lease_lost, **self.log_fields(claim))
-        return is_held
+
+def log_fields(claim: EmailClaim) -> dict[str, str]:
+    """Return the fields that identify an email in the log."""
+    return {"email": str(claim.email_id), "kind": claim.kind.value}
 
 
-class ReminderQueue(EmailQueue[ReminderClaim, ReminderEmail]):
-    """Reminders, with the delivery record of each occurrence."""
-
-    log_events = REMINDER_LOG_EVENTS
-    max_batch_size = 100
-
-    def has_due(self) -> bool:
-        with self._container.database.read_only() as session:
-            return oldest_due_age(session, now=self._container.clock()) is not None
-
-    def claim_batch(self) -> EmailBatch[ReminderClaim, ReminderEmail]:
-        """Claim due reminders and build their emails."""
-        container, now = self._container, self._container.clock()
-        with container.database.transaction() as session:
-            claimed = claim_due_reminders(
-                session,
-                worker=container.worker_id,
-                now=now,
-                limit=self._fair_share(session, now),
-                lease=container.lease_duration,
-                respect_sending_hours=container.settings.mail.respect_sending_hours,
-            )
-        # Not in the same transaction: PostgreSQL checks a row's foreign keys again if the row changes twice in
-        # one, so a reminder whose campaign was deleted past the constraint could not even fail.
-        with container.database.transaction() as session:
-            prepared = build_reminder_emails(
-                session,
-                claimed.claims,
-                urls=container.urls,
-                now=now,
-                month_seconds=container.settings.month_seconds,
-                gateway=container.gateway,
-            )
-            send_at = self.reserve_send_slots(session, len(prepared.emails), now=now)
-        if prepared.finished["failed"]:
-            log.warning("reminders_unwritable", count=prepared.finished["failed"])
-        return EmailBatch(prepared, send_at, claimed.postponed)
-
-    def _fair_share(self, session: Session, now: datetime.datetime) -> int:
-        """Return how many reminders to claim, so that each connection of this worker has some of what is due."""
-        connections, limit = len(self._container.reminder_mailers), self.batch_size()
-        if connections == 1:
-            return limit
-        due = count_due(session, now=now, most=connections * limit)
-        return max(1, math.ceil(due / connections))
-
-    def log_fields(self, claim: ReminderClaim) -> dict[str, str]:
-        return {"reminder": str(claim.reminder_id)}
-
-    def _mark_sending(self, session: Session, claim: ReminderClaim, *, now: datetime.datetime) -> None:
-        mark_sending(session, claim, now=now)
-
-    def _record_result(
-        self, session: Session, result: DeliveryResult[ReminderClaim], *, now: datetime.datetime
-    ) -> None:
-        record_result(session, result, now=now)
-
-    def _record_and_mark_next(
-        self,
-        session: Session,
-        result: DeliveryResult[ReminderClaim],
-        claim: ReminderClaim,
-        *,
-        now: datetime.datetime,
-    ) -> tuple[bool, bool]:
-        return record_and_mark_next(session, result, claim, now=now)
-
-    def _fail_rendering(
-        self, session: Session, claim: ReminderClaim, *, reason: str, now: datetime.datetime
-    ) -> None:
-        fail_rendering(session, claim, reason=reason, now=now)
-
-    def _complete(self, session: Session, claims: list[ReminderClaim], *, now: datetime.datetime) -> Counter[str]:
-        return complete_deliveries(session, claims, policy=delivery_policy(self._container), now=now)
+def _holds_lease(
+    session: Session, write: Callable[Concatenate[Session, P], object], *args: P.args, **kwargs: P.kwargs
+) -> bool:
+    try:
+        write(session, *args, **kwargs)
+    except LeaseLost:
+        return False
+    return True
 
 
-class NotificationQueue(EmailQueue[NotificationClaim, NotificationEmail | AlertEmail]):
-    """Notifications, each of which is its own delivery record."""
-
-    log_events = NOTIFICATION_LOG_EVENTS
-    max_batch_size = 20
-
-    def has_due(self) -> bool:
-        with self._container.database.read_only() as session:
-            return oldest_due_notification_age(session, now=self._container.clock()) is not None
-
-    def claim_batch(self) -> EmailBatch[NotificationClaim, NotificationEmail | AlertEmail]:
-        """Claim due notifications and build their emails, in two transactions as for reminders."""
-        container, now = self._container, self._container.clock()
-        with container.database.transaction() as session:
-            claims = claim_due_notifications(
-                session,
-                worker=container.worker_id,
-                now=now,
-                limit=self.batch_size(),
-                lease=container.lease_duration,
-            )
-        with container.database.transaction() as session:
-            prepared = build_notification_emails(
-                session,
-                claims,
-                urls=container.urls,
-                now=now,
-                alert_recipients=container.settings.mail.alert_recipients,
-                sandbox_recipients=None
-                if container.settings.uses_dev_outbox
-                else container.settings.mail.sandbox_recipients,
-            )
-            send_at = self.reserve_send_slots(session, len(prepared.emails), now=now)
-        if prepared.finished["failed"]:
-            log.warning("notices_unwritable", count=prepared.finished["failed"])
-        return EmailBatch(prepared, send_at)
-
-    def log_fields(self, claim: NotificationClaim) -> dict[str, str]:
-        return {"notice": str(claim.notification_id)}
-
-    def _mark_sending(self, session: Session, claim: NotificationClaim, *, now: datetime.datetime) -> None:
-        mark_notification_sending(session, claim, now=now)
-
-    def _record_result(
-        self, session: Session, result: DeliveryResult[NotificationClaim], *, now: datetime.datetime
-    ) -> None:
-        record_notification_result(session, result, now=now)
-
-    def _record_and_mark_next(
-        self,
-        session: Session,
-        result: DeliveryResult[NotificationClaim],
-        claim: NotificationClaim,
-        *,
-        now: datetime.datetime,
-    ) -> tuple[bool, bool]:
-        recorded = self._holds_lease(session, self._record_result, result, now=now)
-        return recorded, self._holds_lease(session, self._mark_sending, claim, now=now)
-
-    def _fail_rendering(
-        self, session: Session, claim: NotificationClaim, *, reason: str, now: datetime.datetime
-    ) -> None:
-        fail_notification_rendering(session, claim, reason=reason, now=now)
-
-    def _complete(
-        self, session: Session, claims: list[NotificationClaim], *, now: datetime.datetime
-    ) -> Counter[str]:
-        hold_uncertain = self._container.settings.mail.hold_uncertain
-        return complete_notifications(session, claims, hold_uncertain=hold_uncertain, now=now)
+def _log_if_lease_lost(claim: EmailClaim, is_held: bool) -> bool:
+    if not is_held:
+        log.info("email_lease_lost", **log_fields(claim))
+    return is_held
 
 
 def _error_class(error: BaseException) -> str:
     return type(getattr(error, "orig", None) or error).__name__
-
-
-def delivery_policy(container: Container) -> DeliveryPolicy:
-    """Return the deployment's settings for uncertain deliveries and the length of a month."""
-    return DeliveryPolicy(
-        hold_uncertain=container.settings.mail.hold_uncertain, month_seconds=container.settings.month_seconds
-    )

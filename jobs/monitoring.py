@@ -4,11 +4,11 @@ import threading
 
 import structlog
 
+from jobs.emails import urgent_owner
 from service.container import Container
+from service.domain.email.queue import renew_leases
 from service.domain.monitoring.job_runs import mark_crashed_runs, purge_heartbeats
 from service.domain.monitoring.summary import record_heartbeat
-from service.domain.notifications.queue import renew_notification_leases
-from service.domain.reminders.queue import renew_leases
 
 log = structlog.get_logger()
 
@@ -18,8 +18,8 @@ def send_heartbeat(container: Container, _stop: threading.Event) -> None:
     now = container.clock()
     with container.database.transaction() as session:
         record_heartbeat(session, worker=container.worker_id, now=now)
-        renew_leases(session, worker=container.worker_id, now=now, lease=container.lease_duration)
-        renew_notification_leases(session, worker=container.worker_id, now=now, lease=container.lease_duration)
+        owners = (container.worker_id, urgent_owner(container))
+        renew_leases(session, owners=owners, now=now, lease=container.lease_duration)
     container.database_contact.record()
 
 

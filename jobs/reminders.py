@@ -1,55 +1,22 @@
-"""Sends due reminders, and recovers those whose worker died."""
+"""Puts the emails of due reminders into the outbox."""
 
 import threading
-from collections import Counter
-from collections.abc import Mapping
 
-import structlog
-from sqlalchemy.orm import Session
-
-from jobs.email_dispatcher import EmailDispatcher, run_dispatchers
-from jobs.email_queue import REMINDER_LOG_EVENTS, ReminderQueue, delivery_policy
 from service.container import Container
-from service.domain.reminders.delivery import recover_expired_leases
-
-log = structlog.get_logger()
+from service.domain.reminders.queue import enqueue_due_reminders
 
 
-def send_reminders(container: Container, stop: threading.Event) -> Mapping[str, int] | None:
-    """Send due reminders, oldest first; return counts by outcome, or None while the circuit breaker is open.
-
-    Raises:
-        ServerUnavailable, ServerMisconfigured: no email can be sent. Unsent ones stay due and lose no attempt.
-    """
-
-    def recover_own_leases(session: Session) -> Counter[str]:
-        return recover_expired_leases(
-            session, policy=delivery_policy(container), now=container.clock(), worker=container.worker_id
-        )
-
-    dispatchers = [
-        EmailDispatcher(container, mailer, ReminderQueue(container, stop), stop)
-        for mailer in container.reminder_mailers
-    ]
-    return run_dispatchers(
-        container, dispatchers, events=REMINDER_LOG_EVENTS, recover_own_leases=recover_own_leases
-    )
-
-
-def recover_expired_reminder_leases(container: Container, stop: threading.Event) -> Mapping[str, int]:
-    """Complete every reminder whose lease has expired, by its delivery record; return counts by outcome.
-
-    It leaves them alone while the database was away just now, because their owners may live.
-    """
-    if not container.database_contact.is_steady:
-        return {}
-    counts: Counter[str] = Counter()
+def enqueue_reminders(container: Container, stop: threading.Event) -> dict[str, int]:
+    """Enqueue every reminder that is due, oldest first; return how many, and how many wait for the morning."""
+    enqueued = postponed = 0
     while not stop.is_set():
         with container.database.transaction() as session:
-            recovered = recover_expired_leases(session, policy=delivery_policy(container), now=container.clock())
-        if not recovered:
+            result = enqueue_due_reminders(
+                session,
+                now=container.clock(),
+                respect_sending_hours=container.settings.mail.respect_sending_hours,
+            )
+        if not result.enqueued and not result.postponed:
             break
-        counts.update(recovered)
-    if counts:
-        log.warning("lost_reminders_returned", **counts)
-    return counts
+        enqueued, postponed = enqueued + result.enqueued, postponed + result.postponed
+    return {"enqueued": enqueued, "postponed": postponed}

@@ -12,11 +12,12 @@ from jobs.cleanup import (
     purge_notifications,
     purge_reader_data,
 )
+from jobs.emails import recover_expired_leases, send_emails, send_urgent_emails
 from jobs.monitoring import mark_dead_workers, send_heartbeat
-from jobs.notifications import queue_renewal_notifications, recover_expired_notification_leases, send_notifications
+from jobs.notifications import queue_renewal_notifications
 from jobs.payments import fetch_balance_transactions, process_gateway_events, reconcile_payments
 from jobs.privacy import erase_supporters, fold_addresses
-from jobs.reminders import recover_expired_reminder_leases, send_reminders
+from jobs.reminders import enqueue_reminders
 from service.container import Container
 
 
@@ -39,10 +40,10 @@ class Job:
 
 JOBS = (
     Job("beat", send_heartbeat, 5, record_runs=False),
-    Job("send_reminders", send_reminders, 5, needs_keys=True),
-    Job("return_lost_reminders", recover_expired_reminder_leases, 5),
-    Job("send_notices", send_notifications, 2, needs_keys=True),
-    Job("return_lost_notices", recover_expired_notification_leases, 5),
+    Job("enqueue_reminders", enqueue_reminders, 2, needs_keys=True),
+    Job("send_emails", send_emails, 2, needs_keys=True),
+    Job("send_urgent_emails", send_urgent_emails, 2, needs_keys=True),
+    Job("recover_emails", recover_expired_leases, 5),
     Job("apply_gateway_events", process_gateway_events, 2, needs_keys=True),
     Job("note_vanished_workers", mark_dead_workers, 30),
     Job("fetch_balances", fetch_balance_transactions, 60, needs_keys=True),

@@ -81,9 +81,11 @@ class EventStatus(StrEnum):
     PARKED = "parked"
 
 
-class NotificationKind(StrEnum):
-    """The purpose of a transactional email to a supporter or, for an alert, to staff."""
+class EmailKind(StrEnum):
+    """The purpose of an email to a reader or, for an alert, to staff."""
 
+    REMINDER = "reminder"
+    REMINDER_CONFIRMATION = "reminder_confirmation"
     RECEIPT = "receipt"
     PAYMENT_FAILED = "missed"
     RENEWAL = "renewal"
@@ -94,10 +96,13 @@ class NotificationKind(StrEnum):
     ALERT = "alert"
 
 
-class NotificationStatus(StrEnum):
+class EmailStatus(StrEnum):
+    """The status of one email. A `cancelled` one is not wanted any more, such as that of a cancelled reminder."""
+
     SCHEDULED = "scheduled"
     SENDING = "sending"
     SENT = "sent"
+    CANCELLED = "cancelled"
     SKIPPED = "skipped"
     FAILED = "failed"
 

@@ -50,10 +50,10 @@ def build_container(
         clock=clock,
         gateway=gateway,
         event_source=gateway_events,
-        reminder_mailers=tuple(
+        mailers=tuple(
             _mailer(settings, database, clock, refusals) for _ in range(_smtp_connection_count(settings))
         ),
-        notification_mailer=_mailer(settings, database, clock, refusals),
+        urgent_mailer=_mailer(settings, database, clock, refusals),
         smtp_breaker=CircuitBreaker(),
         database_contact=DatabaseContact(),
         key_check=KeyCheck(database.transaction, database.read_only),

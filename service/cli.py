@@ -19,9 +19,7 @@ from service.commands.export import export
 from service.commands.jobs import jobs
 from service.commands.keys import keys, require_right_keys
 from service.commands.migrate import migrate
-from service.commands.notifications import notices
 from service.commands.refunds import refunds
-from service.commands.reminders import reminders
 from service.commands.restore_guard import restore_guard
 from service.commands.stripe import stripe
 from service.commands.supporters import supporters
@@ -93,9 +91,7 @@ for command in (
     export,
     jobs,
     keys,
-    notices,
     refunds,
-    reminders,
     stripe,
     supporters,
     suppressions,

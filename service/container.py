@@ -21,9 +21,10 @@ from service.settings import Settings
 class Container:
     """All dependencies, built by `service.bootstrap` once per process.
 
-    `reminder_mailers` has one mailer per connection that a worker may open for reminders. `notification_mailer` is
-    separate, so that notifications never wait behind reminders. `event_source` authenticates and lists the
-    gateway's events; it is None for the sandbox. `worker_id` identifies this process in leases and job runs.
+    `mailers` has one mailer per connection that a worker may open for emails. `urgent_mailer` is another one for
+    all but reminders, so that none of them waits behind a batch of reminders. `event_source` authenticates and
+    lists the gateway's events; it is None for the sandbox. `worker_id` identifies this process in leases and job
+    runs.
     """
 
     settings: Settings
@@ -31,8 +32,8 @@ class Container:
     clock: Clock
     gateway: PaymentGateway
     event_source: EventSource | None
-    reminder_mailers: tuple[Mailer, ...]
-    notification_mailer: Mailer
+    mailers: tuple[Mailer, ...]
+    urgent_mailer: Mailer
     smtp_breaker: CircuitBreaker
     database_contact: DatabaseContact
     key_check: KeyCheck

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.cli import cli
 from service.container import Container, utc_now
 from service.db.models.admin import AuditEntry
@@ -36,7 +36,7 @@ def clock():
     return utc_now
 
 
-def fail(container: Container, kind: NotificationKind, reason: str):
+def fail(container: Container, kind: EmailKind, reason: str):
     def refuse(_: NotificationEmail) -> None:
         raise PermanentFailure(reason)
 
@@ -46,7 +46,7 @@ def fail(container: Container, kind: NotificationKind, reason: str):
 
 
 def test_empty_list_is_reported(container: Container, run: Run) -> None:
-    enqueue(container, NotificationKind.RECEIPT)
+    enqueue(container, EmailKind.RECEIPT)
     assert run("list").stderr == "No notice has failed.\n"
     result = run("retry")
     assert (result.exit_code, result.stdout) == (0, "")
@@ -55,16 +55,16 @@ def test_empty_list_is_reported(container: Container, run: Run) -> None:
 
 def test_failures_are_counted_by_kind_and_reason_without_personal_data(container: Container, run: Run) -> None:
     for _ in range(2):
-        fail(container, NotificationKind.RECEIPT, "recipient refused (550)")
-    fail(container, NotificationKind.CANCELLED, "too large (552)")
+        fail(container, EmailKind.RECEIPT, "recipient refused (550)")
+    fail(container, EmailKind.CANCELLED, "too large (552)")
     assert run("list").stdout == "       2  receipt  recipient refused (550)\n       1  ended  too large (552)\n"
     assert run("list", "--kind", "ended").stdout == "       1  ended  too large (552)\n"
 
 
 def test_failed_notifications_are_retried_after_confirmation(container: Container, run: Run) -> None:
     receipt, ended = (
-        fail(container, NotificationKind.RECEIPT, "refused (550)"),
-        fail(container, NotificationKind.CANCELLED, "too large (552)"),
+        fail(container, EmailKind.RECEIPT, "refused (550)"),
+        fail(container, EmailKind.CANCELLED, "too large (552)"),
     )
     assert run("retry", typed="n\n").exit_code == 1
     assert find(container, receipt).status == "failed"

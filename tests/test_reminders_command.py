@@ -11,7 +11,7 @@ from schemas.enums import ReminderStatus
 from service.cli import cli
 from service.container import Container
 from service.db.models.admin import AuditEntry
-from service.db.models.email import EmailDelivery
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
@@ -44,7 +44,7 @@ def fail(container: Container, address: str, reason: str):
         }
         session.execute(update(Reminder).where(Reminder.id == reminder_id).values(values))
         attempt = {"occurrence": 1, "lease_number": 8, "attempts": 8, "outcome": "deferred"}
-        session.add(EmailDelivery(reminder_id=reminder_id, started_at=container.clock(), **attempt))
+        session.add(OutgoingEmail(reminder_id=reminder_id, started_at=container.clock(), **attempt))
     return reminder_id
 
 
@@ -80,7 +80,7 @@ def test_retry_by_reason_resets_attempts(container: Container, run: Run, clock: 
     assert status_changes(container, matching)[-1] == ("send_back", "scheduled")
     assert find(container, other).status == ReminderStatus.FAILED
     with container.database.read_only() as session:
-        assert session.get_one(EmailDelivery, (matching, 1)).attempts == 0
+        assert session.get_one(OutgoingEmail, (matching, 1)).attempts == 0
         assert session.scalars(select(AuditEntry)).one().details == {"returned": 1}
     # A reason is matched literally, not as a pattern.
     assert run("retry", "--reason", "%", "--yes").stderr == "No such reminder has failed.\n"

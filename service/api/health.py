@@ -14,23 +14,19 @@ from service.api.auth import authenticate_staff
 from service.api.metrics import MetricsCollector
 from service.api.problems import problem_response
 from service.db.schema import is_up_to_date
+from service.domain.email.queue import BACKLOG_ALERT_AFTER, count_waiting_for_key, oldest_due_age
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.monitoring.restore_guard import describe_held, find_restore
 from service.domain.monitoring.summary import last_heartbeat
-from service.domain.notifications.queue import (
-    count_notifications_waiting_for_key,
-    oldest_due_notification_age,
-)
 from service.domain.payments.alerts import describe_disputes_and_warnings
 from service.domain.payments.parked import describe_parked
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.domain.privacy.erasure import describe_late_erasures
 from service.domain.privacy.key_canary import WRONG_KEYS, has_right_keys
-from service.domain.reminders.queue import BACKLOG_ALERT_AFTER, count_waiting_for_key, oldest_due_age
+from service.domain.reminders.queue import oldest_due_reminder_age
 from service.web import current_container, is_local_request, read_only
 
-REMINDER_JOB = "send_reminders"
-NOTIFICATION_JOB = "send_notices"
+EMAIL_JOBS = ("send_emails", "send_urgent_emails")
 MAIL_SERVER_ERRORS = (ServerMisconfigured.__name__, ServerUnavailable.__name__)
 NOT_CHECKED = "not known, because the database cannot tell"
 
@@ -54,7 +50,7 @@ def readyz() -> Response:
         ("keys", _keys),
         ("worker", _worker),
         ("reminders", _reminders),
-        ("notices", _notifications),
+        ("emails", _emails),
         ("mail", _mail),
     ):
         # Without a database, each check would wait for the connection timeout again.
@@ -96,7 +92,7 @@ def _attention() -> dict[str, str]:
 
 def _waiting_for_key(session: Session) -> dict[str, str]:
     now = current_container().clock()
-    number = count_waiting_for_key(session, now=now) + count_notifications_waiting_for_key(session, now=now)
+    number = count_waiting_for_key(session, now=now)
     if not number:
         return {}
     noun, verb = ("email", "waits") if number == 1 else ("emails", "wait")
@@ -146,11 +142,11 @@ def _worker(session: Session) -> str:
 
 
 def _reminders(session: Session) -> str:
-    return _check_backlog("reminder", oldest_due_age(session, now=current_container().clock()))
+    return _check_backlog("reminder", oldest_due_reminder_age(session, now=current_container().clock()))
 
 
-def _notifications(session: Session) -> str:
-    return _check_backlog("notice", oldest_due_notification_age(session, now=current_container().clock()))
+def _emails(session: Session) -> str:
+    return _check_backlog("email", oldest_due_age(session, now=current_container().clock()))
 
 
 def _check_backlog(noun: str, oldest_age: datetime.timedelta | None) -> str:
@@ -169,11 +165,10 @@ def _last_mail_error(session: Session) -> str | None:
     # An earlier failure counts only while emails are due: without them, no attempt can show that the server
     # accepts emails again.
     now = current_container().clock()
-    for job, oldest_age in (
-        (REMINDER_JOB, oldest_due_age(session, now=now)),
-        (NOTIFICATION_JOB, oldest_due_notification_age(session, now=now)),
-    ):
-        last_run = last_finished_run(session, job) if oldest_age is not None else None
+    if oldest_due_age(session, now=now) is None:
+        return None
+    for job in EMAIL_JOBS:
+        last_run = last_finished_run(session, job)
         if last_run is not None and last_run.error in MAIL_SERVER_ERRORS:
             return last_run.error
     return None

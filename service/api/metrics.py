@@ -8,12 +8,12 @@ from prometheus_client.registry import Collector
 
 from service.db.session import Database
 from service.domain.email.counters import read_counters
+from service.domain.email.queue import MAX_COUNTED, oldest_due_age
 from service.domain.monitoring.status_counts import CachedStatusCounts, StatusCounts
 from service.domain.monitoring.summary import last_heartbeat
-from service.domain.notifications.queue import oldest_due_notification_age
 from service.domain.payments.alerts import count_disputes, count_fraud_warnings
 from service.domain.payments.parked import count_parked, is_about_money
-from service.domain.reminders.queue import MAX_COUNTED, count_due, oldest_due_age
+from service.domain.reminders.queue import count_due_reminders, oldest_due_reminder_age
 from service.web import current_container, read_only
 
 
@@ -25,8 +25,8 @@ class MetricsCollector(Collector):
         now = current_container().clock()
         with read_only() as session:
             heartbeat_at, outcomes = last_heartbeat(session), read_counters(session)
-            due, oldest_reminder = count_due(session, now=now), oldest_due_age(session, now=now)
-            oldest_notification = oldest_due_notification_age(session, now=now)
+            due, oldest_reminder = count_due_reminders(session, now=now), oldest_due_reminder_age(session, now=now)
+            oldest_email = oldest_due_age(session, now=now)
             disputes, fraud_warnings = count_disputes(session), count_fraud_warnings(session)
             parked = count_parked(session)
         yield GaugeMetricFamily(
@@ -40,9 +40,9 @@ class MetricsCollector(Collector):
             value=oldest_reminder.total_seconds() if oldest_reminder else 0,
         )
         yield GaugeMetricFamily(
-            "mainstay_notices_oldest_due_age_seconds",
-            "How long the oldest due receipt or other notification has waited; 0 when none is due.",
-            value=oldest_notification.total_seconds() if oldest_notification else 0,
+            "mainstay_emails_oldest_due_age_seconds",
+            "How long the oldest due email of any kind has waited in the outbox; 0 when none is due.",
+            value=oldest_email.total_seconds() if oldest_email else 0,
         )
         yield _gauge("mainstay_disputes", "Disputes and inquiries by status.", "status", disputes.items())
         yield GaugeMetricFamily(
@@ -83,7 +83,7 @@ def _status_metrics(counts: StatusCounts) -> Iterator[Metric]:
     cached = "cached for longer the longer the count takes"
     yield _gauge("mainstay_pledges", f"Pledges by status; {cached}.", "status", counts.pledges.items())
     yield _gauge("mainstay_reminders", f"Reminders by status; {cached}.", "status", counts.reminders.items())
-    yield _gauge("mainstay_notices", f"Notifications by status; {cached}.", "status", counts.notifications.items())
+    yield _gauge("mainstay_emails", f"Emails by status; {cached}.", "status", counts.emails.items())
     yield _gauge("mainstay_refunds", f"Refunds by status; {cached}.", "status", counts.refunds.items())
     yield _gauge(
         "mainstay_suppressed_addresses",

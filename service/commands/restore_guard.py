@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.commands.context import get_container, pluralise, write_audit_log
 from service.container import Container, utc_now
 from service.domain.monitoring.restore_guard import (
-    REMINDER_KIND,
     HeldFilter,
     cancel_held,
     confirm_database,
@@ -24,7 +23,7 @@ from service.domain.monitoring.restore_guard import (
     stop_guard,
 )
 
-KINDS = click.Choice([REMINDER_KIND, *(kind.value for kind in NotificationKind)])
+KINDS = click.Choice([kind.value for kind in EmailKind])
 
 
 class Instant(click.ParamType[datetime.datetime]):
@@ -103,7 +102,7 @@ def show_held(each: bool, kind: str | None) -> None:
     """Count the held emails by kind, or list each."""
     with get_container().database.read_only() as session:
         held = [row for row in list_held(session) if kind in (None, row.kind)]
-        rows = list_each_held(session, HeldFilter(kind=kind)) if each else []
+        rows = list_each_held(session, HeldFilter(kind=EmailKind(kind) if kind else None)) if each else []
     for row_id, row_kind, due_at in rows:
         click.echo(f"{row_id}  {row_kind:<13}  {due_at:%Y-%m-%d %H:%M:%S}")
     if not each:
@@ -175,7 +174,8 @@ def _decide(
 ) -> None:
     container = get_container()
     ids: tuple[uuid.UUID, ...] = filters.pop("ids", ())
-    held = HeldFilter(ids=ids, **filters)
+    kind = filters.pop("kind", None)
+    held = HeldFilter(ids=ids, kind=EmailKind(kind) if kind else None, **filters)
     with container.database.read_only() as session:
         total = count_held(session, held)
     if not total:

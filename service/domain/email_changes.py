@@ -10,14 +10,14 @@ import uuid
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, aliased
 
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.db.base import new_id
 from service.db.keyring import Keyring
 from service.db.models.email_change import EmailChange
 from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes
 from service.domain.email.mailbox_limits import EMAIL_CHANGE, take_slot
-from service.domain.email.outbox import enqueue_notification
+from service.domain.email.outbox import enqueue_email
 from service.domain.errors import EmailChangeLinkExpired
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
@@ -44,14 +44,14 @@ def request_email_change(
     session.add(change)
     # The notification refers to the row.
     session.flush()
-    _enqueue(session, NotificationKind.EMAIL_CHANGE, change, lang=lang, now=now)
+    _enqueue(session, EmailKind.EMAIL_CHANGE, change, lang=lang, now=now)
 
 
 def enqueue_notice_to_old_address(
     session: Session, change: EmailChange, *, lang: str, now: datetime.datetime
 ) -> None:
     """Enqueue the email that tells the old address of a change."""
-    _enqueue(session, NotificationKind.EMAIL_CHANGED, change, lang=lang, now=now)
+    _enqueue(session, EmailKind.EMAIL_CHANGED, change, lang=lang, now=now)
 
 
 def email_change_token(keyring: Keyring, change_id: uuid.UUID, requested_at: datetime.datetime) -> str:
@@ -85,10 +85,8 @@ def find_open_change(
     return change
 
 
-def _enqueue(
-    session: Session, kind: NotificationKind, change: EmailChange, *, lang: str, now: datetime.datetime
-) -> None:
-    enqueue_notification(
+def _enqueue(session: Session, kind: EmailKind, change: EmailChange, *, lang: str, now: datetime.datetime) -> None:
+    enqueue_email(
         session,
         kind,
         str(change.id),

@@ -11,13 +11,13 @@ import uuid
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.db.base import new_id
 from service.db.keyring import sha256
 from service.db.models.sign_in import SignIn
 from service.db.upsert import execute_insert
 from service.domain.email.mailbox_limits import SIGN_IN, take_slot
-from service.domain.email.outbox import enqueue_notification
+from service.domain.email.outbox import enqueue_email
 from service.domain.errors import SignInLinkExpired
 from service.domain.supporters import lock_supporter_by_email
 
@@ -41,9 +41,9 @@ def request_sign_in(session: Session, address: str, *, lang: str, now: datetime.
     supporter_id = lock_supporter_by_email(session, address)
     sign_in_id = new_id()
     execute_insert(session, SignIn, {"id": sign_in_id, "supporter_id": supporter_id, "asked_at": now})
-    enqueue_notification(
+    enqueue_email(
         session,
-        NotificationKind.SIGN_IN,
+        EmailKind.SIGN_IN,
         str(sign_in_id),
         lang=lang,
         now=now,

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from jobs.job_runs import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.container import Container
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import NotificationEmail, PermanentFailure, ServerMisconfigured
@@ -40,7 +40,7 @@ def sample(client: FlaskClient, name: str) -> float:
 def test_readyz_reports_notification_backlog_over_an_hour(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
-    enqueue(container, NotificationKind.RECEIPT)
+    enqueue(container, EmailKind.RECEIPT)
     clock.advance(hours=1)
     assert checks(client, container) == {}
     clock.advance(minutes=1)
@@ -56,7 +56,7 @@ def test_readyz_reports_notification_backlog_over_an_hour(
 
 
 def test_readyz_reports_mail_server_that_rejects_notifications(client: FlaskClient, container: Container) -> None:
-    enqueue(container, NotificationKind.RECEIPT)
+    enqueue(container, EmailKind.RECEIPT)
 
     def refuse(_container: Container, _stop: threading.Event) -> dict[str, int]:
         raise ServerMisconfigured("login refused (535)")
@@ -73,7 +73,7 @@ def test_metrics_count_notifications_by_status(
         if refused:
             raise PermanentFailure("refused (550)")
 
-    enqueue(container, NotificationKind.RECEIPT)
+    enqueue(container, EmailKind.RECEIPT)
     run(container, FakeMailer(response))
     assert sample(client, f'mainstay_notices{{status="{status}"}}') == 1
     assert sample(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from schemas.enums import ReminderStatus, SuppressionReason
 from service.container import Container
-from service.db.models.email import MailboxLimit, Notification
+from service.db.models.email import MailboxLimit, OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.domain.email.mailbox_limits import (
@@ -229,10 +229,10 @@ def test_sign_in_links_are_limited_by_mailbox_in_the_database(
         client.post("/me", data={"email": f"jane.doe+{number}@example.org"}).status_code for number in range(9)
     ]
     assert set(statuses) == {303}
-    assert count(container, Notification) == 5
+    assert count(container, OutgoingEmail) == 5
     clock.advance(hours=1)
     client.post("/me", data={"email": READER})
-    assert count(container, Notification) == 6
+    assert count(container, OutgoingEmail) == 6
 
 
 def test_limits_hold_across_processes(container: Container) -> None:

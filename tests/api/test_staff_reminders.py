@@ -10,7 +10,7 @@ from schemas.enums import DeliveryOutcome, PledgeStatus, ReminderStatus
 from service.container import Container
 from service.db.base import new_id
 from service.db.models.admin import AuditEntry
-from service.db.models.email import EmailDelivery
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.reminders.status import ReminderEvent
 from tests.api.client import (
@@ -93,11 +93,11 @@ def test_retried_reminder_has_attempts_reset_and_same_message_id(
     reminder_id = only_reminder(container).id
     record_delivery(container, reminder_id, ReminderEvent.FAIL, outcome=DeliveryOutcome.DEFERRED)
     with container.database.transaction() as session:
-        session.execute(update(EmailDelivery).values(attempts=8))
+        session.execute(update(OutgoingEmail).values(attempts=8))
     client.post(f"{REMINDERS}/{reminder_id}/retry", headers=auth_headers(container, "manage"))
     assert only_reminder(container).occurrence == 1
     with container.database.read_only() as session:
-        assert session.scalars(select(EmailDelivery.attempts)).one() == 0
+        assert session.scalars(select(OutgoingEmail.attempts)).one() == 0
 
 
 def test_retry_of_unknown_reminder_is_not_found(client: FlaskClient, container: Container) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, Frequency
 from service.container import Container
-from service.db.models.email import EmailDelivery
+from service.db.models.email import OutgoingEmail
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
@@ -46,7 +46,7 @@ def record_delivery(
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
         attempt = {"lease_number": 1, "attempts": 1, "outcome": outcome, "started_at": container.clock()}
-        session.add(EmailDelivery(reminder_id=reminder.id, occurrence=reminder.occurrence, **attempt))
+        session.add(OutgoingEmail(reminder_id=reminder.id, occurrence=reminder.occurrence, **attempt))
         transition_reminder(session, reminder, ReminderEvent.CLAIM, now=container.clock())
         if event is not None:
             transition_reminder(session, reminder, event, now=container.clock())

@@ -13,7 +13,7 @@ from service.db.base import Base, new_id
 from service.db.models.admin import StaffToken
 from service.db.models.campaign import Campaign, PledgeOption
 from service.db.models.customer import CustomerUpdate
-from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification, Suppression
+from service.db.models.email import DevOutboxEmail, OutgoingEmail, Suppression
 from service.db.models.erasure import Erasure
 from service.db.models.jobs import JobRun
 from service.db.models.payment import BalanceTransaction, Dispute, FraudWarning, GatewayEvent, Payment, Refund
@@ -58,7 +58,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(DevOutboxEmail).values(outbox_email()))
         session.execute(insert(StaffToken).values(staff_token()))
         session.execute(insert(IdempotencyKey).values(idempotency_key()))
-        session.execute(insert(EmailDelivery).values(delivery(session.scalars(select(Reminder.id)).one())))
+        session.execute(insert(OutgoingEmail).values(delivery(session.scalars(select(Reminder.id)).one())))
         session.execute(insert(Suppression).values(suppression()))
         session.execute(insert(JobRun).values(job_run()))
         session.execute(insert(Refund).values(refund()))
@@ -67,7 +67,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(BalanceTransaction).values(balance_transaction()))
         session.execute(insert(GatewayEvent).values(gateway_event()))
         session.execute(insert(Erasure).values(erasure()))
-        session.execute(insert(Notification).values(notification()))
+        session.execute(insert(OutgoingEmail).values(notification()))
         session.execute(insert(SignIn).values(sign_in()))
         session.execute(insert(CustomerUpdate).values(customer_update()))
     return campaign_id
@@ -168,7 +168,7 @@ def test_unique_constraint_refuses_duplicate(any_database: Container, campaign_i
         "uq_balance_transactions_gateway_reference": insert(BalanceTransaction).values(balance_transaction()),
         "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
         "uq_customer_updates_gateway_customer_reference": insert(CustomerUpdate).values(customer_update()),
-        "uq_notifications_kind_dedup_key": insert(Notification).values(notification()),
+        "uq_notifications_kind_dedup_key": insert(OutgoingEmail).values(notification()),
         "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),
         "uq_sign_ins_session_hash": insert(SignIn).values(sign_in(link_hash=None)),
         "uq_reminders_supporter_id_campaign_id": insert(Reminder).values(reminder(campaign_id)),

@@ -15,7 +15,7 @@ from service.db.models import Base
 from service.db.models.admin import AuditEntry
 from service.db.models.campaign import Campaign, PledgeOption
 from service.db.models.customer import CustomerUpdate
-from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification, Suppression
+from service.db.models.email import DevOutboxEmail, OutgoingEmail, Suppression
 from service.db.models.erasure import Erasure
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.payment import BalanceTransaction, Dispute, FraudWarning, GatewayEvent, Payment, Refund
@@ -47,7 +47,7 @@ def fill(container: Container) -> None:
         session.execute(insert(Payment).values(rows.payment()))
         page = "https://paper.example/'\"\\;-- \u00fc\U0001f49a\u2028"
         session.execute(insert(Reminder).values(rows.reminder(campaign_id, page_url=page, reason="")))
-        session.execute(insert(EmailDelivery).values(rows.delivery(session.scalars(select(Reminder.id)).one())))
+        session.execute(insert(OutgoingEmail).values(rows.delivery(session.scalars(select(Reminder.id)).one())))
         for model, row in (
             (DevOutboxEmail, rows.outbox_email()),
             (IdempotencyKey, rows.idempotency_key()),
@@ -59,7 +59,7 @@ def fill(container: Container) -> None:
             (BalanceTransaction, rows.balance_transaction()),
             (GatewayEvent, rows.gateway_event()),
             (Erasure, rows.erasure()),
-            (Notification, rows.notification()),
+            (OutgoingEmail, rows.notification()),
             (SignIn, rows.sign_in()),
             (CustomerUpdate, rows.customer_update()),
             (AuditEntry, {"actor": "a", "action": "b", "details": {"\u00fc": [1, None, True]}, "at": rows.NOW}),

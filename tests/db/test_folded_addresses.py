@@ -166,7 +166,7 @@ def test_suppression_holds_if_either_spelling_had_it(any_database: Container) ->
 
 def test_stored_email_gets_the_folded_hash(any_database: Container) -> None:
     supporter_id = add_unfolded_supporter(any_database, TYPED)
-    send(any_database.reminder_mailers[0], message_id="<1@desk.test>", to=TYPED)
+    send(any_database.mailers[0], message_id="<1@desk.test>", to=TYPED)
     keyring = any_database.database.keyring
     with any_database.database.transaction() as session:
         assert session.scalar(select(DevOutboxEmail.recipient_hash)) == keyring.lookup_hash(FOLDED)

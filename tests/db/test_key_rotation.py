@@ -43,7 +43,7 @@ def rotate(container: Container) -> RotationResult:
 
 
 def send_email(container: Container, address: str, number: int = 1) -> None:
-    send(container.reminder_mailers[0], message_id=f"<{number}@desk.test>", to=address)
+    send(container.mailers[0], message_id=f"<{number}@desk.test>", to=address)
 
 
 def test_old_key_is_not_needed_after_rotation(with_keys) -> None:

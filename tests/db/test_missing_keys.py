@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from jobs.job_runs import JobRunRecorder
 from jobs.schedule import JOBS
 from jobs.worker import run_job
-from schemas.enums import NotificationKind, NotificationStatus, ReminderStatus
+from schemas.enums import EmailKind, EmailStatus, ReminderStatus
 from service.app import create_app
 from service.container import Container
 from service.db.models.key_canary import KeyCanary
@@ -94,9 +94,9 @@ def test_reminders_that_can_be_read_are_sent_beside_those_that_wait(deployment: 
     assert all(address.startswith("old") for address in mailer.addresses)
 
 
-@pytest.mark.parametrize("kind", [NotificationKind.RECEIPT, NotificationKind.SIGN_IN])
+@pytest.mark.parametrize("kind", [EmailKind.RECEIPT, EmailKind.SIGN_IN])
 def test_notification_under_a_new_key_waits_for_a_worker_that_has_it(
-    deployment: Deployment, kind: NotificationKind
+    deployment: Deployment, kind: EmailKind
 ) -> None:
     old, new = deployment.process(OLD), deployment.process(NEW, OLD)
     notification_id = notifications.enqueue(new, kind)
@@ -104,13 +104,13 @@ def test_notification_under_a_new_key_waits_for_a_worker_that_has_it(
     for wait in (FIRST_KEY_WAIT, NEXT_KEY_WAIT):
         assert notifications.run(old, mailer)["waiting"] == 1
         waiting = notifications.find(old, notification_id)
-        assert (waiting.status, waiting.reason) == (NotificationStatus.SCHEDULED, UNREADABLE)
+        assert (waiting.status, waiting.reason) == (EmailStatus.SCHEDULED, UNREADABLE)
         assert waiting.due_at == deployment.clock() + wait
         assert waiting.attempts == 0
         deployment.clock.now += wait
     assert mailer.sent == []
     assert notifications.run(new, mailer)["sent"] == 1
-    assert notifications.find(new, notification_id).status == NotificationStatus.SENT
+    assert notifications.find(new, notification_id).status == EmailStatus.SENT
 
 
 def test_readiness_tells_how_many_emails_wait_for_a_key(deployment: Deployment) -> None:
@@ -118,7 +118,7 @@ def test_readiness_tells_how_many_emails_wait_for_a_key(deployment: Deployment) 
     client: FlaskClient = create_app(old).test_client()
     assert "keys" not in client.get("/readyz").get_json(force=True).get("attention", {})
     create_reminder(new, "reader@news.example")
-    notifications.enqueue(new, NotificationKind.RECEIPT, to="giver@news.example")
+    notifications.enqueue(new, EmailKind.RECEIPT, to="giver@news.example")
     deployment.clock.now += MONTH
     run_send_reminders(old, FakeMailer())
     notifications.run(old, FakeMailer())

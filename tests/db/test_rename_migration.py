@@ -14,7 +14,7 @@ from service.container import Container
 from service.db.base import Base, new_id
 from service.db.migration import _without_foreign_keys, migrate
 from service.db.models.campaign import PledgeOption
-from service.db.models.email import DevOutboxEmail, EmailCounter, EmailDelivery, Notification, SendRateLimit
+from service.db.models.email import DevOutboxEmail, EmailCounter, OutgoingEmail, SendRateLimit
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.payment import BalanceTransaction, GatewayEvent
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
@@ -292,11 +292,11 @@ MODELS: dict[str, tuple[type[Base], dict[str, str]]] = {
     "mail_tallies": (EmailCounter, {}),
     "heartbeats": (Heartbeat, {"process": "worker_id"}),
     "deliveries": (
-        EmailDelivery,
+        OutgoingEmail,
         {"reply": "smtp_reply", "began_at": "started_at", "ended_at": "finished_at"},
     ),
     "notices": (
-        Notification,
+        OutgoingEmail,
         {
             "about": "dedup_key",
             "falls_on": "event_date",

@@ -6,10 +6,10 @@ import uuid
 import pytest
 from sqlalchemy import select, update
 
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.container import Container
 from service.db.models.campaign import Campaign
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
@@ -128,12 +128,12 @@ def test_merge_moves_pledge_attribution_to_the_remaining_reminder(container: Con
 
 def test_merge_moves_notifications_and_sign_ins(container: Container, clock: FakeClock) -> None:
     first = create_reminder(container, ADDRESS)
-    receipt = enqueue(container, NotificationKind.RECEIPT, to=ADDRESS)
+    receipt = enqueue(container, EmailKind.RECEIPT, to=ADDRESS)
     with container.database.transaction() as session:
         request_sign_in(session, ADDRESS, lang="en", now=clock())
     clock.advance(days=1)
     latest = create_reminder(container, OTHER_ADDRESS)
     reminder = merge(container, latest, first)
     with container.database.read_only() as session:
-        assert session.get_one(Notification, receipt).supporter_id == reminder.supporter_id
+        assert session.get_one(OutgoingEmail, receipt).supporter_id == reminder.supporter_id
         assert session.scalars(select(SignIn)).one().supporter_id == reminder.supporter_id

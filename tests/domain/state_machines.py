@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
-from schemas.enums import NotificationStatus, PledgeStatus, ReminderStatus
+from schemas.enums import EmailStatus, PledgeStatus, ReminderStatus
 from service.domain.email import status as notification_status
 from service.domain.errors import InvalidTransition
 from service.domain.pledges import status as pledge_status
@@ -60,7 +60,7 @@ REMINDER = StateMachine(
 )
 NOTIFICATION = StateMachine(
     "notice",
-    NotificationStatus,
+    EmailStatus,
     notification_status.NotificationEvent,
     notification_status.TRANSITIONS,
     notification_status.next_status,

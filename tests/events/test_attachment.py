@@ -9,10 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.enums import EventStatus, Frequency, NotificationKind, PledgeStatus, Scope
+from schemas.enums import EmailKind, EventStatus, Frequency, PledgeStatus, Scope
 from service.container import Container
 from service.db.models.admin import AuditEntry
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.errors import InvalidTransition, PaymentMismatch
@@ -94,7 +94,7 @@ def attach(scenario: StripeScenario, event: StripeJson, pledge: uuid.UUID) -> Ga
 
 def alerts(container: Container) -> list[tuple[str, str | None, str | None]]:
     with container.database.read_only() as session:
-        rows = session.scalars(select(Notification).where(Notification.kind == NotificationKind.ALERT))
+        rows = session.scalars(select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.ALERT))
         return [(row.dedup_key.partition("@")[0], row.subject, row.body) for row in rows]
 
 
@@ -163,7 +163,7 @@ def test_checkout_that_is_reported_after_an_attachment_still_tells_whose_the_ple
         row = session.get_one(Pledge, pledge)
         assert row.supporter.email == EMAIL
         assert (row.status, row.subscription_reference[-5:]) == (PledgeStatus.ACTIVE, "Again")
-        receipts = session.scalars(select(Notification).where(Notification.kind == NotificationKind.RECEIPT)).all()
+        receipts = session.scalars(select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.RECEIPT)).all()
         assert len(receipts) == 3
 
 
@@ -200,8 +200,8 @@ def test_reader_is_told_of_each_cancellation(scenario: StripeScenario, container
         scenario.run_until_idle()
     assert scenario.snapshot(pledge)["pledge"]["status"] == PledgeStatus.CANCELLED
     with container.database.read_only() as session:
-        is_cancellation = Notification.kind == NotificationKind.CANCELLED
-        assert len(session.scalars(select(Notification.id).where(is_cancellation)).all()) == 2
+        is_cancellation = OutgoingEmail.kind == EmailKind.CANCELLED
+        assert len(session.scalars(select(OutgoingEmail.id).where(is_cancellation)).all()) == 2
 
 
 def test_event_is_attached_to_no_pledge_whose_own_subscription_runs(scenario: StripeScenario) -> None:

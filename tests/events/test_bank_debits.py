@@ -5,7 +5,7 @@ import itertools
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.enums import Frequency, NotificationKind, PledgeStatus, ReminderStatus
+from schemas.enums import EmailKind, Frequency, PledgeStatus, ReminderStatus
 from service.container import Container
 from service.db.models.pledge import Pledge
 from service.domain.errors import InvalidTransition
@@ -103,7 +103,7 @@ def test_bounced_one_time_debit_is_told_once_in_any_order(
     scenario.deliver_webhooks(*scenario.stripe.events)
     scenario.run_until_idle()
     assert status_of(scenario, checkout) == PledgeStatus.EXPIRED
-    [failed] = notifications(container, NotificationKind.PAYMENT_FAILED)
+    [failed] = notifications(container, EmailKind.PAYMENT_FAILED)
     send(container)
     [email] = emails(container)
     assert "Your bank didn’t make the payment of $5 to" in email
@@ -125,7 +125,7 @@ def test_either_report_of_a_bounced_debit_is_enough(
     scenario.stripe.fail_bank_debit(scenario.session_of(checkout))
     deliver(scenario, *kinds)
     assert status_of(scenario, checkout) == PledgeStatus.EXPIRED
-    assert len(notifications(container, NotificationKind.PAYMENT_FAILED)) == 1
+    assert len(notifications(container, EmailKind.PAYMENT_FAILED)) == 1
 
 
 @pytest.mark.parametrize("frequency", RECURRING)
@@ -144,7 +144,7 @@ def test_bounced_first_debit_of_a_subscription_is_told_in_any_order(
     assert "did not go through" in failed
     scenario.deliver_webhooks(*scenario.stripe.events)
     scenario.run_until_idle()
-    assert len(notifications(container, NotificationKind.PAYMENT_FAILED)) == 1
+    assert len(notifications(container, EmailKind.PAYMENT_FAILED)) == 1
 
 
 def test_declined_card_before_a_bank_debit_is_no_bounce(scenario: StripeScenario, container: Container) -> None:
@@ -158,7 +158,7 @@ def test_declined_card_before_a_bank_debit_is_no_bounce(scenario: StripeScenario
     ):
         deliver(scenario, *kinds)
         assert status_of(scenario, checkout) == PledgeStatus.PROCESSING
-    assert notifications(container, NotificationKind.PAYMENT_FAILED) == []
+    assert notifications(container, EmailKind.PAYMENT_FAILED) == []
 
 
 @pytest.mark.parametrize("frequency", RECURRING)
@@ -178,7 +178,7 @@ def test_recurring_debit_under_way_can_be_cancelled_at_the_gateway(
     scenario.deliver_webhooks(*scenario.stripe.events)
     scenario.run_until_idle()
     assert status_of(scenario, checkout) == PledgeStatus.CANCELLED
-    assert len(notifications(container, NotificationKind.RECEIPT)) == 1
+    assert len(notifications(container, EmailKind.RECEIPT)) == 1
 
 
 def test_one_time_debit_under_way_cannot_be_cancelled(scenario: StripeScenario, container: Container) -> None:

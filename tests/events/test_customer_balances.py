@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.enums import EventStatus, Frequency, PledgeStatus
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.domain.payments.reconciliation import reconcile
@@ -41,7 +41,7 @@ def statuses(scenario: StripeScenario) -> set[EventStatus]:
 
 
 def receipts(scenario: StripeScenario, pledge: uuid.UUID) -> int:
-    query = select(func.count()).where(Notification.pledge_id == pledge, Notification.kind == "receipt")
+    query = select(func.count()).where(OutgoingEmail.pledge_id == pledge, OutgoingEmail.kind == "receipt")
     with scenario.container.database.read_only() as session:
         return session.scalar(query) or 0
 

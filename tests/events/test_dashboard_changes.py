@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.enums import Frequency, NotificationKind, NotificationStatus, PledgeStatus
+from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus
 from service.container import Container
 from service.db.models.pledge import Pledge
 from service.domain.notifications.renewals import enqueue_renewal_notifications
@@ -113,7 +113,7 @@ def test_no_renewal_notice_of_a_payment_that_will_not_be_taken(
     scenario.stripe.emit_upcoming(subscription)
     scenario.run_until_idle()
     assert enqueue(container) == 0
-    assert notifications(container, NotificationKind.RENEWAL) == []
+    assert notifications(container, EmailKind.RENEWAL) == []
 
 
 @pytest.mark.parametrize("change", [end, pause])
@@ -125,14 +125,14 @@ def test_enqueued_renewal_notice_is_dropped_and_comes_back_when_undone(
     change(scenario, subscription)
     scenario.run_until_idle()
     send(container)
-    [notice] = notifications(container, NotificationKind.RENEWAL)
-    assert notice.status == NotificationStatus.SKIPPED
+    [notice] = notifications(container, EmailKind.RENEWAL)
+    assert notice.status == EmailStatus.SKIPPED
     assert enqueue(container) == 0
     undo(scenario, subscription)
     assert enqueue(container) == 1
     send(container)
-    statuses = [notice.status for notice in notifications(container, NotificationKind.RENEWAL)]
-    assert statuses == [NotificationStatus.SKIPPED, NotificationStatus.SENT]
+    statuses = [notice.status for notice in notifications(container, EmailKind.RENEWAL)]
+    assert statuses == [EmailStatus.SKIPPED, EmailStatus.SENT]
     assert enqueue(container) == 0
 
 
@@ -144,8 +144,8 @@ def test_no_failed_payment_notice_while_ending_or_paused(
     change(scenario, subscription)
     scenario.run_until_idle()
     send(container)
-    [notice] = notifications(container, NotificationKind.PAYMENT_FAILED)
-    assert notice.status == NotificationStatus.SKIPPED
+    [notice] = notifications(container, EmailKind.PAYMENT_FAILED)
+    assert notice.status == EmailStatus.SKIPPED
 
 
 def test_older_report_never_overwrites_a_newer_one(

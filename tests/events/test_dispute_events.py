@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from jobs.payments import fetch_balance_transactions, process_gateway_events, reconcile_payments
-from schemas.enums import DisputeStatus, Frequency, NotificationKind, PaymentStatus, PledgeStatus
+from schemas.enums import DisputeStatus, EmailKind, Frequency, PaymentStatus, PledgeStatus
 from service.container import Container
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.payment import Dispute, FraudWarning, Payment
 from service.db.models.pledge import Pledge
 from service.domain.ledger.totals import totals_by_currency
@@ -58,8 +58,8 @@ def net(container: Container) -> int:
 def alerts(container: Container) -> list[str]:
     """Return the subjects of the emails to staff."""
     with container.database.read_only() as session:
-        query = select(Notification.subject).where(Notification.kind == NotificationKind.ALERT)
-        return [str(subject) for subject in session.scalars(query.order_by(Notification.id))]
+        query = select(OutgoingEmail.subject).where(OutgoingEmail.kind == EmailKind.ALERT)
+        return [str(subject) for subject in session.scalars(query.order_by(OutgoingEmail.id))]
 
 
 def test_inquiry_withholds_nothing_until_it_escalates(

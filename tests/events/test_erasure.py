@@ -14,13 +14,13 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from jobs.privacy import erase_supporters
-from schemas.enums import ErasureStatus, EventStatus, Frequency, NotificationKind, PledgeStatus
+from schemas.enums import EmailKind, ErasureStatus, EventStatus, Frequency, PledgeStatus
 from service.app import create_app
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.models import Base
 from service.db.models.admin import AuditEntry
-from service.db.models.email import DevOutboxEmail, Notification
+from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.payment import GatewayEvent, GatewayEventAddress, Payment
 from service.db.models.pledge import Pledge
@@ -243,7 +243,7 @@ def test_staff_learn_of_an_erasure_that_stripe_refuses(
         clock.advance(days=days, minutes=5)
         assert erase_supporters(container, threading.Event())["put_off"] == 1
         with container.database.read_only() as session:
-            query = select(Notification).where(Notification.kind == NotificationKind.ALERT)
+            query = select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.ALERT)
             found = session.scalars(query).all()
         assert len(found) == alerts
         attention = client.get("/readyz").json.get("attention", {})
@@ -276,7 +276,7 @@ def test_customer_with_a_bank_debit_under_way_is_deleted_after_it(
     assert_nothing_personal_is_stored(container)
     with container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(Payment)) == 1
-        assert session.scalar(select(func.count()).select_from(Notification)) == 0
+        assert session.scalar(select(func.count()).select_from(OutgoingEmail)) == 0
 
 
 @pytest.mark.parametrize("applied_first", [True, False])
@@ -304,7 +304,7 @@ def test_late_event_of_an_erased_pledge_brings_nothing_back(
     pledge = pledge_of(container, checkout.id)
     assert (pledge.status, pledge.supporter_id) == (PledgeStatus.COMPLETED, None)
     assert pledge.erased_at is not None
-    assert count(container, Supporter) == count(container, Notification) == 0
+    assert count(container, Supporter) == count(container, OutgoingEmail) == 0
     assert_nothing_personal_is_stored(container)
 
 
@@ -347,7 +347,7 @@ def test_debit_that_is_reported_before_its_checkout_brings_nothing_back(
         assert pledge.status == (PledgeStatus.COMPLETED if frequency == Frequency.ONCE else PledgeStatus.ACTIVE)
         assert (pledge.supporter_id, pledge.erased_at is None) == (None, False)
         assert (pledge.cancel_requested_at is None) == (frequency == Frequency.ONCE)
-        assert count(container, Supporter) == count(container, Notification) == 0
+        assert count(container, Supporter) == count(container, OutgoingEmail) == 0
         assert_nothing_personal_is_stored(container)
 
 
@@ -410,7 +410,7 @@ def test_supporter_who_gives_again_after_an_erasure_is_known_again(
     clock.advance(minutes=1)
     pledge = give(scenario, Frequency.ONCE)
     assert pledge_of(container, pledge).supporter_id is not None
-    assert count(container, Notification) == 1
+    assert count(container, OutgoingEmail) == 1
 
 
 @pytest.mark.parametrize("kind", ["bank debit", "monthly"])
@@ -438,7 +438,7 @@ def test_events_of_an_erased_pledge_converge_and_bring_nobody_back(
         found.append(scenario.snapshot(checkout.id))
         pledge = pledge_of(container, checkout.id)
         assert (pledge.supporter_id, pledge.erased_at is None) == (None, False)
-        assert count(container, Supporter) == count(container, Notification) == 0
+        assert count(container, Supporter) == count(container, OutgoingEmail) == 0
         assert_nothing_personal_is_stored(container)
     assert found == [found[0]] * 3
 

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from jobs.payments import process_gateway_events
-from schemas.enums import Frequency, NotificationKind, PaymentStatus
+from schemas.enums import EmailKind, Frequency, PaymentStatus
 from service.container import Container
-from service.db.models.email import DevOutboxEmail, Notification
+from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.db.models.payment import Payment
 from tests.conftest import PUBLIC_URL
 from tests.events.stripe_fixture import StripeScenario
@@ -23,11 +23,11 @@ from tests.threads import RUNNING
 EMAIL = "ada@news.example"
 
 
-def notifications(container: Container, kind: NotificationKind) -> list[Notification]:
+def notifications(container: Container, kind: EmailKind) -> list[OutgoingEmail]:
     """Return the notifications of a kind, oldest first."""
     with container.database.read_only() as session:
         return list(
-            session.scalars(select(Notification).where(Notification.kind == kind).order_by(Notification.id))
+            session.scalars(select(OutgoingEmail).where(OutgoingEmail.kind == kind).order_by(OutgoingEmail.id))
         )
 
 
@@ -62,12 +62,12 @@ def test_payment_has_one_receipt_in_any_order_of_events(
     for kind in order:
         scenario.deliver_webhooks(first_of_kind(scenario.stripe.events, kind))
         scenario.run_event_job()
-    [receipt] = notifications(container, NotificationKind.RECEIPT)
+    [receipt] = notifications(container, EmailKind.RECEIPT)
     with container.database.read_only() as session:
         assert receipt.payment_id == session.scalars(select(Payment.id)).one()
     scenario.deliver_webhooks(*scenario.stripe.events)
     scenario.run_until_idle()
-    assert len(notifications(container, NotificationKind.RECEIPT)) == 1
+    assert len(notifications(container, EmailKind.RECEIPT)) == 1
 
 
 def test_only_successful_payments_have_a_receipt(scenario: StripeScenario, container: Container) -> None:
@@ -80,7 +80,7 @@ def test_only_successful_payments_have_a_receipt(scenario: StripeScenario, conta
         rows = session.execute(select(Payment.id, Payment.status)).all()
     assert sorted(status.value for _, status in rows) == ["failed", "succeeded", "succeeded", "succeeded"]
     paid = {payment_id for payment_id, status in rows if status != PaymentStatus.FAILED}
-    receipts = notifications(container, NotificationKind.RECEIPT)
+    receipts = notifications(container, EmailKind.RECEIPT)
     assert len(receipts) == 3
     assert {receipt.payment_id for receipt in receipts} == paid
 
@@ -91,21 +91,21 @@ def test_unpaid_invoice_has_three_dunning_notifications_and_one_cancellation(
     subscription = start_subscription(scenario)
     scenario.stripe.fail_renewal(subscription)
     scenario.run_event_job()
-    counts = [len(notifications(container, NotificationKind.PAYMENT_FAILED))]
+    counts = [len(notifications(container, EmailKind.PAYMENT_FAILED))]
     for _ in range(3):
         scenario.stripe.fail_retry(subscription)
         scenario.run_event_job()
-        counts.append(len(notifications(container, NotificationKind.PAYMENT_FAILED)))
+        counts.append(len(notifications(container, EmailKind.PAYMENT_FAILED)))
     assert counts == [1, 2, 3, 3]
-    dunning = notifications(container, NotificationKind.PAYMENT_FAILED)
+    dunning = notifications(container, EmailKind.PAYMENT_FAILED)
     assert all(notification.event_date is not None for notification in dunning)
-    assert notifications(container, NotificationKind.CANCELLED) == []
+    assert notifications(container, EmailKind.CANCELLED) == []
     scenario.stripe.exhaust_retries(subscription)
     scenario.run_until_idle()
     scenario.stripe.resend(*scenario.stripe.events)
     scenario.run_until_idle()
-    assert len(notifications(container, NotificationKind.PAYMENT_FAILED)) == 3
-    assert len(notifications(container, NotificationKind.CANCELLED)) == 1
+    assert len(notifications(container, EmailKind.PAYMENT_FAILED)) == 3
+    assert len(notifications(container, EmailKind.CANCELLED)) == 1
 
 
 def test_dunning_restarts_with_the_next_invoice(scenario: StripeScenario, container: Container) -> None:
@@ -115,7 +115,7 @@ def test_dunning_restarts_with_the_next_invoice(scenario: StripeScenario, contai
         scenario.run_event_job()
         scenario.stripe.retry_successfully(subscription)
         scenario.run_event_job()
-    first, second = notifications(container, NotificationKind.PAYMENT_FAILED)
+    first, second = notifications(container, EmailKind.PAYMENT_FAILED)
     assert first.dedup_key.endswith("#1")
     assert second.dedup_key.endswith("#1")
     assert first.dedup_key != second.dedup_key
@@ -133,7 +133,7 @@ def test_renewal_notification_is_sent_for_annual_pledges_only(
     scenario.run_until_idle()
     assert first_of_kind(scenario.stripe.events, "invoice.upcoming")
     assert [
-        notification.event_date.isoformat() for notification in notifications(container, NotificationKind.RENEWAL)
+        notification.event_date.isoformat() for notification in notifications(container, EmailKind.RENEWAL)
     ] == ["2027-11-23"] * count
 
 
@@ -144,7 +144,7 @@ def test_failed_renewal_email_links_to_the_pledge_page(
     send(container)
     [receipt] = emails(container)
     scenario.stripe.fail_renewal(subscription)
-    assert notifications(container, NotificationKind.PAYMENT_FAILED) == []
+    assert notifications(container, EmailKind.PAYMENT_FAILED) == []
     assert process_gateway_events(container, RUNNING)["applied"] > 0
     send(container)
     first, failed = emails(container)
@@ -161,13 +161,13 @@ def test_dunning_notification_is_skipped_after_payment(scenario: StripeScenario,
     subscription = start_subscription(scenario)
     scenario.stripe.fail_renewal(subscription)
     scenario.run_event_job()
-    [failed] = notifications(container, NotificationKind.PAYMENT_FAILED)
+    [failed] = notifications(container, EmailKind.PAYMENT_FAILED)
     assert failed.status == "scheduled"
     scenario.stripe.retry_successfully(subscription)
     scenario.run_event_job()
     send(container)
-    [failed] = notifications(container, NotificationKind.PAYMENT_FAILED)
+    [failed] = notifications(container, EmailKind.PAYMENT_FAILED)
     assert (failed.status, failed.reason) == ("skipped", "not_past_due")
-    receipts = notifications(container, NotificationKind.RECEIPT)
+    receipts = notifications(container, EmailKind.RECEIPT)
     assert [receipt.status for receipt in receipts] == ["sent"] * 2
     assert len(emails(container)) == 2

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas.enums import EventStatus, Frequency, NotificationKind, PledgeStatus
-from service.db.models.email import Notification
+from schemas.enums import EmailKind, EventStatus, Frequency, PledgeStatus
+from service.db.models.email import OutgoingEmail
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
@@ -291,8 +291,8 @@ def test_erased_pledge_never_gets_an_address_again_in_any_order(scenario: Stripe
             assert addresses(replayed) == []
             assert_nothing_personal_is_stored(container)
             with container.database.read_only() as session:
-                kinds = set(session.scalars(select(Notification.kind)))
-            assert kinds <= {NotificationKind.ALERT}
+                kinds = set(session.scalars(select(OutgoingEmail.kind)))
+            assert kinds <= {EmailKind.ALERT}
             # Nobody could be told of the next payment, so there is none.
             if frequency != Frequency.ONCE:
                 assert pledge.status == PledgeStatus.CANCELLED or pledge.cancel_requested_at is not None

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from jobs.payments import process_gateway_events
-from schemas.enums import NotificationKind, PledgeStatus
+from schemas.enums import EmailKind, PledgeStatus
 from service.container import Container
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
@@ -56,7 +56,7 @@ def test_confirmation_is_asked_for_once_and_leads_to_the_hosted_invoice(
     assert f'href="{url}"' in page
     assert "Confirm the payment" in page
     send(container)
-    assert len(notifications(container, NotificationKind.PAYMENT_FAILED)) == 1
+    assert len(notifications(container, EmailKind.PAYMENT_FAILED)) == 1
     email = emails(container)[-1]
     assert "confirm your payment of $5" in email
     assert url in email
@@ -128,7 +128,7 @@ def test_declined_new_card_is_told_and_not_tried_again(
         scenario.stripe.deliver_events()
     assert pay_calls(scenario) == 1
     assert only_pledge(container).status == PledgeStatus.PAST_DUE
-    assert len(notifications(container, NotificationKind.PAYMENT_FAILED)) == 2
+    assert len(notifications(container, EmailKind.PAYMENT_FAILED)) == 2
 
 
 def test_opening_the_portal_tries_nothing(
@@ -190,7 +190,7 @@ def test_invoice_paid_outside_stripe_is_no_payment_of_stripes(
     with container.database.read_only() as session:
         statuses = sorted(session.scalars(select(Payment.status)).all())
     assert statuses == ["failed", "succeeded"]
-    assert len(notifications(container, NotificationKind.RECEIPT)) == 1
+    assert len(notifications(container, EmailKind.RECEIPT)) == 1
 
 
 def save_card(

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select
 
 from jobs.payments import reconcile_payments
-from schemas.enums import EventStatus, Frequency, NotificationKind, PledgeStatus
+from schemas.enums import EmailKind, EventStatus, Frequency, PledgeStatus
 from service.bootstrap import build_container
 from service.container import Container
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.payment import GatewayEvent, ReconciliationCursor
 from service.domain.payments.reconciliation import is_due, reconcile
 from service.domain.ports import GatewayUnavailable
@@ -212,5 +212,5 @@ def test_parked_event_that_is_still_unresolved_raises_no_second_alert(
     run_reconciliation(container)
     assert event_statuses(container, "refund.created") == [EventStatus.PARKED]
     with container.database.read_only() as session:
-        is_alert = Notification.kind == NotificationKind.ALERT
-        assert len(session.scalars(select(Notification.id).where(is_alert)).all()) == 1
+        is_alert = OutgoingEmail.kind == EmailKind.ALERT
+        assert len(session.scalars(select(OutgoingEmail.id).where(is_alert)).all()) == 1

@@ -18,6 +18,7 @@ from schemas.enums import DeliveryOutcome
 from service.container import Container
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.delivery import DeliveryResult
+from service.domain.email.queue import EmailClaim
 from service.domain.ports import (
     PermanentFailure,
     ReminderEmail,
@@ -27,13 +28,12 @@ from service.domain.ports import (
     TemporaryFailure,
     UncertainDelivery,
 )
-from service.domain.reminders.queue import ReminderClaim
 
 ServerReply = tuple[DeliveryOutcome, bool]
 """The outcome that the mail server gives an email, and whether the email arrives."""
 Occurrence = tuple[uuid.UUID, int]
 """A reminder and its occurrence."""
-ReminderBatch = EmailBatch[ReminderClaim, ReminderEmail]
+ReminderBatch = EmailBatch[EmailClaim, ReminderEmail]
 
 CLAIM, MARK_SENDING, REPLY, COMPLETE = "claim", "mark_sending", "reply", "complete"
 TIMEOUT_SECONDS = 60
@@ -119,14 +119,14 @@ class SteppedQueue(ReminderQueue):
     def __init__(self, container: Container, stop: threading.Event, gate: Gate) -> None:
         super().__init__(container, stop)
         self._gate = gate
-        self.marked: ReminderClaim | None = None
-        self.reply: DeliveryResult[ReminderClaim] | None = None
+        self.marked: EmailClaim | None = None
+        self.reply: DeliveryResult[EmailClaim] | None = None
 
     def claim_batch(self) -> ReminderBatch:
         self._gate.wait(CLAIM)
         return super().claim_batch()
 
-    def record_and_mark_next(self, reply: DeliveryResult[ReminderClaim] | None, claim: ReminderClaim) -> bool:
+    def record_and_mark_next(self, reply: DeliveryResult[EmailClaim] | None, claim: EmailClaim) -> bool:
         self.reply = reply
         self._gate.wait(MARK_SENDING)
         self.marked = claim
@@ -134,9 +134,7 @@ class SteppedQueue(ReminderQueue):
         self.reply = None
         return is_ours
 
-    def complete_batch(
-        self, reply: DeliveryResult[ReminderClaim] | None, claims: list[ReminderClaim]
-    ) -> Counter[str]:
+    def complete_batch(self, reply: DeliveryResult[EmailClaim] | None, claims: list[EmailClaim]) -> Counter[str]:
         self.reply = reply
         self._gate.wait(COMPLETE)
         counts = super().complete_batch(reply, claims)
@@ -184,7 +182,7 @@ class ManualWorker:
     """One worker. `check` is called with each email that is about to be sent."""
 
     def __init__(
-        self, container: Container, mailbox: Mailbox, check: Callable[[ReminderClaim, ReminderEmail], None]
+        self, container: Container, mailbox: Mailbox, check: Callable[[EmailClaim, ReminderEmail], None]
     ) -> None:
         self._container, self._mailbox, self._check = container, mailbox, check
         self.is_frozen = False
@@ -240,7 +238,7 @@ class ManualWorker:
         self._waiting_at = self._gate.next_stop()
 
     @staticmethod
-    def _run_dispatcher(dispatcher: EmailDispatcher[ReminderClaim, ReminderEmail], gate: Gate) -> None:
+    def _run_dispatcher(dispatcher: EmailDispatcher[EmailClaim, ReminderEmail], gate: Gate) -> None:
         try:
             dispatcher.run()
         except BaseException as error:  # noqa: BLE001 - the test raises whatever ended the run
@@ -261,10 +259,10 @@ class ManualWorker:
         elif not self.is_idle and self._queue.reply is not None:
             self._allow_duplicate(self._queue.reply.claim)
 
-    def _allow_duplicate(self, claim: ReminderClaim) -> None:
+    def _allow_duplicate(self, claim: EmailClaim) -> None:
         if not self._container.settings.mail.hold_uncertain:
             self._mailbox.allowed_duplicates[self._occurrence(claim)] += 1
 
     @staticmethod
-    def _occurrence(claim: ReminderClaim) -> Occurrence:
+    def _occurrence(claim: EmailClaim) -> Occurrence:
         return claim.reminder_id, claim.occurrence

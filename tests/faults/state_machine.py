@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
+from service.domain.reminders.failures import retry_reminder
 from sqlalchemy import delete, func, select
 
 from jobs.reminders import recover_expired_reminder_leases
@@ -18,10 +19,9 @@ from service.commands.migrate import DEMO_CAMPAIGN
 from service.db.models import Base
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.campaigns.definitions import parse_definition, upsert_campaign
+from service.domain.email.queue import EmailClaim
 from service.domain.ports import ReminderEmail
 from service.domain.privacy.retention import purge_unconfirmed_reminders
-from service.domain.reminders.failures import retry_reminder
-from service.domain.reminders.queue import ReminderClaim
 from tests.api.client import update_campaign
 from tests.faults.actors import (
     CONFIRMED_CAMPAIGN,
@@ -123,7 +123,7 @@ class ReminderStateMachine(ReaderActions):
         for occurrence, copies in self.mailbox.copies.items():
             assert copies <= 1 + self.mailbox.allowed_duplicates[occurrence], occurrence
 
-    def check_may_be_sent(self, claim: ReminderClaim, email: ReminderEmail) -> None:
+    def check_may_be_sent(self, claim: EmailClaim, email: ReminderEmail) -> None:
         [expectation] = [
             expectation for expectation in self.expected.values() if expectation.reminder_id == claim.reminder_id
         ]

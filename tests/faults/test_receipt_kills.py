@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from schemas.enums import NotificationKind, NotificationStatus
+from schemas.enums import EmailKind, EmailStatus
 from service.container import Container
 from tests.faults.scale import SCALE, print_report
 from tests.faults.smtp_sink import SmtpSinkProcess
@@ -18,7 +18,7 @@ def test_killed_workers_lose_no_receipt_and_duplicate_at_most_those_in_flight(
 ) -> None:
     readers = {f"reader-{number}@news.example" for number in range(SCALE.receipts)}
     for reader in sorted(readers):
-        enqueue(container, NotificationKind.RECEIPT, to=reader)
+        enqueue(container, EmailKind.RECEIPT, to=reader)
     rng = random.Random(SEED)
     # Slow enough that emails are left when the kills happen.
     sink.delay(0.02)
@@ -31,7 +31,7 @@ def test_killed_workers_lose_no_receipt_and_duplicate_at_most_those_in_flight(
             else:
                 workers.kill_any(rng)
         workers.until(
-            lambda: status_counts(container) == {NotificationStatus.SENT: SCALE.receipts},
+            lambda: status_counts(container) == {EmailStatus.SENT: SCALE.receipts},
             what="the receipts to be sent",
         )
         log = workers.log

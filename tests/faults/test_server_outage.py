@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from service.container import Container
-from service.db.models.email import EmailDelivery
+from service.db.models.email import OutgoingEmail
 from tests.faults.dataset import addresses, expire_backoffs, fill, is_idle, status_counts
 from tests.faults.scale import SCALE, print_report
 from tests.faults.smtp_sink import SmtpSinkProcess
@@ -50,7 +50,7 @@ def test_circuit_breaker_spares_a_server_outage_and_backlog_is_sent_at_the_rate(
     assert probes <= WORKERS * (3 + seconds_away / 10)
     assert report.duplicates <= WORKERS
     with container.database.read_only() as session:
-        again = session.scalar(select(func.count()).select_from(EmailDelivery).where(EmailDelivery.attempts > 1))
+        again = session.scalar(select(func.count()).select_from(OutgoingEmail).where(OutgoingEmail.attempts > 1))
     # Only the emails in flight when the server went down cost an attempt.
     assert again <= WORKERS
     # No email is sent before its slot, except that each worker has at most one whose slot came during the outage.

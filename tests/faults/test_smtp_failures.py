@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from schemas.enums import DeliveryOutcome, ReminderStatus, SuppressionReason
 from service.container import Container, utc_now
-from service.db.models.email import EmailDelivery
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.email.suppression import suppressions_for
@@ -25,13 +25,13 @@ def add_attempts(container: Container, reminder_id: object, attempts: int) -> No
     row = {"reminder_id": reminder_id, "occurrence": 1, "lease_number": 0, "attempts": attempts}
     with container.database.transaction() as session:
         session.add(
-            EmailDelivery(**row, outcome=DeliveryOutcome.DEFERRED, started_at=utc_now(), finished_at=utc_now())
+            OutgoingEmail(**row, outcome=DeliveryOutcome.DEFERRED, started_at=utc_now(), finished_at=utc_now())
         )
 
 
-def find(container: Container, reminder_id: object) -> tuple[Reminder, EmailDelivery]:
+def find(container: Container, reminder_id: object) -> tuple[Reminder, OutgoingEmail]:
     with container.database.read_only() as session:
-        return session.get_one(Reminder, reminder_id), session.get_one(EmailDelivery, (reminder_id, 1))
+        return session.get_one(Reminder, reminder_id), session.get_one(OutgoingEmail, (reminder_id, 1))
 
 
 def test_each_smtp_failure_affects_its_own_email_only(
@@ -92,7 +92,7 @@ def test_refused_login_stops_the_run_and_costs_no_attempt(
     assert sink.connections == 1
     with container.database.read_only() as session:
         assert session.scalar(select(func.sum(Reminder.attempts))) == 0
-        assert session.scalar(select(func.count()).select_from(EmailDelivery)) == 0
+        assert session.scalar(select(func.count()).select_from(OutgoingEmail)) == 0
     # An operator fixes the server and restarts the worker.
     sink.clear_rules()
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:

@@ -1,16 +1,16 @@
-"""Notification emails of each kind and variant, for the tests of their texts."""
+"""OutgoingEmail emails of each kind and variant, for the tests of their texts."""
 
 import dataclasses
 import datetime
 from typing import Any
 
-from schemas.enums import Frequency, NotificationKind
+from schemas.enums import EmailKind, Frequency
 from service.domain.money import Money
 from service.domain.ports import NotificationEmail
 
 DAY = datetime.date(2026, 12, 23)
 NOTIFICATION = NotificationEmail(
-    kind=NotificationKind.RECEIPT,
+    kind=EmailKind.RECEIPT,
     message_id="<notice-1@desk.test>",
     to="reader@news.example",
     lang="en",
@@ -31,26 +31,23 @@ RECEIPT: dict[str, Any] = {
 }
 INVOICE_URL = "https://invoice.stripe.test/i/1"
 VARIANTS: list[dict[str, Any]] = [
-    *({"kind": NotificationKind.RECEIPT, "frequency": frequency, **RECEIPT} for frequency in Frequency),
-    {"kind": NotificationKind.RECEIPT, "frequency": Frequency.ONCE, "receipt_number": "2026-0000-0000-0000"},
-    *({"kind": NotificationKind.PAYMENT_FAILED, "dunning_number": number} for number in (1, 2, 3)),
-    *(
-        {"kind": NotificationKind.PAYMENT_FAILED, "frequency": frequency, "event_date": None}
-        for frequency in Frequency
-    ),
-    {"kind": NotificationKind.PAYMENT_FAILED, "invoice_url": INVOICE_URL},
+    *({"kind": EmailKind.RECEIPT, "frequency": frequency, **RECEIPT} for frequency in Frequency),
+    {"kind": EmailKind.RECEIPT, "frequency": Frequency.ONCE, "receipt_number": "2026-0000-0000-0000"},
+    *({"kind": EmailKind.PAYMENT_FAILED, "dunning_number": number} for number in (1, 2, 3)),
+    *({"kind": EmailKind.PAYMENT_FAILED, "frequency": frequency, "event_date": None} for frequency in Frequency),
+    {"kind": EmailKind.PAYMENT_FAILED, "invoice_url": INVOICE_URL},
     # Its button is the only link.
-    {"kind": NotificationKind.PAYMENT_FAILED, "invoice_url": INVOICE_URL, "needs_confirmation": True},
-    {"kind": NotificationKind.RENEWAL, "frequency": Frequency.ANNUAL},
-    {"kind": NotificationKind.CANCELLED, "has_transfer_on_its_way": True, "money": None},
+    {"kind": EmailKind.PAYMENT_FAILED, "invoice_url": INVOICE_URL, "needs_confirmation": True},
+    {"kind": EmailKind.RENEWAL, "frequency": Frequency.ANNUAL},
+    {"kind": EmailKind.CANCELLED, "has_transfer_on_its_way": True, "money": None},
     *(
-        {"kind": NotificationKind.CANCELLED, "frequency": frequency, "is_unpaid": unpaid, "money": None}
+        {"kind": EmailKind.CANCELLED, "frequency": frequency, "is_unpaid": unpaid, "money": None}
         for frequency in Frequency
         for unpaid in (False, True)
     ),
     *(
         {"kind": kind, "frequency": None, "money": None, "event_date": None}
-        for kind in (NotificationKind.SIGN_IN, NotificationKind.EMAIL_CHANGE, NotificationKind.EMAIL_CHANGED)
+        for kind in (EmailKind.SIGN_IN, EmailKind.EMAIL_CHANGE, EmailKind.EMAIL_CHANGED)
     ),
 ]
 

@@ -3,23 +3,26 @@
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from jobs.reminders import send_reminders
+from jobs.emails import send_emails
+from jobs.reminders import enqueue_reminders
 from schemas.enums import DeliveryOutcome
 from service.container import Container
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.circuit_breaker import CircuitBreaker
-from service.domain.email.delivery import DeliveryResult
+from service.domain.email import delivery
+from service.domain.email.delivery import DeliveryResult, OnFinished
+from service.domain.email.queue import EmailClaim, claim_due_emails
 from service.domain.ports import ReminderEmail, RenderedEmail, SendCancelled
-from service.domain.reminders import delivery
-from service.domain.reminders.delivery import DeliveryPolicy, complete_deliveries, recover_expired_leases
-from service.domain.reminders.queue import ReminderClaim, claim_due_reminders
+from service.domain.reminders.delivery import finish_reminders
+from service.domain.reminders.queue import EnqueueResult, email_of_occurrence, enqueue_due_reminders
 
 READER = "reader@news.example"
-DEFAULT_POLICY = DeliveryPolicy()
 
 
 class FakeMailer:
@@ -68,8 +71,8 @@ class FakeMailer:
 
 
 def with_mailer(container: Container, mailer: FakeMailer) -> Container:
-    """Return a copy of the container with this mailer for reminders."""
-    return dataclasses.replace(container, reminder_mailers=(mailer,), smtp_breaker=CircuitBreaker())
+    """Return a copy of the container with this mailer."""
+    return dataclasses.replace(container, mailers=(mailer,), urgent_mailer=mailer, smtp_breaker=CircuitBreaker())
 
 
 def without_sending_hours(container: Container) -> Container:
@@ -103,10 +106,14 @@ def status_changes(container: Container, reminder_id: object) -> list[tuple[str,
 
 
 def run_send_reminders(container: Container, mailer: FakeMailer | None = None) -> Mapping[str, int]:
-    """Run the job once, with this mailer if one is given; return its counts."""
-    counts = send_reminders(container if mailer is None else with_mailer(container, mailer), threading.Event())
+    """Enqueue what is due and send it, with this mailer if one is given; return the counts of both jobs."""
+    if mailer is not None:
+        container = with_mailer(container, mailer)
+    enqueued = enqueue_reminders(container, threading.Event())
+    counts = send_emails(container, threading.Event())
     assert counts is not None
-    return counts
+    postponed = enqueued["postponed"] + counts.get("postponed", 0)
+    return {**counts, "postponed": postponed} if postponed else counts
 
 
 def status_counts(container: Container) -> dict[str, int]:
@@ -116,9 +123,15 @@ def status_counts(container: Container) -> dict[str, int]:
         return {status.value: count for status, count in rows}
 
 
-def claim(session: Session, container: Container, *, limit: int = 100) -> list[ReminderClaim]:
-    """Claim due reminders, ignoring sending hours."""
-    return claim_due_reminders(
+def enqueue_due(session: Session, container: Container) -> EnqueueResult:
+    """Put the emails of due reminders into the outbox, ignoring sending hours."""
+    return enqueue_due_reminders(session, now=container.clock(), respect_sending_hours=False)
+
+
+def claim(session: Session, container: Container, *, limit: int = 100) -> list[EmailClaim]:
+    """Claim due emails, those of due reminders too, ignoring sending hours."""
+    enqueue_due(session, container)
+    return claim_due_emails(
         session,
         worker=container.worker_id,
         now=container.clock(),
@@ -128,29 +141,57 @@ def claim(session: Session, container: Container, *, limit: int = 100) -> list[R
     ).claims
 
 
-def mark_sending(container: Container, claim: ReminderClaim) -> int:
-    """Mark a reminder as sending; return the number of the attempt."""
+def email_of(container: Container, reminder_id: object) -> OutgoingEmail:
+    """Return the email of a reminder's current occurrence as stored."""
+    with container.database.read_only() as session:
+        return session.scalars(
+            select(OutgoingEmail).join(Reminder, email_of_occurrence()).where(Reminder.id == reminder_id)
+        ).one()
+
+
+def reminder_of(container: Container, claim: EmailClaim) -> Reminder:
+    """Return the reminder of a claimed email as stored."""
+    with container.database.read_only() as session:
+        query = select(Reminder).join(OutgoingEmail, OutgoingEmail.reminder_id == Reminder.id)
+        return session.scalars(query.where(OutgoingEmail.id == claim.email_id)).one()
+
+
+def mark_sending(container: Container, claim: EmailClaim) -> int:
+    """Mark an email as sending; return the number of the attempt."""
     with container.database.transaction() as session:
         return delivery.mark_sending(session, claim, now=container.clock())
 
 
 def record_result(
-    container: Container, claim: ReminderClaim, outcome: DeliveryOutcome, smtp_reply: str = "250 OK"
+    container: Container, claim: EmailClaim, outcome: DeliveryOutcome, smtp_reply: str = "250 OK"
 ) -> None:
     """Record the result of an attempt."""
     with container.database.transaction() as session:
         delivery.record_result(session, DeliveryResult(claim, outcome, smtp_reply), now=container.clock())
 
 
-def complete_all(
-    container: Container, *claims: ReminderClaim, policy: DeliveryPolicy = DEFAULT_POLICY
-) -> dict[str, int]:
-    """Complete claims by their delivery records."""
+def finisher(container: Container, *, month_seconds: int | None = None) -> OnFinished:
+    """Return what completes the reminders of finished emails."""
+    return partial(finish_reminders, now=container.clock(), month_seconds=month_seconds)
+
+
+def complete_all(container: Container, *claims: EmailClaim, hold_uncertain: bool = False) -> dict[str, int]:
+    """Complete claims by their recorded outcomes."""
     with container.database.transaction() as session:
-        return dict(complete_deliveries(session, claims, policy=policy, now=container.clock()))
+        counts = delivery.complete_emails(
+            session,
+            claims,
+            hold_uncertain=hold_uncertain,
+            now=container.clock(),
+            on_finished=finisher(container),
+        )
+        return dict(counts)
 
 
-def recover_leases(container: Container, *, policy: DeliveryPolicy = DEFAULT_POLICY) -> dict[str, int]:
+def recover_leases(container: Container, *, hold_uncertain: bool = False) -> dict[str, int]:
     """Recover expired leases."""
     with container.database.transaction() as session:
-        return dict(recover_expired_leases(session, policy=policy, now=container.clock()))
+        counts = delivery.recover_expired_leases(
+            session, hold_uncertain=hold_uncertain, now=container.clock(), on_finished=finisher(container)
+        )
+        return dict(counts)

@@ -1,6 +1,5 @@
 """Helpers for notifications: create due ones, send them with a fake mailer, and read their status."""
 
-import dataclasses
 import datetime
 import threading
 import uuid
@@ -9,19 +8,18 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from jobs.notifications import send_notifications
-from schemas.enums import Frequency, NotificationKind, PaymentStatus, PledgeStatus
+from jobs.emails import send_urgent_emails
+from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus
 from service.container import Container
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
-from service.domain.circuit_breaker import CircuitBreaker
-from service.domain.email.outbox import enqueue_notification
+from service.domain.email.outbox import enqueue_email
 from service.domain.supporters import get_or_create_supporter
-from tests.jobs.fake_mailer import READER, FakeMailer
+from tests.jobs.fake_mailer import READER, FakeMailer, with_mailer
 
 
 def put_pledge(
@@ -48,7 +46,7 @@ def put_pledge(
 
 def enqueue(
     container: Container,
-    kind: NotificationKind,
+    kind: EmailKind,
     *,
     to: str = READER,
     dedup_key: str | None = None,
@@ -59,12 +57,12 @@ def enqueue(
 ) -> uuid.UUID:
     """Enqueue a notification with everything that it is about; return its id."""
     now = container.clock()
-    if kind != NotificationKind.SIGN_IN and pledge_id is None:
+    if kind != EmailKind.SIGN_IN and pledge_id is None:
         pledge_id = put_pledge(container, to=to)
     with container.database.transaction() as session:
         supporter_id = get_or_create_supporter(session, to, now=now)
         related: dict[str, Any] = {"pledge_id": pledge_id}
-        if kind == NotificationKind.RECEIPT:
+        if kind == EmailKind.RECEIPT:
             payment = Payment(
                 id=new_id(),
                 pledge_id=pledge_id,
@@ -78,13 +76,13 @@ def enqueue(
             session.add(payment)
             session.flush()
             related["payment_id"] = payment.id
-        if kind == NotificationKind.SIGN_IN:
+        if kind == EmailKind.SIGN_IN:
             sign_in = SignIn(id=new_id(), supporter_id=supporter_id, asked_at=now)
             session.add(sign_in)
             session.flush()
             related = {"sign_in_id": sign_in.id}
         dedup_key = dedup_key or str(new_id())
-        enqueue_notification(
+        enqueue_email(
             session,
             kind,
             dedup_key,
@@ -95,34 +93,27 @@ def enqueue(
             **related,
         )
         return session.scalars(
-            select(Notification.id).where(Notification.kind == kind, Notification.dedup_key == dedup_key)
+            select(OutgoingEmail.id).where(OutgoingEmail.kind == kind, OutgoingEmail.dedup_key == dedup_key)
         ).one()
-
-
-def with_notification_mailer(container: Container, mailer: FakeMailer) -> Container:
-    """Return a copy of the container with this mailer for notifications."""
-    return dataclasses.replace(container, notification_mailer=mailer, smtp_breaker=CircuitBreaker())
 
 
 def run(container: Container, mailer: FakeMailer | None = None) -> Mapping[str, int]:
     """Run the job once, with this mailer if one is given; return its counts."""
-    counts = send_notifications(
-        container if mailer is None else with_notification_mailer(container, mailer), threading.Event()
-    )
+    counts = send_urgent_emails(container if mailer is None else with_mailer(container, mailer), threading.Event())
     assert counts is not None
     return counts
 
 
-def find(container: Container, notification_id: uuid.UUID) -> Notification:
+def find(container: Container, notification_id: uuid.UUID) -> OutgoingEmail:
     """Return a notification as stored."""
     with container.database.read_only() as session:
-        return session.get_one(Notification, notification_id)
+        return session.get_one(OutgoingEmail, notification_id)
 
 
 def status_counts(container: Container) -> dict[str, int]:
     """Return the number of notifications by status."""
     with container.database.read_only() as session:
-        rows = session.execute(select(Notification.status, func.count()).group_by(Notification.status))
+        rows = session.execute(select(OutgoingEmail.status, func.count()).group_by(OutgoingEmail.status))
         return {status.value: count for status, count in rows}
 
 

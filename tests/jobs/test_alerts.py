@@ -9,9 +9,9 @@ from email.policy import default
 import pytest
 from sqlalchemy import select
 
-from schemas.enums import NotificationKind, NotificationStatus
+from schemas.enums import EmailKind, EmailStatus
 from service.container import Container
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.domain.email.outbox import enqueue_alert
 from service.gateways.email.renderer import EmailRenderer
 from tests.clock import FakeClock
@@ -32,9 +32,9 @@ def with_recipients(container: Container, *recipients: str) -> Container:
     return dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
 
 
-def reasons(container: Container) -> list[tuple[NotificationStatus, str | None]]:
+def reasons(container: Container) -> list[tuple[EmailStatus, str | None]]:
     with container.database.read_only() as session:
-        rows = session.scalars(select(Notification).where(Notification.kind == NotificationKind.ALERT))
+        rows = session.scalars(select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.ALERT))
         return [(row.status, row.reason) for row in rows]
 
 
@@ -63,7 +63,7 @@ def test_alert_without_recipient_is_skipped_with_a_reason(container: Container) 
     alert(container)
     run(container, mailer)
     assert mailer.sent == []
-    assert reasons(container) == [(NotificationStatus.SKIPPED, "no_alert_email")]
+    assert reasons(container) == [(EmailStatus.SKIPPED, "no_alert_email")]
 
 
 def test_alert_goes_to_the_recipient_of_the_time_of_sending(container: Container) -> None:

@@ -11,9 +11,9 @@ from sqlalchemy import func, select, text
 from schemas.enums import DeliveryOutcome, ReminderStatus
 from service.container import Container
 from service.db.models.reminder import Reminder
+from service.domain.email.queue import EmailClaim, renew_leases
 from service.domain.errors import LeaseLost
 from service.domain.reminders.delivery import fail_rendering
-from service.domain.reminders.queue import ReminderClaim, renew_leases
 from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
@@ -23,7 +23,7 @@ from tests.jobs.fake_mailer import complete_all, find, mark_sending, record_resu
 MONTH = datetime.timedelta(days=32)
 
 
-def claim(container: Container, limit: int = 100) -> list[ReminderClaim]:
+def claim(container: Container, limit: int = 100) -> list[EmailClaim]:
     with container.database.transaction() as session:
         return fake_mailer.claim(session, container, limit=limit)
 
@@ -74,9 +74,9 @@ def test_concurrent_workers_never_claim_the_same_reminder(container: Container, 
     clock.now += MONTH
     start = threading.Barrier(4, timeout=60)
 
-    def claim_until_none() -> list[ReminderClaim]:
+    def claim_until_none() -> list[EmailClaim]:
         start.wait()
-        claims: list[ReminderClaim] = []
+        claims: list[EmailClaim] = []
         while batch := claim(container, limit=3):
             claims += batch
         return claims

@@ -34,7 +34,7 @@ def test_few_due_emails_are_spread_over_the_connections(
             all_at_once.wait(PATIENCE_SECONDS)
 
     mailers = tuple(FakeMailer(wait_for_the_others) for _ in range(connections))
-    container = dataclasses.replace(container, reminder_mailers=mailers, smtp_breaker=CircuitBreaker())
+    container = dataclasses.replace(container, mailers=mailers, smtp_breaker=CircuitBreaker())
     counts = send_reminders(container, threading.Event())
     assert counts.get("sent", 0) == due
     assert sorted(email.to for mailer in mailers for email in mailer.sent) == sorted(

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import select
 
-from schemas.enums import DeliveryOutcome, NotificationKind
+from schemas.enums import DeliveryOutcome, EmailKind
 from service.container import Container
-from service.db.models.email import EmailDelivery, Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
@@ -30,7 +30,7 @@ def create_due_emails(container: Container, clock: FakeClock, kind: str, *, coun
         if kind == "reminder":
             create_reminder(container, to)
         else:
-            notifications.enqueue(container, NotificationKind.RECEIPT, to=to)
+            notifications.enqueue(container, EmailKind.RECEIPT, to=to)
     clock.now += MONTH
 
 
@@ -43,7 +43,7 @@ def test_email_is_not_sent_before_its_sending_mark_is_committed(
     container: Container, clock: FakeClock, kind: str
 ) -> None:
     create_due_emails(container, clock, kind, count=1)
-    table = Reminder if kind == "reminder" else Notification
+    table = Reminder if kind == "reminder" else OutgoingEmail
     with ExitStack() as locks, ThreadPoolExecutor(1) as pool:
 
         def lock_row() -> None:
@@ -68,7 +68,7 @@ def test_email_is_not_sent_before_its_sending_mark_is_committed(
 
 def recorded_outcomes(container: Container, kind: str) -> list[DeliveryOutcome]:
     """Return the recorded outcomes, as another session reads them."""
-    column = EmailDelivery.outcome if kind == "reminder" else Notification.outcome
+    column = OutgoingEmail.outcome if kind == "reminder" else OutgoingEmail.outcome
     with container.database.read_only() as session:
         return sorted(session.scalars(select(column).where(column.is_not(None))))
 

@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from jobs import email_queue
 from jobs.notifications import recover_expired_notification_leases
 from jobs.reminders import recover_expired_reminder_leases
-from schemas.enums import DeliveryOutcome, NotificationStatus, ReminderStatus
+from schemas.enums import DeliveryOutcome, EmailStatus, ReminderStatus
 from service.container import Container
 from service.db.base import new_id
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.monitoring.database_contact import (
     MAX_GAP_SECONDS,
@@ -56,7 +56,7 @@ def failing(container: Container, table: str, condition: str, *, sqlstate: str, 
 
 
 def statuses(container: Container, kind: str) -> set[str]:
-    column = Reminder.status if kind == "reminder" else Notification.status
+    column = Reminder.status if kind == "reminder" else OutgoingEmail.status
     with container.database.read_only() as session:
         return {status.value for status in session.scalars(select(column))}
 
@@ -117,9 +117,7 @@ def test_batch_that_cannot_be_completed_is_not_sent_again(
 ) -> None:
     create_due_emails(container, clock, kind, count=3)
     mailer = FakeMailer()
-    table, sent = (
-        ("reminders", ReminderStatus.SENT) if kind == "reminder" else ("notifications", NotificationStatus.SENT)
-    )
+    table, sent = ("reminders", ReminderStatus.SENT) if kind == "reminder" else ("notifications", EmailStatus.SENT)
     with (
         failing(container, table, f"NEW.status = '{sent.value}'", sqlstate="XX000", times=1000),
         pytest.raises(DBAPIError),
@@ -148,7 +146,7 @@ def lose_lease(container: Container, clock: FakeClock, kind: str) -> None:
     """Let an email be leased by a worker that has not renewed its lease in time."""
     create_due_emails(container, clock, kind, count=1)
     table, status = (
-        (Reminder, ReminderStatus.SENDING) if kind == "reminder" else (Notification, NotificationStatus.SENDING)
+        (Reminder, ReminderStatus.SENDING) if kind == "reminder" else (OutgoingEmail, EmailStatus.SENDING)
     )
     lease = {"lease_number": 1, "leased_by": new_id(), "leased_until": clock() - datetime.timedelta(minutes=1)}
     with container.database.transaction() as session:

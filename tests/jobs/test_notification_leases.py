@@ -1,20 +1,10 @@
-"""Notification leases: recovery by the recorded outcome, and no writes by an expired lease."""
+"""OutgoingEmail leases: recovery by the recorded outcome, and no writes by an expired lease."""
 
 import dataclasses
 import datetime
 import uuid
 
 import pytest
-from sqlalchemy import text
-
-from jobs.monitoring import send_heartbeat
-from jobs.notifications import recover_expired_notification_leases
-from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus
-from service.container import Container
-from service.db.models.email import Notification
-from service.domain.email.counters import read_counters
-from service.domain.email.delivery import DeliveryResult
-from service.domain.errors import LeaseLost
 from service.domain.notifications.delivery import (
     complete_notifications,
     fail_notification_rendering,
@@ -22,15 +12,25 @@ from service.domain.notifications.delivery import (
     record_notification_result,
 )
 from service.domain.notifications.delivery import recover_expired_notification_leases as recover_expired
+from service.domain.notifications.queue import EmailClaim, claim_due_notifications
+from sqlalchemy import text
+
+from jobs.monitoring import send_heartbeat
+from jobs.notifications import recover_expired_notification_leases
+from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus
+from service.container import Container
+from service.db.models.email import OutgoingEmail
+from service.domain.email.counters import read_counters
+from service.domain.email.delivery import DeliveryResult
+from service.domain.errors import LeaseLost
 from service.domain.notifications.emails import build_notification_emails
-from service.domain.notifications.queue import NotificationClaim, claim_due_notifications
 from tests.clock import FakeClock
 from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import enqueue, find, run
 from tests.threads import RUNNING
 
 
-def claim_and_mark_sending(container: Container, worker: uuid.UUID) -> NotificationClaim:
+def claim_and_mark_sending(container: Container, worker: uuid.UUID) -> EmailClaim:
     """Claim a notification and mark it as sending, as a worker that then dies; return its claim."""
     with container.database.transaction() as session:
         [claim] = claim_due_notifications(
@@ -47,7 +47,7 @@ def test_expired_notification_lease_is_recovered_by_its_record(
 ) -> None:
     mail = dataclasses.replace(container.settings.mail, hold_uncertain=hold)
     container = dataclasses.replace(container, settings=dataclasses.replace(container.settings, mail=mail))
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     claim_and_mark_sending(container, uuid.uuid4())
     assert recover_expired_notification_leases(container, RUNNING) == {}
     clock.advance(seconds=container.lease_duration.total_seconds() + 1)
@@ -57,7 +57,7 @@ def test_expired_notification_lease_is_recovered_by_its_record(
 
 
 def test_expired_notification_lease_cannot_record_over_new_owner(container: Container, clock: FakeClock) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     expired = claim_and_mark_sending(container, uuid.uuid4())
     clock.advance(minutes=10)
     recover_expired_notification_leases(container, RUNNING)
@@ -72,7 +72,7 @@ def test_expired_notification_lease_cannot_record_over_new_owner(container: Cont
 def test_notification_accepted_after_lease_expiry_is_not_sent_again(
     container: Container, clock: FakeClock
 ) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     expired = claim_and_mark_sending(container, uuid.uuid4())
     clock.advance(minutes=10)
     recover_expired_notification_leases(container, RUNNING)
@@ -83,10 +83,10 @@ def test_notification_accepted_after_lease_expiry_is_not_sent_again(
     mailer = FakeMailer()
     assert run(container, mailer)["sent"] == 1
     assert mailer.sent == []
-    assert find(container, notification_id).status == NotificationStatus.SENT
+    assert find(container, notification_id).status == EmailStatus.SENT
 
 
-def expire_lease(container: Container, clock: FakeClock) -> tuple[NotificationClaim, NotificationClaim]:
+def expire_lease(container: Container, clock: FakeClock) -> tuple[EmailClaim, EmailClaim]:
     """Let a lease expire while sending and another worker take over; return the claims of both."""
     expired = claim_and_mark_sending(container, uuid.uuid4())
     clock.advance(minutes=10)
@@ -97,7 +97,7 @@ def expire_lease(container: Container, clock: FakeClock) -> tuple[NotificationCl
 def test_expired_notification_lease_cannot_fail_or_complete_over_new_owner(
     container: Container, clock: FakeClock
 ) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     expired, current = expire_lease(container, clock)
     with container.database.transaction() as session, pytest.raises(LeaseLost):
         fail_notification_rendering(session, expired, reason="could not be written", now=clock())
@@ -105,7 +105,7 @@ def test_expired_notification_lease_cannot_fail_or_complete_over_new_owner(
         assert complete_notifications(session, [expired], hold_uncertain=False, now=clock()) == {"lease_lost": 1}
         assert build_notification_emails(session, [expired], urls=container.urls, now=clock()).emails == []
     notification = find(container, notification_id)
-    assert (notification.status, notification.lease_number) == (NotificationStatus.SENDING, current.lease_number)
+    assert (notification.status, notification.lease_number) == (EmailStatus.SENDING, current.lease_number)
     with container.database.transaction() as session:
         fail_notification_rendering(session, current, reason="could not be written", now=clock())
     notification = find(container, notification_id)
@@ -121,7 +121,7 @@ def test_expired_notification_lease_cannot_fail_or_complete_over_new_owner(
 def test_recovered_notification_cannot_be_marked_failed_or_completed_by_old_lease(
     container: Container, clock: FakeClock
 ) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     expired = claim_and_mark_sending(container, uuid.uuid4())
     clock.advance(minutes=10)
     recover_expired_notification_leases(container, RUNNING)
@@ -133,18 +133,16 @@ def test_recovered_notification_cannot_be_marked_failed_or_completed_by_old_leas
     with container.database.transaction() as session:
         assert complete_notifications(session, [expired], hold_uncertain=False, now=clock()) == {"lease_lost": 1}
         assert build_notification_emails(session, [expired], urls=container.urls, now=clock()).emails == []
-    assert find(container, notification_id).status == NotificationStatus.SCHEDULED
+    assert find(container, notification_id).status == EmailStatus.SCHEDULED
 
 
-def record(
-    container: Container, claim: NotificationClaim, outcome: DeliveryOutcome, smtp_reply: str = "250 OK"
-) -> None:
+def record(container: Container, claim: EmailClaim, outcome: DeliveryOutcome, smtp_reply: str = "250 OK") -> None:
     with container.database.transaction() as session:
         record_notification_result(session, DeliveryResult(claim, outcome, smtp_reply), now=container.clock())
 
 
 def test_attempt_is_uncounted_once(container: Container) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     claim = claim_and_mark_sending(container, uuid.uuid4())
     record(container, claim, DeliveryOutcome.NOT_ATTEMPTED)
     with pytest.raises(LeaseLost):
@@ -153,7 +151,7 @@ def test_attempt_is_uncounted_once(container: Container) -> None:
 
 
 def test_recording_a_result_is_idempotent_and_final(container: Container) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     claim = claim_and_mark_sending(container, uuid.uuid4())
     for _ in range(2):
         record(container, claim, DeliveryOutcome.ACCEPTED, "2" * 400)
@@ -171,7 +169,7 @@ def test_recording_a_result_is_idempotent_and_final(container: Container) -> Non
 
 
 def test_claim_and_recovery_skip_a_locked_notification(container: Container, clock: FakeClock) -> None:
-    locked, free = enqueue(container, NotificationKind.RECEIPT), enqueue(container, NotificationKind.SIGN_IN)
+    locked, free = enqueue(container, EmailKind.RECEIPT), enqueue(container, EmailKind.SIGN_IN)
 
     def claim_unlocked() -> list[uuid.UUID]:
         with container.database.transaction() as session:
@@ -187,10 +185,10 @@ def test_claim_and_recovery_skip_a_locked_notification(container: Container, clo
             return dict(recover_expired(session, hold_uncertain=False, now=clock()))
 
     with container.database.transaction() as session:
-        session.get_one(Notification, locked, with_for_update=True)
+        session.get_one(OutgoingEmail, locked, with_for_update=True)
         assert claim_unlocked() == [free]
     with container.database.transaction() as session:
-        session.get_one(Notification, free, with_for_update=True)
+        session.get_one(OutgoingEmail, free, with_for_update=True)
         assert claim_unlocked() == [locked]
         clock.advance(minutes=10)
         assert recover_unlocked() == {"handed_back": 1}
@@ -198,7 +196,7 @@ def test_claim_and_recovery_skip_a_locked_notification(container: Container, clo
 
 
 def test_heartbeat_renews_only_the_workers_own_notification_leases(container: Container, clock: FakeClock) -> None:
-    enqueue(container, NotificationKind.RECEIPT)
+    enqueue(container, EmailKind.RECEIPT)
     worker = uuid.uuid4()
     claim_and_mark_sending(container, worker)
     for _ in range(3):

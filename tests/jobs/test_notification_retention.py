@@ -3,9 +3,9 @@
 from sqlalchemy import select
 
 from jobs.cleanup import purge_notifications
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.container import Container
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.sign_in import SignIn
 from tests.clock import FakeClock
 from tests.jobs.fake_mailer import FakeMailer
@@ -15,23 +15,23 @@ from tests.threads import RUNNING
 
 def notification_ids(container: Container) -> set:
     with container.database.read_only() as session:
-        return set(session.scalars(select(Notification.id)))
+        return set(session.scalars(select(OutgoingEmail.id)))
 
 
 def test_sent_notification_is_purged_after_400_days(container: Container, clock: FakeClock) -> None:
-    sent = enqueue(container, NotificationKind.RECEIPT)
+    sent = enqueue(container, EmailKind.RECEIPT)
     run(container, FakeMailer())
     clock.advance(days=399)
     assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0, "email_changes": 0}
     assert notification_ids(container) == {sent}
     clock.advance(days=1)
-    scheduled = enqueue(container, NotificationKind.RECEIPT)
+    scheduled = enqueue(container, EmailKind.RECEIPT)
     assert purge_notifications(container, RUNNING) == {"notices": 1, "sign_ins": 0, "email_changes": 0}
     assert notification_ids(container) == {scheduled}
 
 
 def test_scheduled_notification_is_never_purged(container: Container, clock: FakeClock) -> None:
-    scheduled = enqueue(container, NotificationKind.RECEIPT)
+    scheduled = enqueue(container, EmailKind.RECEIPT)
     clock.advance(days=1000)
     assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0, "email_changes": 0}
     assert notification_ids(container) == {scheduled}
@@ -40,7 +40,7 @@ def test_scheduled_notification_is_never_purged(container: Container, clock: Fak
 def test_sign_in_request_is_purged_after_a_day_with_its_notification(
     container: Container, clock: FakeClock
 ) -> None:
-    enqueue(container, NotificationKind.SIGN_IN)
+    enqueue(container, EmailKind.SIGN_IN)
     run(container, FakeMailer())
     clock.advance(hours=23)
     assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0, "email_changes": 0}

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select, text
 
 from jobs.notifications import queue_renewal_notifications
-from schemas.enums import Frequency, NotificationKind, PledgeStatus
+from schemas.enums import EmailKind, Frequency, PledgeStatus
 from service.container import Container
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.pledge import Pledge
 from service.domain.notifications.renewals import enqueue_renewal_notifications
 from tests.api.client import update_campaign
@@ -67,7 +67,7 @@ def test_pledge_without_near_renewal_is_not_announced(container: Container, chan
 def test_renewal_with_two_dates_is_announced_once(container: Container) -> None:
     pledge_id = annual_pledge(container, days=10)
     queue_renewal_notifications(container, RUNNING)
-    enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, event_date=datetime.date(2026, 12, 4))
+    enqueue(container, EmailKind.RENEWAL, pledge_id=pledge_id, event_date=datetime.date(2026, 12, 4))
     mailer = FakeMailer()
     run(container, mailer)
     assert len(mailer.sent) == 1
@@ -83,7 +83,7 @@ def test_renewal_date_and_sending_hour_are_in_the_campaign_timezone(
     change_pledge(container, pledge_id, renews_at=datetime.datetime(2026, 12, 13, 23, tzinfo=datetime.UTC))
     queue_renewal_notifications(container, RUNNING)
     with container.database.read_only() as session:
-        notification = session.scalars(select(Notification)).one()
+        notification = session.scalars(select(OutgoingEmail)).one()
     assert (notification.event_date, notification.dedup_key) == (
         datetime.date(2026, 12, 14),
         f"{pledge_id}:2026-12-14",
@@ -96,7 +96,7 @@ def test_renewal_whose_sending_hour_has_passed_is_due_immediately(container: Con
     annual_pledge(container, days=5)
     queue_renewal_notifications(container, RUNNING)
     with container.database.read_only() as session:
-        assert session.scalars(select(Notification.due_at)).one() == container.clock()
+        assert session.scalars(select(OutgoingEmail.due_at)).one() == container.clock()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_dates_within_thirty_days_are_the_same_renewal(
     pledge_id = put_pledge(container, frequency=Frequency.ANNUAL)
     first = datetime.date(2026, 12, 4)
     for event_date in (first, first + datetime.timedelta(days=days_apart)):
-        enqueue(container, NotificationKind.RENEWAL, pledge_id=pledge_id, event_date=event_date)
+        enqueue(container, EmailKind.RENEWAL, pledge_id=pledge_id, event_date=event_date)
     mailer = FakeMailer()
     run(container, mailer)
     assert len(mailer.sent) == announced

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import select
 
-from schemas.enums import NotificationKind, NotificationStatus
+from schemas.enums import EmailKind, EmailStatus
 from service.bootstrap import build_container
 from service.container import Container
-from service.db.models.email import DevOutboxEmail, Notification
+from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.settings import SettingsError, read_settings
 from tests.clock import FakeClock
 from tests.conftest import settings_for
@@ -18,12 +18,12 @@ from tests.jobs.fake_mailer import run_send_reminders
 from tests.jobs.notifications import enqueue, find, put_pledge, run
 
 ABOUT_PLEDGES = (
-    NotificationKind.RECEIPT,
-    NotificationKind.PAYMENT_FAILED,
-    NotificationKind.RENEWAL,
-    NotificationKind.CANCELLED,
+    EmailKind.RECEIPT,
+    EmailKind.PAYMENT_FAILED,
+    EmailKind.RENEWAL,
+    EmailKind.CANCELLED,
 )
-NOT_SENT = (NotificationStatus.SKIPPED, "not_in_sandbox_recipients")
+NOT_SENT = (EmailStatus.SKIPPED, "not_in_sandbox_recipients")
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def receivers(server: SmtpTestServer) -> list[str]:
     return sorted(server.recipients)
 
 
-def outcomes(container: Container) -> set[tuple[NotificationStatus, str | None]]:
+def outcomes(container: Container) -> set[tuple[EmailStatus, str | None]]:
     with container.database.read_only() as session:
-        return {(row.status, row.reason) for row in session.scalars(select(Notification))}
+        return {(row.status, row.reason) for row in session.scalars(select(OutgoingEmail))}
 
 
 def test_strangers_named_in_the_sandbox_get_no_receipts(
@@ -78,15 +78,15 @@ def test_listed_recipient_gets_receipts_of_the_sandbox(
         create_paid_pledge(container, address)
     run(container)
     assert receivers(server) == ["Staff@paper.example"]
-    assert outcomes(container) == {NOT_SENT, (NotificationStatus.SENT, None)}
+    assert outcomes(container) == {NOT_SENT, (EmailStatus.SENT, None)}
 
 
 @pytest.mark.parametrize("kind", ABOUT_PLEDGES)
 def test_every_email_about_a_pledge_follows_the_rule(
-    sending: Callable[..., Container], server: SmtpTestServer, kind: NotificationKind, clock: FakeClock
+    sending: Callable[..., Container], server: SmtpTestServer, kind: EmailKind, clock: FakeClock
 ) -> None:
     container = sending()
-    status = {"status": "past_due"} if kind == NotificationKind.PAYMENT_FAILED else {}
+    status = {"status": "past_due"} if kind == EmailKind.PAYMENT_FAILED else {}
     test = put_pledge(container, to="stranger@news.example", gateway="sandbox", **status)
     real = put_pledge(container, to="supporter@news.example", gateway="stripe", **status)
     skipped = enqueue(container, kind, to="stranger@news.example", pledge_id=test)
@@ -94,7 +94,7 @@ def test_every_email_about_a_pledge_follows_the_rule(
     run(container)
     assert receivers(server) == ["supporter@news.example"]
     assert (find(container, skipped).status, find(container, skipped).reason) == NOT_SENT
-    assert find(container, sent).status == NotificationStatus.SENT
+    assert find(container, sent).status == EmailStatus.SENT
 
 
 def test_rule_stays_once_money_is_real(sending: Callable[..., Container], server: SmtpTestServer) -> None:
@@ -108,7 +108,7 @@ def test_reminders_and_sign_in_links_are_real_in_the_sandbox(
     sending: Callable[..., Container], server: SmtpTestServer, clock: FakeClock
 ) -> None:
     container = sending()
-    enqueue(container, NotificationKind.SIGN_IN, to="reader@news.example")
+    enqueue(container, EmailKind.SIGN_IN, to="reader@news.example")
     run(container)
     assert receivers(server) == ["reader@news.example"]
     create_reminder(container, "waiting@news.example")
@@ -123,7 +123,7 @@ def test_outbox_keeps_every_receipt(container: Container) -> None:
     run(container)
     with container.database.read_only() as session:
         assert len(session.scalars(select(DevOutboxEmail)).all()) == 3
-    assert outcomes(container) == {(NotificationStatus.SENT, None)}
+    assert outcomes(container) == {(EmailStatus.SENT, None)}
 
 
 @pytest.mark.parametrize("value", ["staff", "Staff <staff@paper.example>", "*", "@paper.example", "a@b\nBcc: c@d"])

@@ -6,6 +6,7 @@ import threading
 import uuid
 
 import pytest
+from service.domain.reminders.failures import retry_reminder
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
@@ -20,7 +21,6 @@ from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.counters import read_counters
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.ports import PermanentFailure, ReminderEmail, RenderedEmail, TemporaryFailure
-from service.domain.reminders.failures import retry_reminder
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
 from tests.jobs.fake_mailer import (

@@ -7,9 +7,9 @@ from sqlalchemy import func, select, text
 
 from jobs.notifications import send_notifications
 from jobs.reminders import send_reminders
-from schemas.enums import NotificationKind, NotificationStatus, PledgeStatus, SuppressionReason
+from schemas.enums import EmailKind, EmailStatus, PledgeStatus, SuppressionReason
 from service.container import Container
-from service.db.models.email import DevOutboxEmail, Notification
+from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.db.models.sign_in import SignIn
 from service.domain.email.counters import read_counters
 from service.domain.email.delivery import MAX_ATTEMPTS
@@ -25,7 +25,7 @@ from service.domain.supporters import erase_supporter
 from tests.api.client import update_campaign
 from tests.clock import FakeClock
 from tests.jobs.fake_mailer import READER, FakeMailer, stopped_event, with_mailer
-from tests.jobs.notifications import change_pledge, enqueue, find, put_pledge, run, with_notification_mailer
+from tests.jobs.notifications import change_pledge, enqueue, find, put_pledge, run
 from tests.threads import RUNNING
 
 FAR_FUTURE = datetime.date(2030, 1, 1)
@@ -35,7 +35,7 @@ LONG_AGO = datetime.datetime(2026, 8, 25, 9, 30, tzinfo=datetime.UTC)
 
 
 def test_notification_is_sent_once(container: Container) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     mailer = FakeMailer()
     for _ in range(3):
         run(container, mailer)
@@ -49,8 +49,8 @@ def test_notification_is_sent_once(container: Container) -> None:
 
 def test_notifications_are_sent_on_sqlite(sqlite_container: Container) -> None:
     for number in range(45):
-        enqueue(sqlite_container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
-    enqueue(sqlite_container, NotificationKind.SIGN_IN)
+        enqueue(sqlite_container, EmailKind.RECEIPT, to=f"reader-{number}@news.example")
+    enqueue(sqlite_container, EmailKind.SIGN_IN)
     assert run(sqlite_container)["sent"] == 46
     with sqlite_container.database.read_only() as session:
         assert session.scalar(select(func.count()).select_from(DevOutboxEmail)) == 46
@@ -58,9 +58,9 @@ def test_notifications_are_sent_on_sqlite(sqlite_container: Container) -> None:
 
 def test_sign_in_link_is_sent_before_receipts(container: Container, clock: FakeClock) -> None:
     for number in range(25):
-        enqueue(container, NotificationKind.RECEIPT, to=f"reader-{number}@news.example")
+        enqueue(container, EmailKind.RECEIPT, to=f"reader-{number}@news.example")
     clock.advance(minutes=1)
-    enqueue(container, NotificationKind.SIGN_IN, to="waiting@news.example")
+    enqueue(container, EmailKind.SIGN_IN, to="waiting@news.example")
     mailer = FakeMailer()
     run(container, mailer)
     assert mailer.addresses[0] == "waiting@news.example"
@@ -68,15 +68,15 @@ def test_sign_in_link_is_sent_before_receipts(container: Container, clock: FakeC
 
 
 def test_send_reminders_sends_no_notification(container: Container) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     mailer = FakeMailer()
     send_reminders(with_mailer(container, mailer), RUNNING)
     assert mailer.sent == []
-    assert find(container, notification_id).status == NotificationStatus.SCHEDULED
+    assert find(container, notification_id).status == EmailStatus.SCHEDULED
 
 
 def test_notification_is_retried_up_to_the_maximum_attempts(container: Container, clock: FakeClock) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     message_ids: set[str] = set()
 
     def defer(email: NotificationEmail) -> None:
@@ -89,14 +89,14 @@ def test_notification_is_retried_up_to_the_maximum_attempts(container: Container
         assert notification.attempts == attempt
         assert notification.reason == "greylisted (450)"
         clock.now = max(clock.now, notification.due_at)
-    assert notification.status == NotificationStatus.FAILED
+    assert notification.status == EmailStatus.FAILED
     assert len(message_ids) == 1
 
 
 def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container: Container) -> None:
     first, second = (
-        enqueue(container, NotificationKind.RECEIPT),
-        enqueue(container, NotificationKind.CANCELLED, event_date=FAR_FUTURE),
+        enqueue(container, EmailKind.RECEIPT),
+        enqueue(container, EmailKind.CANCELLED, event_date=FAR_FUTURE),
     )
 
     def bounce(_: NotificationEmail) -> None:
@@ -104,11 +104,11 @@ def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container
 
     attempted = []
     run(container, FakeMailer(lambda email: (attempted.append(email.to), bounce(email))))
-    assert find(container, first).status == NotificationStatus.FAILED
-    third = enqueue(container, NotificationKind.RECEIPT)
+    assert find(container, first).status == EmailStatus.FAILED
+    third = enqueue(container, EmailKind.RECEIPT)
     run(container, FakeMailer())
     assert (find(container, third).status, find(container, third).reason) == ("skipped", "suppressed: hard_bounce")
-    assert find(container, second).status == NotificationStatus.FAILED
+    assert find(container, second).status == EmailStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_hard_bounce_fails_the_notification_and_suppresses_the_address(container
 def test_unsubscribed_reader_still_gets_receipts(
     container: Container, clock: FakeClock, reason: SuppressionReason, is_sent: bool
 ) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
     clock.advance(seconds=1)
     with container.database.transaction() as session:
         suppress(session, READER, reason=reason, now=clock())
@@ -134,44 +134,44 @@ def test_unsubscribed_reader_still_gets_receipts(
 
 
 def test_erasure_deletes_notifications_and_sign_ins(container: Container) -> None:
-    enqueue(container, NotificationKind.RECEIPT)
-    enqueue(container, NotificationKind.SIGN_IN)
+    enqueue(container, EmailKind.RECEIPT)
+    enqueue(container, EmailKind.SIGN_IN)
     with container.database.transaction() as session:
         erase_supporter(session, READER, now=container.clock())
     mailer = FakeMailer()
     run(container, mailer)
     assert mailer.sent == []
     with container.database.read_only() as session:
-        assert session.scalar(select(func.count()).select_from(Notification)) == 0
+        assert session.scalar(select(func.count()).select_from(OutgoingEmail)) == 0
         assert session.scalar(select(func.count()).select_from(SignIn)) == 0
 
 
 @pytest.mark.parametrize(
     ("kind", "event_date", "changes", "reason"),
     [
-        (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.ACTIVE}, "not_past_due"),
-        (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.CANCELLED}, "not_past_due"),
-        (NotificationKind.PAYMENT_FAILED, None, {"status": PledgeStatus.PAST_DUE}, None),
-        (NotificationKind.RENEWAL, FAR_FUTURE, {"status": PledgeStatus.CANCELLED}, "ended"),
-        (NotificationKind.RENEWAL, datetime.date(2026, 11, 22), {}, "date_passed"),
-        (NotificationKind.RENEWAL, datetime.date(2026, 11, 23), {}, None),
-        (NotificationKind.RENEWAL, FAR_FUTURE, {"status": PledgeStatus.PAST_DUE}, None),
-        (NotificationKind.RENEWAL, FAR_FUTURE, {"cancel_requested_at": LONG_AGO}, "ended"),
-        (NotificationKind.RENEWAL, FAR_FUTURE, {}, None),
-        (NotificationKind.CANCELLED, FAR_FUTURE, {"status": PledgeStatus.CANCELLED}, None),
-        (NotificationKind.CANCELLED, None, {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO}, "too_old"),
+        (EmailKind.PAYMENT_FAILED, None, {"status": PledgeStatus.ACTIVE}, "not_past_due"),
+        (EmailKind.PAYMENT_FAILED, None, {"status": PledgeStatus.CANCELLED}, "not_past_due"),
+        (EmailKind.PAYMENT_FAILED, None, {"status": PledgeStatus.PAST_DUE}, None),
+        (EmailKind.RENEWAL, FAR_FUTURE, {"status": PledgeStatus.CANCELLED}, "ended"),
+        (EmailKind.RENEWAL, datetime.date(2026, 11, 22), {}, "date_passed"),
+        (EmailKind.RENEWAL, datetime.date(2026, 11, 23), {}, None),
+        (EmailKind.RENEWAL, FAR_FUTURE, {"status": PledgeStatus.PAST_DUE}, None),
+        (EmailKind.RENEWAL, FAR_FUTURE, {"cancel_requested_at": LONG_AGO}, "ended"),
+        (EmailKind.RENEWAL, FAR_FUTURE, {}, None),
+        (EmailKind.CANCELLED, FAR_FUTURE, {"status": PledgeStatus.CANCELLED}, None),
+        (EmailKind.CANCELLED, None, {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO}, "too_old"),
         (
-            NotificationKind.CANCELLED,
+            EmailKind.CANCELLED,
             None,
             {"status": PledgeStatus.CANCELLED, "ended_at": LONG_AGO + MICROSECOND},
             None,
         ),
-        (NotificationKind.RECEIPT, None, {"supporter_id": None}, None),
+        (EmailKind.RECEIPT, None, {"supporter_id": None}, None),
     ],
 )
 def test_irrelevant_notification_is_skipped_with_a_reason(
     container: Container,
-    kind: NotificationKind,
+    kind: EmailKind,
     event_date: datetime.date | None,
     changes: dict,
     reason: str | None,
@@ -193,7 +193,7 @@ def test_irrelevant_notification_is_skipped_with_a_reason(
 def test_receipt_is_not_sent_ninety_days_after_the_payment(
     container: Container, paid_at: datetime.datetime, expected: tuple[str, str | None]
 ) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT, paid_at=paid_at)
+    notification_id = enqueue(container, EmailKind.RECEIPT, paid_at=paid_at)
     run(container, FakeMailer())
     assert (find(container, notification_id).status, find(container, notification_id).reason) == expected
 
@@ -203,17 +203,17 @@ def test_notification_dates_are_in_the_campaign_timezone(container: Container, c
     # In Auckland it is noon on the 24th.
     clock.now = clock.now.replace(hour=23, minute=0)
     yesterday, today = datetime.date(2026, 11, 23), datetime.date(2026, 11, 24)
-    enqueue(container, NotificationKind.RECEIPT, to="paid@news.example")
+    enqueue(container, EmailKind.RECEIPT, to="paid@news.example")
     for number, day in enumerate((yesterday, today)):
         missed = put_pledge(container, to=f"missed-{number}@news.example", status=PledgeStatus.PAST_DUE)
         enqueue(
             container,
-            NotificationKind.PAYMENT_FAILED,
+            EmailKind.PAYMENT_FAILED,
             to=f"missed-{number}@news.example",
             pledge_id=missed,
             event_date=day,
         )
-        enqueue(container, NotificationKind.RENEWAL, to=f"renews-{number}@news.example", event_date=day)
+        enqueue(container, EmailKind.RENEWAL, to=f"renews-{number}@news.example", event_date=day)
     mailer = FakeMailer()
     assert run(container, mailer)["skipped"] == 1
     assert {email.to.partition("@")[0]: email.event_date for email in mailer.sent} == {
@@ -228,19 +228,19 @@ def test_notification_dates_are_in_the_campaign_timezone(container: Container, c
 
 def test_notification_that_cannot_be_built_fails_alone(container: Container) -> None:
     bad, good = (
-        enqueue(container, NotificationKind.RECEIPT, to="bad@news.example"),
-        enqueue(container, NotificationKind.RECEIPT),
+        enqueue(container, EmailKind.RECEIPT, to="bad@news.example"),
+        enqueue(container, EmailKind.RECEIPT),
     )
     with container.database.transaction() as session:
         garbage = text("UPDATE supporters SET email = 'garbage' WHERE id = :id")
         session.execute(garbage, {"id": find(container, bad).supporter_id})
     assert run(container)["failed"] == 1
-    assert find(container, good).status == NotificationStatus.SENT
+    assert find(container, good).status == EmailStatus.SENT
     assert find(container, bad).reason == "could not be written: no key of SECRET_KEYS opens its address"
 
 
 def test_server_outage_costs_no_notification_attempt(container: Container) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
 
     def refuse_connection() -> None:
         raise ServerUnavailable("connection refused")
@@ -251,7 +251,7 @@ def test_server_outage_costs_no_notification_attempt(container: Container) -> No
 
 
 def test_misconfigured_server_costs_no_notification_attempt(container: Container) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
+    notification_id = enqueue(container, EmailKind.RECEIPT)
 
     def misconfigure(_: NotificationEmail) -> None:
         raise ServerMisconfigured("login refused (535)")
@@ -267,6 +267,6 @@ def test_misconfigured_server_costs_no_notification_attempt(container: Container
 
 
 def test_stopping_worker_claims_no_notification(container: Container) -> None:
-    notification_id = enqueue(container, NotificationKind.RECEIPT)
-    send_notifications(with_notification_mailer(container, FakeMailer()), stopped_event())
+    notification_id = enqueue(container, EmailKind.RECEIPT)
+    send_notifications(with_mailer(container, FakeMailer()), stopped_event())
     assert find(container, notification_id).lease_number == 0

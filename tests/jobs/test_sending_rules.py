@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from jobs.email_queue import NotificationQueue, ReminderQueue
 from jobs.reminders import send_reminders
-from schemas.enums import NotificationKind, ReminderStatus
+from schemas.enums import EmailKind, ReminderStatus
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.domain.email.queue import SendingHours, reserve_send_slots
@@ -102,7 +102,7 @@ def test_low_rate_limit_still_sends_email(container: Container, clock: FakeClock
     slow = with_rate(container, rate)
     create_reminder(container, READER)
     clock.advance(days=32)
-    notifications.enqueue(container, NotificationKind.RECEIPT, to="payer@news.example")
+    notifications.enqueue(container, EmailKind.RECEIPT, to="payer@news.example")
     assert run_send_reminders(slow, FakeMailer())["sent"] == 1
     # Reminders and notifications share the rate limit, so the receipt's slot is the next.
     clock.advance(seconds=1 / rate)
@@ -156,7 +156,7 @@ def test_connections_share_the_queue(container: Container, clock: FakeClock) -> 
             both.wait()
 
     mailers = (FakeMailer(wait_for_both), FakeMailer(wait_for_both))
-    counts = send_reminders(dataclasses.replace(container, reminder_mailers=mailers), threading.Event())
+    counts = send_reminders(dataclasses.replace(container, mailers=mailers), threading.Event())
     assert counts["sent"] == 120
     assert all(mailer.sent for mailer in mailers)
     assert len({email.to for mailer in mailers for email in mailer.sent}) == 120

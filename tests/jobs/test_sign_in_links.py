@@ -5,10 +5,10 @@ import datetime
 import pytest
 from sqlalchemy import select, update
 
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.container import Container
 from service.db.keyring import sha256
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.sign_in import SignIn
 from service.domain.ports import NotificationEmail, UncertainDelivery
 from tests.clock import FakeClock
@@ -19,7 +19,7 @@ from tests.jobs.notifications import enqueue, find, run
 def test_sign_in_link_is_created_with_the_email_and_stored_as_a_hash(
     container: Container, clock: FakeClock
 ) -> None:
-    enqueue(container, NotificationKind.SIGN_IN)
+    enqueue(container, EmailKind.SIGN_IN)
     mailer = FakeMailer()
     run(container, mailer)
     [email] = mailer.sent
@@ -35,7 +35,7 @@ def test_sign_in_link_is_created_with_the_email_and_stored_as_a_hash(
 def test_each_attempt_creates_a_new_sign_in_link_that_replaces_the_last(
     container: Container, clock: FakeClock
 ) -> None:
-    enqueue(container, NotificationKind.SIGN_IN)
+    enqueue(container, EmailKind.SIGN_IN)
     emails: list[NotificationEmail] = []
 
     def lose_reply_once(email: NotificationEmail) -> None:
@@ -45,7 +45,7 @@ def test_each_attempt_creates_a_new_sign_in_link_that_replaces_the_last(
 
     run(container, FakeMailer(lose_reply_once))
     with container.database.transaction() as session:
-        session.execute(update(Notification).values(due_at=clock()))
+        session.execute(update(OutgoingEmail).values(due_at=clock()))
     run(container, FakeMailer(lose_reply_once))
     first, second = emails
     assert first.message_id != second.message_id
@@ -60,12 +60,12 @@ def test_each_attempt_creates_a_new_sign_in_link_that_replaces_the_last(
 def test_useless_sign_in_link_is_skipped(
     container: Container, clock: FakeClock, minutes: int, values: dict, reason: str
 ) -> None:
-    notification_id = enqueue(container, NotificationKind.SIGN_IN)
+    notification_id = enqueue(container, EmailKind.SIGN_IN)
     with container.database.transaction() as session:
         set_to = {name: clock() if value is True else value for name, value in values.items()}
         session.execute(update(SignIn).values(set_to or {"asked_at": clock()}))
         if "supporter_id" in values:
-            session.execute(update(Notification).values(supporter_id=None))
+            session.execute(update(OutgoingEmail).values(supporter_id=None))
     clock.advance(minutes=minutes)
     run(container, FakeMailer())
     assert (find(container, notification_id).status, find(container, notification_id).reason) == (
@@ -77,7 +77,7 @@ def test_useless_sign_in_link_is_skipped(
 
 
 def test_sign_in_link_is_sent_until_its_request_expires(container: Container, clock: FakeClock) -> None:
-    notification_id = enqueue(container, NotificationKind.SIGN_IN)
+    notification_id = enqueue(container, EmailKind.SIGN_IN)
     clock.now += datetime.timedelta(minutes=15) - datetime.timedelta(microseconds=1)
     run(container, FakeMailer())
     assert find(container, notification_id).status == "sent"

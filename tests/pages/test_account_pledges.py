@@ -6,10 +6,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.enums import Frequency, NotificationKind, PledgeStatus, ReminderStatus
+from schemas.enums import EmailKind, Frequency, PledgeStatus, ReminderStatus
 from service.container import Container
 from service.db.models.campaign import Campaign
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.payment import Payment
 from service.db.models.reminder import Reminder
 from service.domain.errors import PaymentsUnavailable
@@ -34,7 +34,7 @@ def test_cancellation_takes_two_clicks(container: Container, client: FlaskClient
     assert count(container, Reminder) == 0
     with container.database.read_only() as session:
         notification = session.scalars(
-            select(Notification).where(Notification.kind == NotificationKind.CANCELLED)
+            select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.CANCELLED)
         ).one()
         assert notification.dedup_key == access_path.id
 
@@ -46,8 +46,7 @@ def test_double_cancellation_sends_one_notification(
     access_path.post("cancel", then="end")
     with container.database.read_only() as session:
         assert (
-            len(session.scalars(select(Notification).where(Notification.kind == NotificationKind.CANCELLED)).all())
-            == 1
+            len(session.scalars(select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.CANCELLED)).all()) == 1
         )
 
 

@@ -52,7 +52,7 @@ def paths(container: Container, client: FlaskClient) -> dict[str, str]:
     pledge = post_pledge(client).json
     pay_pledge(container, pledge["id"])
     post_reminder(client, email="reader@example.org")
-    send(container.reminder_mailers[0])
+    send(container.mailers[0])
     email = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
     assert email is not None
     pledge_path, payment_id = pledge_link(container, pledge["id"]), the_payment(container)

@@ -27,7 +27,7 @@ def settings(migrated_database: str) -> Settings:
 @pytest.fixture
 def email_path(container: Container, client: FlaskClient) -> str:
     """Return the path of a stored email."""
-    send(container.reminder_mailers[0], to="reader@example.org")
+    send(container.mailers[0], to="reader@example.org")
     match = re.search(r'href="(/dev/outbox/[^"]+)"', client.get(OUTBOX).text)
     assert match is not None
     return match[1]
@@ -51,7 +51,7 @@ def test_empty_outbox_has_instructions(client: FlaskClient) -> None:
 
 def test_emails_are_listed_newest_first(container: Container, client: FlaskClient, clock: FakeClock) -> None:
     for number in range(3):
-        send(container.reminder_mailers[0], to=f"reader-{number}@example.org", message_id=f"<{number}@desk.test>")
+        send(container.mailers[0], to=f"reader-{number}@example.org", message_id=f"<{number}@desk.test>")
         clock.advance(seconds=1)
     assert re.findall(r"reader-\d", client.get(OUTBOX).text) == ["reader-2", "reader-1", "reader-0"]
 
@@ -97,7 +97,7 @@ def test_outbox_is_not_found_from_another_machine(client: FlaskClient, email_pat
 
 
 def test_notification_is_stored_without_unsubscribe_header(container: Container, client: FlaskClient) -> None:
-    container.notification_mailer.send(container.notification_mailer.render(notification()))
+    container.urgent_mailer.send(container.urgent_mailer.render(notification()))
     listing = client.get(OUTBOX).text
     assert "Your receipt from The Paper" in listing
     match = re.search(r'href="(/dev/outbox/[^"]+)"', listing)

@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
-from schemas.enums import NotificationKind, SuppressionReason
+from schemas.enums import EmailKind, SuppressionReason
 from service.bootstrap import build_container
 from service.container import Container
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.email_change import EmailChange
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
@@ -43,7 +43,7 @@ def request_change(client: FlaskClient, address: str = NEW, **headers: str) -> T
     return client.post("/me/email", data={"email": address}, headers=BROWSER | headers)
 
 
-def sent(container: Container) -> list[tuple[str, NotificationKind, str]]:
+def sent(container: Container) -> list[tuple[str, EmailKind, str]]:
     """Send what is due; return recipient, kind and path of the button of each email."""
     mailer = FakeMailer()
     run(container, mailer)
@@ -54,7 +54,7 @@ def request_and_open(container: Container, client: FlaskClient, address: str = N
     """Request a change; return the path of the link in the email."""
     assert request_change(client, address).status_code == 303
     [(to, kind, path)] = sent(container)
-    assert (to, kind) == (address, NotificationKind.EMAIL_CHANGE)
+    assert (to, kind) == (address, EmailKind.EMAIL_CHANGE)
     return path
 
 
@@ -76,7 +76,7 @@ def test_confirmed_address_is_used_and_the_old_one_is_told(
     assert "Your email address has changed" in visible_text(page(client, done.headers["Location"]))
     # The session stays valid.
     assert "$2 a month" in visible_text(page(client, "/me"))
-    assert sent(container) == [(READER, NotificationKind.EMAIL_CHANGED, "/me")]
+    assert sent(container) == [(READER, EmailKind.EMAIL_CHANGED, "/me")]
     assert sent(container) == []
     request_link(client, NEW)
     assert [to for to, _, _ in sent(container)] == [NEW]
@@ -250,8 +250,8 @@ def test_addresses_are_encrypted_and_deleted_after_a_week(
     with container.database.transaction() as session:
         assert purge_email_changes(session, now=clock()) == 1
     with container.database.read_only() as session:
-        kinds = set(session.scalars(select(Notification.kind)))
-    assert not kinds & {NotificationKind.EMAIL_CHANGE, NotificationKind.EMAIL_CHANGED}
+        kinds = set(session.scalars(select(OutgoingEmail.kind)))
+    assert not kinds & {EmailKind.EMAIL_CHANGE, EmailKind.EMAIL_CHANGED}
 
 
 def test_link_that_could_not_be_sent_in_time_is_skipped(
@@ -261,9 +261,7 @@ def test_link_that_could_not_be_sent_in_time_is_skipped(
     clock.advance(hours=25)
     assert sent(container) == []
     with container.database.read_only() as session:
-        skipped = session.scalars(
-            select(Notification).where(Notification.kind == NotificationKind.EMAIL_CHANGE)
-        ).one()
+        skipped = session.scalars(select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.EMAIL_CHANGE)).one()
     assert (skipped.status, skipped.reason) == ("skipped", "too_old")
 
 

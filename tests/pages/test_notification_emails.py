@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.enums import Frequency, NotificationKind
+from schemas.enums import EmailKind, Frequency
 from schemas.translations import load_texts, text_names
 from service.domain.money import Money
 from service.domain.ports import AlertEmail
@@ -50,11 +50,9 @@ def test_email_has_no_unfilled_placeholders_and_one_button(variant: dict[str, An
     assert html.count("http://desk.test/p/token") == text.count("http://desk.test/p/token") == 1
 
 
-@pytest.mark.parametrize("kind", [kind for kind in NotificationKind if kind != NotificationKind.ALERT])
-def test_notifications_have_no_unsubscribe_headers(kind: NotificationKind) -> None:
-    assert_no_unsubscribe_headers(
-        render(kind=kind, **({"frequency": None} if kind == NotificationKind.SIGN_IN else {}))
-    )
+@pytest.mark.parametrize("kind", [kind for kind in EmailKind if kind != EmailKind.ALERT])
+def test_notifications_have_no_unsubscribe_headers(kind: EmailKind) -> None:
+    assert_no_unsubscribe_headers(render(kind=kind, **({"frequency": None} if kind == EmailKind.SIGN_IN else {})))
 
 
 def test_alerts_have_no_unsubscribe_headers() -> None:
@@ -116,20 +114,20 @@ def test_markup_in_campaign_texts_is_escaped() -> None:
 
 def test_payment_failure_has_next_attempt_and_dunning_number() -> None:
     for number, expected in ((1, "first of at most three"), (2, "second of at most"), (3, "third and last")):
-        for content in parts(kind=NotificationKind.PAYMENT_FAILED, dunning_number=number):
+        for content in parts(kind=EmailKind.PAYMENT_FAILED, dunning_number=number):
             assert "We will try again on December 23, 2026." in content
             assert expected in content
             assert "Update the card" in content
 
 
 def test_payment_failure_without_next_attempt_has_no_date() -> None:
-    for content in parts(kind=NotificationKind.PAYMENT_FAILED, event_date=None):
+    for content in parts(kind=EmailKind.PAYMENT_FAILED, event_date=None):
         assert "again" not in content
         assert "2026" not in content.replace("2026-", "")
 
 
 def test_renewal_has_amount_date_and_cancel_link() -> None:
-    for content in parts(kind=NotificationKind.RENEWAL, frequency=Frequency.ANNUAL, money=Money(6000, "USD")):
+    for content in parts(kind=EmailKind.RENEWAL, frequency=Frequency.ANNUAL, money=Money(6000, "USD")):
         assert "renews on December 23, 2026" in content
         assert "$60" in content
         assert "Cancel or change your support" in content
@@ -137,14 +135,14 @@ def test_renewal_has_amount_date_and_cancel_link() -> None:
 
 @pytest.mark.parametrize(("is_unpaid", "reason"), [(False, "as you wished"), (True, "did not go through")])
 def test_cancellation_has_reason_and_no_further_charge(is_unpaid: bool, reason: str) -> None:
-    for content in parts(kind=NotificationKind.CANCELLED, is_unpaid=is_unpaid):
+    for content in parts(kind=EmailKind.CANCELLED, is_unpaid=is_unpaid):
         assert reason in content
         assert "Nothing more will be taken" in content
         assert "Begin again" in content
 
 
 def test_sign_in_email_has_lifetime_and_advice_to_ignore() -> None:
-    for content in parts(kind=NotificationKind.SIGN_IN, frequency=None, money=None, event_date=None):
+    for content in parts(kind=EmailKind.SIGN_IN, frequency=None, money=None, event_date=None):
         assert "opens once, within 15 minutes" in content
         assert "If it was not you, ignore this mail" in content
 

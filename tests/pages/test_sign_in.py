@@ -7,9 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from schemas.enums import NotificationKind
+from schemas.enums import EmailKind
 from service.container import Container
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.sign_in import SignIn
 from service.domain.supporters import erase_supporter
 from tests.api.client import count
@@ -30,9 +30,7 @@ def test_known_and_unknown_addresses_get_the_same_response_and_rows(
     assert "example" not in known.headers["Location"]
     assert count(container, SignIn) == 2
     with container.database.read_only() as session:
-        notifications = session.scalars(
-            select(Notification).where(Notification.kind == NotificationKind.SIGN_IN)
-        ).all()
+        notifications = session.scalars(select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.SIGN_IN)).all()
         assert {notification.supporter_id is None for notification in notifications} == {False, True}
         assert len(notifications) == 2
         assert all(notification.dedup_key == str(notification.sign_in_id) for notification in notifications)

@@ -13,8 +13,8 @@ from service.domain.monitoring.summary import build_summary
 from service.domain.pagination import Page
 from service.domain.pledges import queries as pledge_queries
 from service.domain.pledges.queries import PledgeFilter
-from service.domain.reminders import failures as reminder_failures
 from service.domain.reminders import queries as reminder_queries
+from service.domain.reminders import queue as reminder_queue
 from service.domain.reminders.queries import ReminderFilter
 from service.domain.reminders.reminders import ReminderResult, reminder_result
 from service.web import current_container, read_only, transaction
@@ -61,7 +61,7 @@ def retry_reminder(reminder_id: uuid.UUID) -> ReminderResult:
     """Put a failed reminder back into the queue."""
     now = current_container().clock()
     with transaction() as session:
-        reminder = reminder_failures.retry_reminder(session, reminder_id, now=now)
+        reminder = reminder_queue.retry_reminder(session, reminder_id, now=now)
         write_audit_log(session, "retry_reminder", {"reminder": str(reminder_id)}, now=now)
         return reminder_result(reminder)
 

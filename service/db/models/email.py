@@ -1,7 +1,8 @@
-"""Deliveries, notifications, suppressions, and what limits and counts the emails that are sent."""
+"""The outbox of all emails, suppressions, and what limits and counts the emails that are sent."""
 
 import datetime
 import uuid
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -10,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
+    SmallInteger,
     String,
     Text,
     UniqueConstraint,
@@ -17,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.enums import DeliveryOutcome, NotificationKind, NotificationStatus, SuppressionReason
+from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus, SuppressionReason
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText, StringEnum, enum_check, equals_literal
 
@@ -26,67 +28,74 @@ ALL_CAMPAIGNS = "*"
 MESSAGE_TYPE = EncryptedText("outbox_mails.message")
 
 
-class EmailDelivery(Base):
-    """The delivery of one occurrence of a reminder, written before sending and completed after the server's reply.
+# What an email of each kind must refer to.
+REQUIRED_COLUMNS = {
+    EmailKind.REMINDER: ("reminder_id", "occurrence"),
+    EmailKind.REMINDER_CONFIRMATION: ("reminder_id", "occurrence"),
+    EmailKind.RECEIPT: ("pledge_id", "payment_id"),
+    EmailKind.PAYMENT_FAILED: ("pledge_id",),
+    EmailKind.RENEWAL: ("pledge_id",),
+    EmailKind.CANCELLED: ("pledge_id",),
+    EmailKind.SIGN_IN: ("sign_in_id",),
+    EmailKind.EMAIL_CHANGE: ("email_change_id",),
+    EmailKind.EMAIL_CHANGED: ("email_change_id",),
+    EmailKind.ALERT: ("subject", "body"),
+}
 
-    The Message-ID follows from the reminder and the occurrence. `attempts` counts how often sending has begun,
-    `smtp_reply` is the server's final reply without any address, and `lease_number` is the lease of the reminder
-    under which it is sent.
+
+def _requirement(kind: EmailKind, columns: tuple[str, ...]) -> CheckConstraint:
+    required = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+    return CheckConstraint(f"kind != '{kind}' OR ({required})", name=f"{kind}_refers_to_its_own")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
+class OutgoingEmail(UUIDPrimaryKey, Base):
+    """One email: what it is about, when it is due, who sends it, and what the mail server replied.
+
+    `dedup_key` identifies the occasion within its kind, for example by a payment's id, so that each occasion leads
+    to one email. Lower values of `priority` are sent first. A reminder has one email for each `occurrence`.
+    `event_date` is the date that the email announces. An alert to staff has a `subject` and a `body`, which
+    contain no personal data. No address is stored here.
+
+    A worker that sends it holds a lease until `leased_until`; `lease_number` identifies the lease, and every claim
+    increments it. `outcome`, `smtp_reply` and the instants are of the last attempt, and are written before the
+    content is sent and after the server's final reply. `attempts` counts how often sending has begun. With
+    `held_at`, a scheduled email waits for staff, because it may have been sent before a backup was restored.
     """
 
-    __tablename__ = "deliveries"
-    __table_args__ = (enum_check("outcome", DeliveryOutcome, name="outcome_known"),)
-
-    reminder_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("reminders.id", ondelete="CASCADE"), primary_key=True
-    )
-    occurrence: Mapped[int] = mapped_column(primary_key=True)
-    lease_number: Mapped[int]
-    attempts: Mapped[int]
-    outcome: Mapped[DeliveryOutcome] = mapped_column(StringEnum(DeliveryOutcome))
-    smtp_reply: Mapped[str | None] = mapped_column(Text)
-    started_at: Mapped[datetime.datetime]
-    finished_at: Mapped[datetime.datetime | None]
-
-
-class Notification(UUIDPrimaryKey, Base):
-    """One email about a pledge, for signing in or to staff, and its own delivery record.
-
-    `dedup_key` identifies the occasion within its kind, for example by a payment's id, so that each occasion is
-    notified once. `event_date` is the date that the email announces. An alert to staff has a `subject` and a
-    `body`, which contain no personal data. The columns from `outcome` on mean the same as in `deliveries`, and
-    `held_at` the same as in `reminders`.
-    """
-
-    __tablename__ = "notifications"
+    __tablename__ = "emails"
     __table_args__ = (
         UniqueConstraint("kind", "dedup_key"),
-        enum_check("kind", NotificationKind, name="kind_known"),
-        enum_check("status", NotificationStatus, name="status_known"),
+        enum_check("kind", EmailKind, name="kind_known"),
+        enum_check("status", EmailStatus, name="status_known"),
         enum_check("outcome", DeliveryOutcome, name="outcome_known"),
+        *(_requirement(kind, columns) for kind, columns in REQUIRED_COLUMNS.items()),
+        Index("ix_emails_due", "priority", "due_at", "id", **_where("status = 'scheduled'")),
+        Index("ix_emails_leased", "leased_until", **_where("status = 'sending'")),
+        Index("ix_emails_failed", "due_at", **_where("status = 'failed'")),
+        # Those of reminders are deleted with them.
         Index(
-            "ix_notifications_due",
+            "ix_emails_finished",
             "due_at",
-            "id",
-            postgresql_where=text("status = 'scheduled'"),
-            sqlite_where=text("status = 'scheduled'"),
+            **_where("reminder_id IS NULL AND status IN ('sent', 'skipped', 'failed', 'cancelled')"),
         ),
-        Index(
-            "ix_notifications_leased",
-            "leased_until",
-            postgresql_where=text("status = 'sending'"),
-            sqlite_where=text("status = 'sending'"),
+        Index("ix_emails_reminder_id", "reminder_id", "occurrence", unique=True),
+        # Most emails refer to one of these only, and an index costs what it holds.
+        *(
+            Index(f"ix_emails_{column}", column, **_where(f"{column} IS NOT NULL"))
+            for column in ("supporter_id", "pledge_id", "payment_id", "sign_in_id", "email_change_id")
         ),
-        Index("ix_notifications_pledge_id", "pledge_id"),
-        Index("ix_notifications_supporter_id", "supporter_id"),
-        Index("ix_notifications_payment_id", "payment_id"),
-        Index("ix_notifications_sign_in_id", "sign_in_id"),
-        Index("ix_notifications_email_change_id", "email_change_id"),
     )
 
-    kind: Mapped[NotificationKind] = mapped_column(StringEnum(NotificationKind))
+    kind: Mapped[EmailKind] = mapped_column(StringEnum(EmailKind))
     dedup_key: Mapped[str] = mapped_column(Text)
+    priority: Mapped[int] = mapped_column(SmallInteger)
     supporter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("supporters.id", ondelete="CASCADE"))
+    reminder_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("reminders.id", ondelete="CASCADE"))
+    occurrence: Mapped[int | None]
     pledge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("pledges.id", ondelete="CASCADE"))
     payment_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("payments.id", ondelete="CASCADE"))
     sign_in_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="CASCADE"))
@@ -95,7 +104,7 @@ class Notification(UUIDPrimaryKey, Base):
     subject: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str | None] = mapped_column(Text)
     lang: Mapped[str] = mapped_column(String(35))
-    status: Mapped[NotificationStatus] = mapped_column(StringEnum(NotificationStatus))
+    status: Mapped[EmailStatus] = mapped_column(StringEnum(EmailStatus))
     due_at: Mapped[datetime.datetime]
     created_at: Mapped[datetime.datetime]
     reason: Mapped[str | None] = mapped_column(Text)
@@ -110,9 +119,9 @@ class Notification(UUIDPrimaryKey, Base):
     held_at: Mapped[datetime.datetime | None]
 
 
-def status_is(status: NotificationStatus) -> ColumnElement[bool]:
-    """Return the condition that a notification has this status, in a form that uses the partial indexes."""
-    return equals_literal(Notification.status, status)
+def status_is(status: EmailStatus) -> ColumnElement[bool]:
+    """Return the condition that an email has this status, in a form that uses the partial indexes."""
+    return equals_literal(OutgoingEmail.status, status)
 
 
 class Suppression(Base):

@@ -30,11 +30,10 @@ FINAL_STATUSES = (ReminderStatus.SENT, ReminderStatus.CANCELLED, ReminderStatus.
 class Reminder(UUIDPrimaryKey, Base):
     """A supporter's request to be asked later: one row for each campaign and supporter, reused by later requests.
 
-    `due_at` is when the email may be sent; a temporary failure moves it, while `due_on` stays the promised date.
-    A worker that sends it holds a lease until `leased_until`. `lease_number` identifies the lease, and every claim
-    increments it. With `every_months` the reminder repeats at that interval, counted from `asked_at`. While it
-    `awaits_confirmation`, only the email that asks for the confirmation is sent. With `held_at`, a scheduled
-    reminder waits for staff, because it may have been sent before a backup was restored.
+    `due_at` is when the email may be sent, while `due_on` is the promised date. While the reminder is `sending`,
+    the email of its `occurrence` is in the outbox (`emails`). With `every_months` the reminder repeats at that
+    interval, counted from `asked_at`. While it `awaits_confirmation`, only the email that asks for the
+    confirmation is sent.
     """
 
     __tablename__ = "reminders"
@@ -50,12 +49,6 @@ class Reminder(UUIDPrimaryKey, Base):
             "id",
             postgresql_where=text("status = 'scheduled'"),
             sqlite_where=text("status = 'scheduled'"),
-        ),
-        Index(
-            "ix_reminders_leased",
-            "leased_until",
-            postgresql_where=text("status = 'sending'"),
-            sqlite_where=text("status = 'sending'"),
         ),
         Index(
             "ix_reminders_awaiting",
@@ -87,16 +80,11 @@ class Reminder(UUIDPrimaryKey, Base):
     lang: Mapped[str] = mapped_column(String(35))
     consent_version: Mapped[str | None] = mapped_column(Text)
     asked_at: Mapped[datetime.datetime]
-    attempts: Mapped[int] = mapped_column(default=0)
-    lease_number: Mapped[int] = mapped_column(default=0)
-    leased_until: Mapped[datetime.datetime | None]
-    leased_by: Mapped[uuid.UUID | None]
     sent_at: Mapped[datetime.datetime | None]
     every_months: Mapped[int | None]
     awaits_confirmation: Mapped[bool] = mapped_column(default=False, server_default=false())
     confirmed_at: Mapped[datetime.datetime | None]
     reason: Mapped[str | None] = mapped_column(Text)
-    held_at: Mapped[datetime.datetime | None]
 
     campaign: Mapped[Campaign] = relationship()
     supporter: Mapped[Supporter] = relationship()

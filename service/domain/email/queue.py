@@ -1,17 +1,195 @@
-"""When an email may be sent: the rate limit that all workers share, and the hours in a reader's time zone."""
+"""The queue of due emails: workers claim them with a lease, most urgent first; monitoring reads its age.
+
+Every query uses an index of what is due, so its cost does not grow with the table. When an email may be sent also
+depends on the rate limit that all workers share, and on the hours in a reader's time zone.
+"""
 
 import datetime
+import uuid
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Row, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from service.db.models.email import SendRateLimit
+from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus
+from service.db.models.campaign import Campaign
+from service.db.models.email import OutgoingEmail, SendRateLimit, status_is
+from service.db.models.reminder import Reminder
 from service.db.upsert import dialect_insert
 from service.domain.calendar import at_local_hour
+from service.domain.email.outbox import PRIORITIES
+from service.domain.email.status import EmailEvent, next_status
 
 SERVER_KEY = "mail"
+BACKLOG_ALERT_AFTER = datetime.timedelta(hours=1)
+# Counting this many takes about ten milliseconds, and an operator would not act differently on a larger number.
+MAX_COUNTED = 100_000
+# An email whose address this process cannot read waits, at first briefly for a worker that already has the key.
+UNREADABLE = "waits for a key: no key of SECRET_KEYS opens its address"
+FIRST_KEY_WAIT = datetime.timedelta(seconds=30)
+NEXT_KEY_WAIT = datetime.timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class EmailClaim:
+    """A worker's lease on an email. `lease_number` is a fencing token."""
+
+    email_id: uuid.UUID
+    kind: EmailKind
+    lease_number: int
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """The claimed emails, and how many were postponed to their sending hours."""
+
+    claims: list[EmailClaim]
+    postponed: int
+
+
+def claim_due_emails(
+    session: Session,
+    *,
+    worker: uuid.UUID,
+    now: datetime.datetime,
+    limit: int,
+    lease: datetime.timedelta,
+    respect_sending_hours: bool,
+    priorities: Collection[int] = frozenset(PRIORITIES.values()),
+) -> ClaimResult:
+    """Claim up to `limit` due emails, most urgent first and then oldest, without those that are locked elsewhere.
+
+    With `respect_sending_hours`, a reminder outside its campaign's sending hours in the reader's time zone is
+    postponed to their start; so is the retry of one. The reminders of a closed campaign wait until it is reopened.
+    """
+    due = (
+        select(
+            OutgoingEmail.id,
+            OutgoingEmail.kind,
+            OutgoingEmail.lease_number,
+            Reminder.campaign_id,
+            Reminder.timezone,
+        )
+        .outerjoin(Reminder, Reminder.id == OutgoingEmail.reminder_id)
+        .where(*_may_be_sent(session), OutgoingEmail.due_at <= now)
+        .order_by(OutgoingEmail.due_at, OutgoingEmail.id)
+        .with_for_update(of=OutgoingEmail, skip_locked=True)
+    )
+    rows: list[Row[uuid.UUID, EmailKind, int, uuid.UUID, str]] = []
+    # One query for each priority, because an index that begins with it is then read in the order of `due_at`.
+    for priority in sorted(priorities):
+        if len(rows) < limit:
+            rows += session.execute(due.where(OutgoingEmail.priority == priority).limit(limit - len(rows))).all()
+    if not rows:
+        return ClaimResult([], 0)
+    hours = read_sending_hours(session) if respect_sending_hours else {}
+    postponed, claims = [], []
+    for row in rows:
+        sending_hours = hours.get(row.campaign_id) if row.kind == EmailKind.REMINDER else None
+        allowed_at = now if sending_hours is None else sending_hours.next_allowed(now, row.timezone)
+        if allowed_at > now:
+            postponed.append({"id": row.id, "due_at": allowed_at})
+        else:
+            claims.append(EmailClaim(row.id, row.kind, row.lease_number + 1))
+    if postponed:
+        session.execute(update(OutgoingEmail), postponed)
+    if claims:
+        session.execute(
+            update(OutgoingEmail)
+            .where(OutgoingEmail.id.in_([claim.email_id for claim in claims]))
+            .values(
+                status=next_status(EmailStatus.SCHEDULED, EmailEvent.CLAIM),
+                lease_number=OutgoingEmail.lease_number + 1,
+                leased_by=worker,
+                leased_until=now + lease,
+                # The outcome of an earlier lease does not count, unless the email was accepted.
+                outcome=case(
+                    (OutgoingEmail.outcome == DeliveryOutcome.ACCEPTED, OutgoingEmail.outcome), else_=None
+                ),
+            )
+            .execution_options(synchronize_session=False)
+        )
+    return ClaimResult(claims, len(postponed))
+
+
+def shorten_leases(session: Session, *, now: datetime.datetime, lease: datetime.timedelta) -> None:
+    """End every lease within `lease`, after the clock was set back. A live worker renews its own before."""
+    session.execute(
+        update(OutgoingEmail)
+        .where(status_is(EmailStatus.SENDING), OutgoingEmail.leased_until > now + lease)
+        .values(leased_until=now + lease)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def renew_leases(
+    session: Session, *, owners: Collection[uuid.UUID], now: datetime.datetime, lease: datetime.timedelta
+) -> None:
+    """Extend the leases that a live worker holds."""
+    session.execute(
+        update(OutgoingEmail)
+        .where(status_is(EmailStatus.SENDING), OutgoingEmail.leased_by.in_(owners))
+        .values(leased_until=now + lease)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def oldest_due_age(
+    session: Session, *, now: datetime.datetime, kinds: Collection[EmailKind] = frozenset(EmailKind)
+) -> datetime.timedelta | None:
+    """Return how long the oldest due email of these kinds has been due; None if none is."""
+    query = (
+        select(func.min(OutgoingEmail.due_at))
+        .outerjoin(Reminder, Reminder.id == OutgoingEmail.reminder_id)
+        .where(*_may_be_sent(session), OutgoingEmail.kind.in_(kinds))
+    )
+    due_at = session.scalar(query)
+    return now - due_at if due_at is not None and due_at <= now else None
+
+
+def count_due(
+    session: Session,
+    *,
+    now: datetime.datetime,
+    most: int = MAX_COUNTED,
+    kinds: Collection[EmailKind] = frozenset(EmailKind),
+) -> int:
+    """Return how many emails of these kinds are due, counting no further than `most`."""
+    due = (
+        select(OutgoingEmail.id)
+        .where(
+            status_is(EmailStatus.SCHEDULED),
+            OutgoingEmail.held_at.is_(None),
+            OutgoingEmail.due_at <= now,
+            OutgoingEmail.kind.in_(kinds),
+        )
+        .limit(most)
+        .subquery()
+    )
+    return session.scalar(select(func.count()).select_from(due)) or 0
+
+
+def count_waiting_for_key(session: Session, *, now: datetime.datetime) -> int:
+    """Return how many emails wait because no worker that claimed them could read their address."""
+    waiting = select(OutgoingEmail.id).where(
+        status_is(EmailStatus.SCHEDULED),
+        OutgoingEmail.due_at <= now + NEXT_KEY_WAIT,
+        OutgoingEmail.reason == UNREADABLE,
+    )
+    return session.scalar(select(func.count()).select_from(waiting.limit(MAX_COUNTED).subquery())) or 0
+
+
+def _may_be_sent(session: Session) -> list[ColumnElement[bool]]:
+    return [status_is(EmailStatus.SCHEDULED), OutgoingEmail.held_at.is_(None), *in_open_campaigns(session)]
+
+
+def in_open_campaigns(session: Session) -> Sequence[ColumnElement[bool]]:
+    """Return the condition that a joined reminder, if any, is of an open campaign; no condition if all are."""
+    # A condition only where it is needed, so that the database goes on using its index of what is due.
+    closed = session.scalars(select(Campaign.id).where(Campaign.closed_at.is_not(None))).all()
+    return [or_(Reminder.id.is_(None), Reminder.campaign_id.not_in(closed))] if closed else []
 
 
 def reserve_send_slots(
@@ -58,3 +236,9 @@ class SendingHours:
             return now
         day = local.date() if local.hour < self.start_hour else local.date() + datetime.timedelta(days=1)
         return at_local_hour(day, zone=zone, hour=self.start_hour).instant
+
+
+def read_sending_hours(session: Session) -> Mapping[uuid.UUID, SendingHours]:
+    """Return the sending hours of each campaign by its id."""
+    rows = session.execute(select(Campaign.id, Campaign.send_hour, Campaign.send_until))
+    return {campaign_id: SendingHours(start, end) for campaign_id, start, end in rows}

@@ -1,39 +1,51 @@
-"""Batches of emails that are ready to send, and the errors that keep one from being built."""
+"""Batches of emails that are ready to send, and those that are not sent, such as because one cannot be built."""
 
 import datetime
-from collections import Counter
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfoNotFoundError
 
 from service.db.keyring import DecryptionError, Keyring, UnknownKey
 from service.db.models.supporter import EMAIL_TYPE
 from service.db.types import EncryptedText
+from service.domain.email.queue import FIRST_KEY_WAIT, NEXT_KEY_WAIT, UNREADABLE, EmailClaim
+from service.domain.email.status import EmailEvent
 from service.domain.ports import Email
-
-# An email whose address this process cannot read waits, at first briefly for a worker that already has the key.
-UNREADABLE = "waits for a key: no key of SECRET_KEYS opens its address"
-FIRST_KEY_WAIT = datetime.timedelta(seconds=30)
-NEXT_KEY_WAIT = datetime.timedelta(minutes=5)
-
-ClaimT = TypeVar("ClaimT")
-EmailT = TypeVar("EmailT", bound=Email)
 
 
 @dataclass(frozen=True)
-class PreparedEmails(Generic[ClaimT, EmailT]):
-    """Emails to send, each with its claim, and counts of those that were finished without sending, by outcome.
+class UnsentEmail:
+    """A claimed email that is not sent: it is skipped or fails for a reason, or waits until `retry_at`.
 
-    Those that wait for a key are counted there too, as `waiting`.
+    `counter` is what it counts as: `failed`, `skipped`, `suppressed`, `sent` if it was sent before, or `waiting`.
     """
 
-    emails: list[tuple[ClaimT, EmailT]]
-    finished: Counter[str]
+    claim: EmailClaim
+    event: EmailEvent
+    reason: str | None
+    counter: str
+    retry_at: datetime.datetime | None = None
 
-    @property
-    def counted(self) -> dict[str, int]:
-        """The counts of those that are really finished, for the metrics."""
-        return {outcome: count for outcome, count in self.finished.items() if outcome != "waiting"}
+
+@dataclass(frozen=True)
+class PreparedEmails:
+    """The emails of a batch to send, each with its claim, and those that are not sent."""
+
+    emails: list[tuple[EmailClaim, Email]] = field(default_factory=list)
+    unsent: list[UnsentEmail] = field(default_factory=list)
+
+    def skip(self, claim: EmailClaim, reason: str, *, is_suppressed: bool = False) -> None:
+        """Do not send an email that is not wanted."""
+        counter = "suppressed" if is_suppressed else "skipped"
+        self.unsent.append(UnsentEmail(claim, EmailEvent.SKIP, reason, counter))
+
+    def fail(self, claim: EmailClaim, error: Exception) -> None:
+        """Do not send an email that cannot be built."""
+        self.unsent.append(UnsentEmail(claim, EmailEvent.FAIL, failure_reason(error), "failed"))
+
+    def wait_for_key(self, claim: EmailClaim, reason: str | None, *, now: datetime.datetime) -> None:
+        """Leave an email to a process that can read its address; `reason` is what its row says so far."""
+        retry_at = now + (NEXT_KEY_WAIT if reason == UNREADABLE else FIRST_KEY_WAIT)
+        self.unsent.append(UnsentEmail(claim, EmailEvent.RELEASE, UNREADABLE, "waiting", retry_at))
 
 
 class EmailNotBuildable(Exception):
@@ -49,11 +61,6 @@ def failure_reason(error: Exception) -> str:
     if isinstance(error, ZoneInfoNotFoundError):
         error = EmailNotBuildable("its time zone is not known")
     return f"could not be written: {error if isinstance(error, EmailNotBuildable) else 'its row makes no letter'}"
-
-
-def retry_with_key_at(reason: str | None, now: datetime.datetime) -> datetime.datetime:
-    """Return when an email that this process cannot read is due again; `reason` is what its row says so far."""
-    return now + (NEXT_KEY_WAIT if reason == UNREADABLE else FIRST_KEY_WAIT)
 
 
 def decrypt_address(encrypted: bytes, keyring: Keyring, *, column_type: EncryptedText = EMAIL_TYPE) -> str:

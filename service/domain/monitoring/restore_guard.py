@@ -11,26 +11,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
-from schemas.enums import NotificationStatus, ReminderStatus
+from schemas.enums import EmailKind, EmailStatus
 from service.db.identity import BACKUP_PREFIX, database_identity, is_same_database
-from service.db.models import email as notification_model
-from service.db.models import reminder as reminder_model
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.jobs import JobRun
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Installation, Pledge
 from service.db.models.reminder import Reminder
-from service.domain.email.status import NotificationEvent, transition_notification
+from service.domain.email.delivery import FinishedEmail, lock_reminders
+from service.domain.email.queue import count_due
+from service.domain.email.status import EmailEvent, transition_email
 from service.domain.monitoring.summary import last_heartbeat
-from service.domain.notifications.queue import count_due_notifications
 from service.domain.pledges.installation import get_or_create_installation_id
-from service.domain.reminders.queue import count_due
-from service.domain.reminders.status import ReminderEvent
-from service.domain.reminders.transitions import bulk_transition, schedule_next_occurrence, transition_reminder
+from service.domain.reminders.delivery import finish_reminders
+from service.domain.reminders.queue import KINDS as REMINDER_KINDS
+from service.domain.reminders.queue import count_due_reminders, enqueue_due_reminders
 
+OTHER_KINDS = frozenset(EmailKind) - frozenset(REMINDER_KINDS)
 # A worker records its heartbeat every few seconds, so after this time nobody knows what happened meanwhile.
 SILENCE = datetime.timedelta(hours=1)
 BATCH_SIZE = 500
@@ -69,7 +69,7 @@ class Restore:
 class HeldEmails:
     """How many emails of one kind are held, and when the first and the last of them were due."""
 
-    kind: str
+    kind: EmailKind
     count: int
     first_due_at: datetime.datetime
     last_due_at: datetime.datetime
@@ -77,15 +77,12 @@ class HeldEmails:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldFilter:
-    """A filter by id, due date and kind: `reminder` or a kind of notification. None matches everything."""
+    """A filter by id, due date and kind. None matches everything."""
 
     ids: tuple[uuid.UUID, ...] = ()
-    kind: str | None = None
+    kind: EmailKind | None = None
     due_from: datetime.datetime | None = None
     due_before: datetime.datetime | None = None
-
-
-REMINDER_KIND = "reminder"
 
 
 def find_restore(session: Session, *, now: datetime.datetime) -> Restore | None:
@@ -96,7 +93,7 @@ def find_restore(session: Session, *, now: datetime.datetime) -> Restore | None:
     heartbeat_at = last_heartbeat(session)
     checked_at = session.scalar(select(Installation.checked_at))
     last_trace_at = max(filter(None, (heartbeat_at, checked_at, newest_row_at(session))), default=None)
-    due = count_due(session, now=now) + count_due_notifications(session, now=now)
+    due = count_due_reminders(session, now=now) + count_due(session, now=now, kinds=OTHER_KINDS)
     identity = session.scalar(select(Installation.database_identity))
     if identity is not None and not has_own_identity(session):
         return Restore(due, now, last_trace_at, identity)
@@ -114,7 +111,7 @@ def newest_row_at(session: Session) -> datetime.datetime | None:
         select(func.max(GatewayEvent.received_at)),
         select(Pledge.created_at).order_by(Pledge.id.desc()).limit(1),
         select(Reminder.asked_at).order_by(Reminder.id.desc()).limit(1),
-        select(Notification.created_at).order_by(Notification.id.desc()).limit(1),
+        select(OutgoingEmail.created_at).order_by(OutgoingEmail.id.desc()).limit(1),
     )
     return max(filter(None, map(session.scalar, queries)), default=None)
 
@@ -142,17 +139,21 @@ def start_guard(session: Session, *, sent_before: datetime.datetime, now: dateti
     """Hold what was due before an instant, also what a worker was sending; return how many emails are held."""
     _update_installation(session, sent_before=sent_before)
     confirm_database(session, now=now)
-    _release_leases(session, sent_before, now)
-    held = 0
-    for model, is_scheduled in _QUEUES:
-        result: Any = session.execute(
-            update(model)
-            .where(is_scheduled, model.due_at < sent_before, model.held_at.is_(None))
-            .values(held_at=now)
-            .execution_options(synchronize_session=False)
+    leased = select(OutgoingEmail).where(status_is(EmailStatus.SENDING), OutgoingEmail.due_at < sent_before)
+    for email in session.scalars(leased.with_for_update()):
+        transition_email(email, EmailEvent.RELEASE)
+    session.flush()
+    while enqueue_due_reminders(session, now=sent_before, respect_sending_hours=False).enqueued:
+        pass
+    result: Any = session.execute(
+        update(OutgoingEmail)
+        .where(
+            status_is(EmailStatus.SCHEDULED), OutgoingEmail.due_at < sent_before, OutgoingEmail.held_at.is_(None)
         )
-        held += result.rowcount
-    return held
+        .values(held_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return int(result.rowcount)
 
 
 def stop_guard(session: Session) -> None:
@@ -162,35 +163,35 @@ def stop_guard(session: Session) -> None:
 
 def list_held(session: Session) -> list[HeldEmails]:
     """Return what is held, by kind."""
-    reminders = session.execute(_summary_of(Reminder)).one()
-    held = [HeldEmails(REMINDER_KIND, *reminders)] if reminders[0] else []
-    by_kind = _summary_of(Notification).add_columns(Notification.kind).group_by(Notification.kind)
-    for count, first_due_at, last_due_at, kind in session.execute(by_kind.order_by(Notification.kind)):
-        held.append(HeldEmails(kind.value, count, first_due_at, last_due_at))
-    return held
+    rows = session.execute(
+        select(OutgoingEmail.kind, func.count(), func.min(OutgoingEmail.due_at), func.max(OutgoingEmail.due_at))
+        .where(*_conditions(HeldFilter()))
+        .group_by(OutgoingEmail.kind)
+        .order_by(OutgoingEmail.kind)
+    )
+    return [HeldEmails(*row) for row in rows]
 
 
-def list_each_held(session: Session, filters: HeldFilter) -> list[tuple[uuid.UUID, str, datetime.datetime]]:
+def list_each_held(
+    session: Session, filters: HeldFilter
+) -> Sequence[Row[uuid.UUID, EmailKind, datetime.datetime]]:
     """Return the id, kind and due instant of each held email, the longest due first."""
-    rows: list[tuple[uuid.UUID, str, datetime.datetime]] = []
-    for model, _ in _matching_queues(filters):
-        query = select(model).where(*_conditions(model, filters)).order_by(model.due_at, model.id)
-        rows += [(row.id, _kind(row), row.due_at) for row in session.scalars(query)]
-    return sorted(rows, key=lambda row: row[2])
+    query = select(OutgoingEmail.id, OutgoingEmail.kind, OutgoingEmail.due_at).where(*_conditions(filters))
+    return session.execute(query.order_by(OutgoingEmail.due_at, OutgoingEmail.id)).all()
 
 
 def count_held(session: Session, filters: HeldFilter | None = None) -> int:
     """Return how many emails are held."""
-    filters = filters or HeldFilter()
-    return sum(
-        session.scalar(select(func.count()).select_from(model).where(*_conditions(model, filters))) or 0
-        for model, _ in _matching_queues(filters)
-    )
+    query = select(func.count()).select_from(OutgoingEmail).where(*_conditions(filters or HeldFilter()))
+    return session.scalar(query) or 0
 
 
 def release_held(session: Session, filters: HeldFilter, *, limit: int = BATCH_SIZE) -> int:
     """Let a batch of held emails be sent; return how many."""
-    return sum(len(_release(rows)) for rows in _lock_held(session, filters, limit))
+    emails = _lock_held(session, filters, limit)
+    for email in emails:
+        email.held_at = None
+    return len(emails)
 
 
 def cancel_held(
@@ -205,23 +206,25 @@ def cancel_held(
 
     A reminder that repeats is scheduled for its next date. One that asked for a confirmation waits for it.
     """
-    cancelled = 0
-    for rows in _lock_held(session, filters, limit):
-        for row in rows:
-            if isinstance(row, Notification):
-                transition_notification(row, NotificationEvent.CLAIM)
-                transition_notification(row, NotificationEvent.SKIP, reason=SENT_BEFORE_RESTORE)
-                row.held_at = None
-            elif row.awaits_confirmation:
-                transition_reminder(session, row, ReminderEvent.CLAIM, now=now)
-                transition_reminder(
-                    session, row, ReminderEvent.REQUEST_CONFIRMATION, now=now, reason=SENT_BEFORE_RESTORE
+    emails, finished = _lock_held(session, filters, limit), []
+    for email in emails:
+        transition_email(email, EmailEvent.SKIP, reason=SENT_BEFORE_RESTORE)
+        email.held_at = None
+        if email.reminder_id is not None and email.occurrence is not None:
+            is_confirmation = email.kind == EmailKind.REMINDER_CONFIRMATION
+            finished.append(
+                FinishedEmail(
+                    kind=email.kind,
+                    reminder_id=email.reminder_id,
+                    occurrence=email.occurrence,
+                    event=EmailEvent.DELIVER if is_confirmation else EmailEvent.SKIP,
+                    reason=SENT_BEFORE_RESTORE,
                 )
-            else:
-                transition_reminder(session, row, ReminderEvent.SKIP, now=now, reason=SENT_BEFORE_RESTORE)
-                schedule_next_occurrence(session, row, now=now, month_seconds=month_seconds)
-        cancelled += len(rows)
-    return cancelled
+            )
+    session.flush()
+    if finished:
+        finish_reminders(session, finished, now=now, month_seconds=month_seconds)
+    return len(emails)
 
 
 def describe_held(session: Session, *, now: datetime.datetime) -> dict[str, str]:
@@ -236,84 +239,27 @@ def describe_held(session: Session, *, now: datetime.datetime) -> dict[str, str]
     return {"held": f"{held} held after a restore; see mainstay restore-guard list"}
 
 
-_QUEUES: tuple[tuple[Any, ColumnElement[bool]], ...] = (
-    (Reminder, reminder_model.status_is(ReminderStatus.SCHEDULED)),
-    (Notification, notification_model.status_is(NotificationStatus.SCHEDULED)),
-)
-
-
-def _matching_queues(filters: HeldFilter) -> Sequence[tuple[Any, ColumnElement[bool]]]:
-    if filters.kind is None:
-        return _QUEUES
-    return _QUEUES[:1] if filters.kind == REMINDER_KIND else _QUEUES[1:]
-
-
-def _conditions(model: Any, filters: HeldFilter) -> list[ColumnElement[bool]]:
-    is_scheduled = next(condition for queue, condition in _QUEUES if queue is model)
-    conditions = [is_scheduled, model.held_at.is_not(None)]
+def _conditions(filters: HeldFilter) -> list[ColumnElement[bool]]:
+    conditions = [status_is(EmailStatus.SCHEDULED), OutgoingEmail.held_at.is_not(None)]
     if filters.ids:
-        conditions.append(model.id.in_(filters.ids))
-    if filters.kind is not None and model is Notification:
-        conditions.append(Notification.kind == filters.kind)
+        conditions.append(OutgoingEmail.id.in_(filters.ids))
+    if filters.kind is not None:
+        conditions.append(OutgoingEmail.kind == filters.kind)
     if filters.due_from is not None:
-        conditions.append(model.due_at >= filters.due_from)
+        conditions.append(OutgoingEmail.due_at >= filters.due_from)
     if filters.due_before is not None:
-        conditions.append(model.due_at < filters.due_before)
+        conditions.append(OutgoingEmail.due_at < filters.due_before)
     return conditions
 
 
-def _summary_of(model: Any) -> Select[*tuple[Any, ...]]:
-    columns = (func.count(), func.min(model.due_at), func.max(model.due_at))
-    return select(*columns).where(*_conditions(model, HeldFilter()))
-
-
-def _lock_held(session: Session, filters: HeldFilter, limit: int) -> list[Sequence[Any]]:
-    return [
-        session.scalars(
-            select(model)
-            .where(*_conditions(model, filters))
-            .order_by(model.due_at, model.id)
-            .limit(limit)
-            .with_for_update(of=model)
-        ).all()
-        for model, _ in _matching_queues(filters)
-    ]
-
-
-def _release(rows: Sequence[Any]) -> Sequence[Any]:
-    for row in rows:
-        row.held_at = None
-    return rows
-
-
-def _kind(row: Reminder | Notification) -> str:
-    return row.kind.value if isinstance(row, Notification) else REMINDER_KIND
-
-
-def _release_leases(session: Session, sent_before: datetime.datetime, now: datetime.datetime) -> None:
-    """Return to the queue what a worker was sending when the backup was made."""
-    sending = reminder_model.status_is(ReminderStatus.SENDING), Reminder.due_at < sent_before
-    reminders = session.execute(select(Reminder.id, Reminder.occurrence).where(*sending)).all()
-    status = bulk_transition(
-        session,
-        ReminderEvent.RELEASE,
-        [(row.id, row.occurrence) for row in reminders],
-        from_status=ReminderStatus.SENDING,
-        now=now,
-    )
-    session.execute(
-        update(Reminder)
-        .where(*sending)
-        .values(status=status, leased_until=None, leased_by=None)
-        .execution_options(synchronize_session=False)
-    )
-    leased = select(Notification).where(
-        notification_model.status_is(NotificationStatus.SENDING), Notification.due_at < sent_before
-    )
-    for notification in session.scalars(leased):
-        transition_notification(notification, NotificationEvent.RELEASE)
-    # The status decides below what is held.
-    session.flush()
+def _lock_held(session: Session, filters: HeldFilter, limit: int) -> Sequence[OutgoingEmail]:
+    query = select(OutgoingEmail.id).where(*_conditions(filters))
+    ids = session.scalars(query.order_by(OutgoingEmail.due_at, OutgoingEmail.id).limit(limit)).all()
+    lock_reminders(session, ids)
+    held = select(OutgoingEmail).where(OutgoingEmail.id.in_(ids), *_conditions(filters))
+    return session.scalars(
+        held.order_by(OutgoingEmail.id).with_for_update().execution_options(populate_existing=True)
+    ).all()
 
 
 def _update_installation(session: Session, **values: Any) -> None:

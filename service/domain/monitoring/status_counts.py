@@ -11,14 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from schemas.enums import (
+    EmailStatus,
     JobOutcome,
-    NotificationStatus,
     PledgeStatus,
     RefundStatus,
     ReminderStatus,
     SuppressionReason,
 )
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.jobs import JobRun
 from service.db.models.payment import Refund
 from service.db.models.pledge import Pledge
@@ -47,7 +47,7 @@ class StatusCounts:
 
     pledges: dict[PledgeStatus, int]
     reminders: dict[ReminderStatus, int]
-    notifications: dict[NotificationStatus, int]
+    emails: dict[EmailStatus, int]
     refunds: dict[RefundStatus, int]
     suppressed: dict[SuppressionReason, int]
     jobs: dict[str, JobStatus]
@@ -58,7 +58,7 @@ def collect_status_counts(session: Session) -> StatusCounts:
     return StatusCounts(
         pledges=count_pledges(session),
         reminders=count_reminders(session),
-        notifications=count_notifications(session),
+        emails=count_emails(session),
         refunds=count_refunds(session),
         suppressed=count_suppressions(session),
         jobs=_job_statuses(session),
@@ -77,10 +77,10 @@ def count_reminders(session: Session) -> dict[ReminderStatus, int]:
     return dict.fromkeys(ReminderStatus, 0) | dict(rows)
 
 
-def count_notifications(session: Session) -> dict[NotificationStatus, int]:
-    """Return the number of notifications for every status, including 0."""
-    rows = session.execute(select(Notification.status, func.count()).group_by(Notification.status)).all()
-    return dict.fromkeys(NotificationStatus, 0) | dict(rows)
+def count_emails(session: Session) -> dict[EmailStatus, int]:
+    """Return the number of emails for every status, including 0."""
+    rows = session.execute(select(OutgoingEmail.status, func.count()).group_by(OutgoingEmail.status)).all()
+    return dict.fromkeys(EmailStatus, 0) | dict(rows)
 
 
 def count_refunds(session: Session) -> dict[RefundStatus, int]:

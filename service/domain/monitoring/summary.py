@@ -7,14 +7,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import ReminderStatus
 from service.db.models.jobs import Heartbeat
-from service.db.models.reminder import Reminder, status_is
 from service.db.upsert import dialect_insert
 from service.domain.ledger.totals import balance_totals, totals_by_currency
 from service.domain.monitoring.status_counts import count_pledges, count_reminders
 from service.domain.pledges.attribution import count_conversions
 from service.domain.pledges.queries import count_supporters_giving_twice
+from service.domain.reminders.queue import count_due_reminders
 
 
 def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]:
@@ -37,18 +36,6 @@ def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]
         "supporters_giving_twice": count_supporters_giving_twice(session),
         "conversions": {"pledges": count_conversions(session)},
     }
-
-
-def count_due_reminders(session: Session, *, now: datetime.datetime) -> int:
-    """Return the number of reminders that are due."""
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(Reminder)
-            .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, Reminder.held_at.is_(None))
-        )
-        or 0
-    )
 
 
 def record_heartbeat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None:

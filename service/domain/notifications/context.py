@@ -9,22 +9,22 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.enums import Frequency, NotificationKind, NotificationStatus, PledgeStatus
+from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus
 from service.db.models.campaign import Campaign
-from service.db.models.email import Notification, status_is
+from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.email_change import EmailChange
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
+from service.domain.email.queue import EmailClaim
 from service.domain.email_changes import LINK_TTL as EMAIL_CHANGE_LINK_TTL
-from service.domain.notifications.queue import NotificationClaim
 from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.pledges.status import RUNNING_STATUSES, PledgeEvent
 from service.domain.sign_in import LINK_TTL
 
-EMAIL_CHANGE_KINDS = (NotificationKind.EMAIL_CHANGE, NotificationKind.EMAIL_CHANGED)
+EMAIL_CHANGE_KINDS = (EmailKind.EMAIL_CHANGE, EmailKind.EMAIL_CHANGED)
 NO_RECIPIENT = "nobody_known"
 TOO_OLD = "too_old"
 LINK_USED = "used"
@@ -58,7 +58,7 @@ class EmailChangeRequest:
 class NotificationContext:
     """A claimed notification and everything that its email needs; `encrypted_email` is the recipient's address."""
 
-    notification: Notification
+    notification: OutgoingEmail
     encrypted_email: bytes | None
     campaign: Campaign | None
     pledge: Pledge | None
@@ -74,32 +74,31 @@ class NotificationContext:
         return now.astimezone(ZoneInfo(zone)).date()
 
 
-def load_contexts(session: Session, claims: Mapping[uuid.UUID, NotificationClaim]) -> list[NotificationContext]:
-    """Lock and return the claimed notifications whose lease is still held, those with a sign-in link first."""
-    # Locked before the notifications, in the same order as when a supporter is deleted.
-    sign_in_ids = select(Notification.sign_in_id).where(Notification.id.in_(claims))
+def load_contexts(session: Session, claims: Mapping[uuid.UUID, EmailClaim]) -> list[NotificationContext]:
+    """Return the claimed notifications whose lease is still held, most urgent first, and lock their sign-ins."""
+    # A sign-in is locked before its email, in the same order as when a supporter is deleted.
+    sign_in_ids = select(OutgoingEmail.sign_in_id).where(OutgoingEmail.id.in_(claims))
     locked = session.scalars(
         select(SignIn).where(SignIn.id.in_(sign_in_ids)).order_by(SignIn.id).with_for_update()
     )
     sign_ins = {sign_in.id: sign_in for sign_in in locked}
     # The address is read undecrypted, so that one that cannot be decrypted does not fail the query for the batch.
     rows = session.execute(
-        select(Notification, Pledge, type_coerce(Supporter.email, LargeBinary), Supporter.id)
-        .outerjoin(Pledge, Pledge.id == Notification.pledge_id)
-        .outerjoin(Supporter, Supporter.id == func.coalesce(Notification.supporter_id, Pledge.supporter_id))
-        .where(Notification.id.in_(claims), status_is(NotificationStatus.SENDING))
-        .order_by(Notification.sign_in_id.is_(None), Notification.due_at, Notification.id)
-        .with_for_update(of=Notification)
+        select(OutgoingEmail, Pledge, type_coerce(Supporter.email, LargeBinary), Supporter.id)
+        .outerjoin(Pledge, Pledge.id == OutgoingEmail.pledge_id)
+        .outerjoin(Supporter, Supporter.id == func.coalesce(OutgoingEmail.supporter_id, Pledge.supporter_id))
+        .where(OutgoingEmail.id.in_(claims), status_is(EmailStatus.SENDING))
+        .order_by(OutgoingEmail.priority, OutgoingEmail.due_at, OutgoingEmail.id)
         .execution_options(populate_existing=True)
     ).all()
-    claimed = [row for row in rows if row.Notification.lease_number == claims[row.Notification.id].lease_number]
+    claimed = [row for row in rows if row.OutgoingEmail.lease_number == claims[row.OutgoingEmail.id].lease_number]
     found_payments = session.scalars(
-        select(Payment).where(Payment.id.in_([row.Notification.payment_id for row in claimed]))
+        select(Payment).where(Payment.id.in_([row.OutgoingEmail.payment_id for row in claimed]))
     )
     payments = {payment.id: payment for payment in found_payments}
-    email_changes = _load_email_changes(session, [row.Notification.email_change_id for row in claimed])
+    email_changes = _load_email_changes(session, [row.OutgoingEmail.email_change_id for row in claimed])
     campaign_ids: dict[uuid.UUID, uuid.UUID | None] = {
-        row.Notification.id: _default_campaign_id(session, row.id)
+        row.OutgoingEmail.id: _default_campaign_id(session, row.id)
         if row.Pledge is None
         else row.Pledge.campaign_id
         for row in claimed
@@ -107,22 +106,20 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, NotificationClaim
     }
     found_campaigns = session.scalars(select(Campaign).where(Campaign.id.in_(set(campaign_ids.values()))))
     campaigns: dict[uuid.UUID | None, Campaign] = {campaign.id: campaign for campaign in found_campaigns}
-    cancelled = {
-        row.Pledge.id for row in claimed if row.Notification.kind == NotificationKind.CANCELLED and row.Pledge
-    }
+    cancelled = {row.Pledge.id for row in claimed if row.OutgoingEmail.kind == EmailKind.CANCELLED and row.Pledge}
     unpaid = _cancelled_from(session, cancelled, PledgeStatus.PAST_DUE, Pledge.cancel_requested_at.is_(None))
     on_their_way = _cancelled_from(session, cancelled, PledgeStatus.PROCESSING)
     return [
         NotificationContext(
-            notification=row.Notification,
-            encrypted_email=_recipient(row.Notification, row.email, email_changes),
-            campaign=campaigns.get(campaign_ids.get(row.Notification.id)),
+            notification=row.OutgoingEmail,
+            encrypted_email=_recipient(row.OutgoingEmail, row.email, email_changes),
+            campaign=campaigns.get(campaign_ids.get(row.OutgoingEmail.id)),
             pledge=row.Pledge,
-            payment=payments.get(row.Notification.payment_id),
-            sign_in=sign_ins.get(row.Notification.sign_in_id),
-            email_change=email_changes.get(row.Notification.email_change_id),
-            is_unpaid=row.Notification.pledge_id in unpaid,
-            has_transfer_on_its_way=row.Notification.pledge_id in on_their_way,
+            payment=payments.get(row.OutgoingEmail.payment_id),
+            sign_in=sign_ins.get(row.OutgoingEmail.sign_in_id),
+            email_change=email_changes.get(row.OutgoingEmail.email_change_id),
+            is_unpaid=row.OutgoingEmail.pledge_id in unpaid,
+            has_transfer_on_its_way=row.OutgoingEmail.pledge_id in on_their_way,
         )
         for row in claimed
     ]
@@ -134,13 +131,13 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
     if context.encrypted_email is None:
         return NO_RECIPIENT
     match notification.kind:
-        case NotificationKind.SIGN_IN:
+        case EmailKind.SIGN_IN:
             return _sign_in_skip_reason(context.sign_in, now)
-        case NotificationKind.EMAIL_CHANGE:
+        case EmailKind.EMAIL_CHANGE:
             return _email_change_skip_reason(context.email_change, now)
-        case NotificationKind.RECEIPT if context.payment is not None and context.payment.paid_at <= now - MAX_AGE:
+        case EmailKind.RECEIPT if context.payment is not None and context.payment.paid_at <= now - MAX_AGE:
             return TOO_OLD
-        case NotificationKind.PAYMENT_FAILED if pledge is not None:
+        case EmailKind.PAYMENT_FAILED if pledge is not None:
             # A one-time pledge whose payment bounced is expired, unless another payment was made since.
             is_once = pledge.frequency == Frequency.ONCE
             unpaid = PledgeStatus.EXPIRED if is_once else PledgeStatus.PAST_DUE
@@ -149,9 +146,9 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
             if pledge.cancel_at is not None:
                 return ENDING
             return PAUSED if is_paused_at(pledge, now) else None
-        case NotificationKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - MAX_AGE:
+        case EmailKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - MAX_AGE:
             return TOO_OLD
-        case NotificationKind.RENEWAL if pledge is not None:
+        case EmailKind.RENEWAL if pledge is not None:
             return _renewal_skip_reason(session, context, pledge, now)
     return None
 
@@ -170,7 +167,7 @@ def _load_email_changes(
 
 
 def _recipient(
-    notification: Notification,
+    notification: OutgoingEmail,
     supporters_email: bytes | None,
     email_changes: Mapping[uuid.UUID | None, EmailChangeRequest],
 ) -> bytes | None:
@@ -180,7 +177,7 @@ def _recipient(
     change = email_changes.get(notification.email_change_id)
     if change is None or supporters_email is None:
         return None
-    return change.encrypted_new if notification.kind == NotificationKind.EMAIL_CHANGE else change.encrypted_old
+    return change.encrypted_new if notification.kind == EmailKind.EMAIL_CHANGE else change.encrypted_old
 
 
 def _email_change_skip_reason(change: EmailChangeRequest | None, now: datetime.datetime) -> str | None:
@@ -214,12 +211,12 @@ def _renewal_skip_reason(
         return None
     if event_date < context.today(now):
         return DATE_PASSED
-    earlier = select(Notification.id).where(
-        Notification.pledge_id == pledge.id,
-        Notification.kind == NotificationKind.RENEWAL,
-        Notification.status.in_((NotificationStatus.SENDING, NotificationStatus.SENT)),
-        Notification.event_date.between(event_date - RENEWAL_TOLERANCE, event_date + RENEWAL_TOLERANCE),
-        Notification.id < context.notification.id,
+    earlier = select(OutgoingEmail.id).where(
+        OutgoingEmail.pledge_id == pledge.id,
+        OutgoingEmail.kind == EmailKind.RENEWAL,
+        OutgoingEmail.status.in_((EmailStatus.SENDING, EmailStatus.SENT)),
+        OutgoingEmail.event_date.between(event_date - RENEWAL_TOLERANCE, event_date + RENEWAL_TOLERANCE),
+        OutgoingEmail.id < context.notification.id,
     )
     return None if session.scalar(earlier.limit(1)) is None else ALREADY_SENT
 

@@ -1,34 +1,31 @@
-"""Builds the emails of claimed notifications, a batch at a time, and finishes those that are not to be sent."""
+"""Builds the emails of claimed notifications, a batch at a time, and tells which are not to be sent."""
 
 import dataclasses
 import datetime
-from collections import Counter
 from collections.abc import Collection, Sequence
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from schemas.enums import DeliveryOutcome, Frequency, NotificationKind, SuppressionReason
+from schemas.enums import DeliveryOutcome, EmailKind, Frequency, SuppressionReason
 from service.db.models.campaign import Campaign
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.email_change import EMAIL_CHANGE_TYPE
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import EMAIL_TYPE
 from service.db.session import session_keyring
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.email.addresses import fold_address
-from service.domain.email.counters import increment_counters
-from service.domain.email.outbox import enqueue_notification
+from service.domain.email.outbox import enqueue_email
+from service.domain.email.queue import EmailClaim
 from service.domain.email.rendering import (
-    UNREADABLE,
     EmailNotBuildable,
     PreparedEmails,
     UnknownAddressKey,
+    UnsentEmail,
     decrypt_address,
-    failure_reason,
-    retry_with_key_at,
 )
-from service.domain.email.status import NotificationEvent, transition_notification
+from service.domain.email.status import EmailEvent
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.email_changes import email_change_token
 from service.domain.money import Money
@@ -38,7 +35,6 @@ from service.domain.notifications.context import (
     load_contexts,
     skip_reason,
 )
-from service.domain.notifications.queue import NotificationClaim
 from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.links import pledge_token
@@ -56,19 +52,19 @@ IGNORED_SUPPRESSIONS = (SuppressionReason.UNSUBSCRIBE,)
 RECIPIENT_SEPARATOR = "#recipient-"
 NO_ALERT_RECIPIENT = "no_alert_email"
 NOT_A_SANDBOX_RECIPIENT = "not_in_sandbox_recipients"
-PreparedNotifications = PreparedEmails[NotificationClaim, NotificationEmail | AlertEmail]
 
 
 def build_notification_emails(
     session: Session,
-    claims: Sequence[NotificationClaim],
+    claims: Sequence[EmailClaim],
+    prepared: PreparedEmails,
     *,
     urls: UrlBuilder,
     now: datetime.datetime,
     alert_recipients: Sequence[str] = (),
     sandbox_recipients: Collection[str] | None = None,
-) -> PreparedNotifications:
-    """Return the emails for these claims, without those whose lease was lost meanwhile.
+) -> None:
+    """Add the emails for these claims to `prepared`, without those whose lease was lost meanwhile.
 
     A notification that is no longer relevant, has no recipient or is suppressed is skipped. One whose row cannot
     be read or rendered fails with a reason, and does not affect the others. Sign-in links are created here.
@@ -77,77 +73,51 @@ def build_notification_emails(
     one of `sandbox_recipients`; None is for a mailer that sends nothing.
     """
     allowed = None if sandbox_recipients is None else {fold_address(address) for address in sandbox_recipients}
-    prepared: PreparedNotifications = PreparedEmails([], Counter())
-    claims_by_id = {claim.notification_id: claim for claim in claims}
-    sendable: list[tuple[NotificationContext, Campaign, str]] = []
+    claims_by_id = {claim.email_id: claim for claim in claims}
+    sendable: list[tuple[EmailClaim, NotificationContext, Campaign, str]] = []
     for context in load_contexts(session, claims_by_id):
+        claim = claims_by_id[context.notification.id]
         try:
             if context.notification.outcome == DeliveryOutcome.ACCEPTED:
-                # An earlier worker recorded the acceptance after its lease expired.
-                _finish_without_sending(prepared, context, NotificationEvent.DELIVER, "sent")
-            elif context.notification.kind == NotificationKind.ALERT:
+                # An earlier worker recorded the acceptance after its lease had expired.
+                prepared.unsent.append(UnsentEmail(claim, EmailEvent.DELIVER, None, "sent"))
+            elif context.notification.kind == EmailKind.ALERT:
                 alert = _alert(session, context.notification, alert_recipients, urls=urls)
                 if alert is None:
-                    _finish_without_sending(
-                        prepared, context, NotificationEvent.SKIP, "skipped", NO_ALERT_RECIPIENT
-                    )
+                    prepared.skip(claim, NO_ALERT_RECIPIENT)
                 else:
-                    prepared.emails.append((claims_by_id[context.notification.id], alert))
+                    prepared.emails.append((claim, alert))
             elif (reason := skip_reason(session, context, now=now)) is not None:
-                _finish_without_sending(prepared, context, NotificationEvent.SKIP, "skipped", reason)
+                prepared.skip(claim, reason)
             else:
-                sendable.append((context, *_decrypt(session, context)))
+                sendable.append((claim, context, *_decrypt(session, context)))
         except UnknownAddressKey:
-            notification = context.notification
-            # A claim deletes the reason, so the number of leases tells whether this is the first time.
-            waited = UNREADABLE if notification.lease_number > 1 else None
-            transition_notification(notification, NotificationEvent.RELEASE, reason=UNREADABLE)
-            notification.due_at = retry_with_key_at(waited, now)
-            prepared.finished["waiting"] += 1
+            prepared.wait_for_key(claim, context.notification.reason, now=now)
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
-            _finish_without_sending(prepared, context, NotificationEvent.FAIL, "failed", failure_reason(error))
+            prepared.fail(claim, error)
     suppressed = find_suppressed(
         session,
         [
-            Recipient(context.notification.id, to, campaign.slug, context.notification.created_at)
-            for context, campaign, to in sendable
+            Recipient(claim.email_id, to, campaign.slug, context.notification.created_at)
+            for claim, context, campaign, to in sendable
         ],
         ignoring=IGNORED_SUPPRESSIONS,
     )
-    for context, campaign, to in sendable:
-        suppression = suppressed.get(context.notification.id)
-        if suppression is not None:
-            _finish_without_sending(
-                prepared, context, NotificationEvent.SKIP, "suppressed", f"{SUPPRESSED}: {suppression}"
-            )
-            continue
-        if allowed is not None and _is_of_sandbox(context) and fold_address(to) not in allowed:
-            _finish_without_sending(prepared, context, NotificationEvent.SKIP, "skipped", NOT_A_SANDBOX_RECIPIENT)
-            continue
+    for claim, context, campaign, to in sendable:
         try:
-            email = build_notification_email(session, context, campaign, to, urls=urls, now=now)
-            prepared.emails.append((claims_by_id[context.notification.id], email))
+            if claim.email_id in suppressed:
+                prepared.skip(claim, f"{SUPPRESSED}: {suppressed[claim.email_id]}", is_suppressed=True)
+            elif allowed is not None and _is_of_sandbox(context) and fold_address(to) not in allowed:
+                prepared.skip(claim, NOT_A_SANDBOX_RECIPIENT)
+            else:
+                email = build_notification_email(session, context, campaign, to, urls=urls, now=now)
+                prepared.emails.append((claim, email))
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
-            _finish_without_sending(prepared, context, NotificationEvent.FAIL, "failed", failure_reason(error))
-    # Written before the counters are locked, because every worker waits for those.
-    session.flush()
-    increment_counters(session, **prepared.counted)
-    return prepared
+            prepared.fail(claim, error)
 
 
 def _is_of_sandbox(context: NotificationContext) -> bool:
     return context.pledge is not None and context.pledge.gateway == SANDBOX_GATEWAY
-
-
-def _finish_without_sending(
-    prepared: PreparedNotifications,
-    context: NotificationContext,
-    event: NotificationEvent,
-    outcome: str,
-    reason: str | None = None,
-) -> None:
-    transition_notification(context.notification, event, reason=reason)
-    prepared.finished[outcome] += 1
 
 
 def _decrypt(session: Session, context: NotificationContext) -> tuple[Campaign, str]:
@@ -198,11 +168,11 @@ def build_notification_email(
         page_url=urls.account_url(),
         account_url=urls.account_url(),
     )
-    if notification.kind == NotificationKind.SIGN_IN:
+    if notification.kind == EmailKind.SIGN_IN:
         return _sign_in(session, context, base, urls=urls, now=now)
-    if notification.kind == NotificationKind.EMAIL_CHANGE:
+    if notification.kind == EmailKind.EMAIL_CHANGE:
         return _email_change(session, context, base, urls=urls)
-    if notification.kind == NotificationKind.EMAIL_CHANGED:
+    if notification.kind == EmailKind.EMAIL_CHANGED:
         return base
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
@@ -217,13 +187,13 @@ def build_notification_email(
         currency=pledge.currency,
     )
     match notification.kind:
-        case NotificationKind.RECEIPT:
+        case EmailKind.RECEIPT:
             return _receipt(context, campaign, pledge, base, own_page)
-        case NotificationKind.PAYMENT_FAILED:
+        case EmailKind.PAYMENT_FAILED:
             if pledge.frequency == Frequency.ONCE:
                 return dataclasses.replace(base, money=total_charge(pledge), page_url=support_page)
             return _payment_failed(context, pledge, base, own_page, now=now)
-        case NotificationKind.RENEWAL:
+        case EmailKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case _:
             return dataclasses.replace(
@@ -264,7 +234,7 @@ def _email_change(
 
 
 def _alert(
-    session: Session, notification: Notification, recipients: Sequence[str], *, urls: UrlBuilder
+    session: Session, notification: OutgoingEmail, recipients: Sequence[str], *, urls: UrlBuilder
 ) -> AlertEmail | None:
     """Return the email to one of the recipients, or None if there is no such recipient.
 
@@ -278,9 +248,9 @@ def _alert(
     subject, body = notification.subject or "", notification.body or ""
     if number == 0:
         for other in range(1, len(recipients)):
-            enqueue_notification(
+            enqueue_email(
                 session,
-                NotificationKind.ALERT,
+                EmailKind.ALERT,
                 f"{key}{RECIPIENT_SEPARATOR}{other}",
                 lang=notification.lang,
                 now=notification.created_at,

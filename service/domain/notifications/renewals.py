@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, not_, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import Frequency, NotificationKind, NotificationStatus, PledgeStatus
-from service.db.models.email import Notification
+from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus
+from service.db.models.email import OutgoingEmail
 from service.db.models.pledge import Pledge
 from service.domain.calendar import at_local_hour
-from service.domain.email.outbox import enqueue_notification
+from service.domain.email.outbox import enqueue_email
 from service.domain.notifications.context import WITHHELD_REASONS
 from service.domain.pledges.renewals import will_renew
 
@@ -31,13 +31,11 @@ def enqueue_renewal_notifications(session: Session, *, now: datetime.datetime, l
     It is due at the campaign's sending hour in its time zone, or now if that has passed.
     """
     since = (now - SAME_RENEWAL_WINDOW).date()
-    is_withheld = and_(
-        Notification.status == NotificationStatus.SKIPPED, Notification.reason.in_(WITHHELD_REASONS)
-    )
-    existing = select(Notification.id).where(
-        Notification.pledge_id == Pledge.id,
-        Notification.kind == NotificationKind.RENEWAL,
-        Notification.event_date > since,
+    is_withheld = and_(OutgoingEmail.status == EmailStatus.SKIPPED, OutgoingEmail.reason.in_(WITHHELD_REASONS))
+    existing = select(OutgoingEmail.id).where(
+        OutgoingEmail.pledge_id == Pledge.id,
+        OutgoingEmail.kind == EmailKind.RENEWAL,
+        OutgoingEmail.event_date > since,
         # One that was withheld is announced again, once the end or the pause is undone.
         not_(is_withheld),
     )
@@ -77,16 +75,16 @@ def _enqueue(session: Session, pledge: Pledge, renews_at: datetime.datetime, *, 
     send_at = at_local_hour(event_date - LEAD_TIME, zone=campaign.timezone, hour=campaign.send_hour).instant
     withheld = session.scalar(
         select(func.count())
-        .select_from(Notification)
+        .select_from(OutgoingEmail)
         .where(
-            Notification.pledge_id == pledge.id,
-            Notification.kind == NotificationKind.RENEWAL,
-            Notification.event_date == event_date,
+            OutgoingEmail.pledge_id == pledge.id,
+            OutgoingEmail.kind == EmailKind.RENEWAL,
+            OutgoingEmail.event_date == event_date,
         )
     )
-    enqueue_notification(
+    enqueue_email(
         session,
-        NotificationKind.RENEWAL,
+        EmailKind.RENEWAL,
         f"{pledge.id}:{event_date}" + (f"#{withheld + 1}" if withheld else ""),
         lang=pledge.lang or campaign.lang,
         now=now,

@@ -20,7 +20,7 @@ from service.db.keyring import DecryptionError, UnknownKey
 from service.db.models.payment import GatewayEvent
 from service.db.models.pledge import Pledge
 from service.db.types import equals_literal
-from service.domain.email.rendering import NEXT_KEY_WAIT
+from service.domain.email.queue import NEXT_KEY_WAIT
 from service.domain.errors import DomainError, PaymentsUnavailable
 from service.domain.event_addresses import delete_hashes, redact_events
 from service.domain.payments.event_handlers import (

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import Frequency, NotificationKind, PaymentStatus, PledgeStatus
+from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import FormerSubscription, Pledge
-from service.domain.email.outbox import enqueue_notification
+from service.domain.email.outbox import enqueue_email
 from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.ports.payment_events import PaymentActionRequired, PaymentFailed, RenewalUpcoming
 
@@ -29,7 +29,7 @@ def enqueue_receipts(
         _enqueue(
             session,
             pledge,
-            NotificationKind.RECEIPT,
+            EmailKind.RECEIPT,
             str(payment.id),
             payment=payment,
             happened_at=payment.paid_at,
@@ -49,7 +49,7 @@ def enqueue_payment_failed(
         _enqueue(
             session,
             pledge,
-            NotificationKind.PAYMENT_FAILED,
+            EmailKind.PAYMENT_FAILED,
             dedup_key,
             event_at=failed.next_attempt_at,
             happened_at=failed.occurred_at,
@@ -64,7 +64,7 @@ def enqueue_action_required(
     if pledge.status == PledgeStatus.PAST_DUE and required.attempt <= MAX_DUNNING_EMAILS:
         dedup_key = f"{required.invoice}#{required.attempt}"
         happened_at = required.occurred_at
-        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, dedup_key, happened_at=happened_at, now=now)
+        _enqueue(session, pledge, EmailKind.PAYMENT_FAILED, dedup_key, happened_at=happened_at, now=now)
 
 
 def enqueue_payment_bounced(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
@@ -72,7 +72,7 @@ def enqueue_payment_bounced(session: Session, pledge: Pledge, *, now: datetime.d
     _enqueue(
         session,
         pledge,
-        NotificationKind.PAYMENT_FAILED,
+        EmailKind.PAYMENT_FAILED,
         f"{pledge.id}#1",
         happened_at=pledge.payment_bounced_at,
         now=now,
@@ -94,7 +94,7 @@ def enqueue_known_failure(session: Session, pledge: Pledge, *, now: datetime.dat
     _, _, attempt = reference.rpartition("#")
     if failed is not None and attempt.isdecimal() and int(attempt) <= MAX_DUNNING_EMAILS:
         happened_at = failed.paid_at
-        _enqueue(session, pledge, NotificationKind.PAYMENT_FAILED, reference, happened_at=happened_at, now=now)
+        _enqueue(session, pledge, EmailKind.PAYMENT_FAILED, reference, happened_at=happened_at, now=now)
 
 
 def enqueue_renewal(
@@ -108,7 +108,7 @@ def enqueue_renewal(
         _enqueue(
             session,
             pledge,
-            NotificationKind.RENEWAL,
+            EmailKind.RENEWAL,
             dedup_key,
             event_at=upcoming.renews_at,
             happened_at=upcoming.occurred_at,
@@ -122,15 +122,13 @@ def enqueue_cancellation(session: Session, pledge: Pledge, *, now: datetime.date
     number = (session.scalar(former) or 0) + 1
     dedup_key = str(pledge.id) if number == 1 else f"{pledge.id}#{number}"
     ended_at = pledge.ended_at or now
-    _enqueue(
-        session, pledge, NotificationKind.CANCELLED, dedup_key, event_at=ended_at, happened_at=ended_at, now=now
-    )
+    _enqueue(session, pledge, EmailKind.CANCELLED, dedup_key, event_at=ended_at, happened_at=ended_at, now=now)
 
 
 def _enqueue(
     session: Session,
     pledge: Pledge,
-    kind: NotificationKind,
+    kind: EmailKind,
     dedup_key: str,
     *,
     now: datetime.datetime,
@@ -140,7 +138,7 @@ def _enqueue(
 ) -> None:
     if pledge.supporter_id is None:
         return
-    enqueue_notification(
+    enqueue_email(
         session,
         kind,
         dedup_key,

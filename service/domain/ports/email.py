@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.enums import Frequency, NotificationKind, SuppressionReason
+from schemas.enums import EmailKind, Frequency, SuppressionReason
 from service.domain.money import Money
 from service.domain.offer_changes import OfferChange
 
@@ -54,7 +54,7 @@ class NotificationEmail:
     with `links_to_pledge` is the pledge's page. `account_url` is the page with all of a reader's pledges.
     """
 
-    kind: NotificationKind
+    kind: EmailKind
     message_id: str
     to: str = field(repr=False)
     lang: str

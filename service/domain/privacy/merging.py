@@ -8,7 +8,7 @@ from sqlalchemy import LargeBinary, delete, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from service.db.models.customer import CustomerUpdate
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.email_change import EmailChange
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, ReminderStatusChange
@@ -39,11 +39,12 @@ def merge_supporters(
     earlier `created_at` and, unless it `keeps_address`, the address as it was typed last.
     """
     lock_with_pledges(session, (kept, duplicate))
-    # A worker locks a sign-in before the notification that has its link.
-    for table in (Pledge, SignIn, EmailChange, Notification, CustomerUpdate):
+    # A worker locks a reminder, and a sign-in, before its email.
+    reminders = {supporter_id: _lock_reminders(session, supporter_id) for supporter_id in (kept, duplicate)}
+    for table in (Pledge, SignIn, EmailChange, OutgoingEmail, CustomerUpdate):
         session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
-    by_campaign = {reminder.campaign_id: reminder for reminder in _lock_reminders(session, kept)}
-    for reminder in _lock_reminders(session, duplicate):
+    by_campaign = {reminder.campaign_id: reminder for reminder in reminders[kept]}
+    for reminder in reminders[duplicate]:
         other = by_campaign.get(reminder.campaign_id)
         if other is None:
             reminder.supporter_id = kept

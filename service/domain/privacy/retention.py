@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from schemas.enums import NotificationStatus, ReminderStatus
-from service.db.models.email import DevOutboxEmail, EmailDelivery, Notification
+from schemas.enums import EmailStatus, ReminderStatus
+from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.db.models.email_change import EmailChange
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import FINAL_STATUSES, Reminder
@@ -23,7 +23,7 @@ OUTBOX_RETENTION = datetime.timedelta(days=30)
 SIGN_IN_RETENTION = datetime.timedelta(days=1)
 # Longer than the link works, so that the notice to the old address can leave after an outage.
 EMAIL_CHANGE_RETENTION = datetime.timedelta(days=7)
-FINAL_NOTIFICATION_STATUSES = (NotificationStatus.SENT, NotificationStatus.SKIPPED, NotificationStatus.FAILED)
+FINAL_EMAIL_STATUSES = (EmailStatus.SENT, EmailStatus.SKIPPED, EmailStatus.FAILED, EmailStatus.CANCELLED)
 BATCH_SIZE = 200
 
 
@@ -71,8 +71,8 @@ def purge_unconfirmed_reminders(
     Returns None if there was nothing to delete.
     """
     cutoff = now - UNCONFIRMED_RETENTION
-    recent_delivery = select(EmailDelivery.occurrence).where(
-        EmailDelivery.reminder_id == Reminder.id, EmailDelivery.started_at > cutoff
+    recent_delivery = select(OutgoingEmail.occurrence).where(
+        OutgoingEmail.reminder_id == Reminder.id, OutgoingEmail.started_at > cutoff
     )
     expired: tuple[ColumnElement[bool], ...] = (
         # An untyped column, because SQLite does not match "awaits_confirmation = 1" with its partial index.
@@ -101,17 +101,21 @@ def purge_outbox(session: Session, *, now: datetime.datetime, limit: int = BATCH
 
 
 def purge_notifications(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
-    """Delete a batch of finished notifications older than `REMINDER_RETENTION`; return how many.
+    """Delete a batch of finished emails, but those of reminders, older than `REMINDER_RETENTION`; return how many.
 
-    A deleted notification could be enqueued again, but it would be about an event too old to be sent.
+    A deleted email could be enqueued again, but it would be about an event too old to be sent.
     """
     cutoff = now - REMINDER_RETENTION
+    final_statuses: BindParameter[EmailStatus] = bindparam(
+        "finished", FINAL_EMAIL_STATUSES, expanding=True, literal_execute=True
+    )
     expired = (
-        select(Notification.id)
+        select(OutgoingEmail.id)
         .where(
-            Notification.status.in_(FINAL_NOTIFICATION_STATUSES),
-            Notification.due_at <= cutoff,
-            Notification.created_at <= cutoff,
+            OutgoingEmail.reminder_id.is_(None),
+            OutgoingEmail.status.in_(final_statuses),
+            OutgoingEmail.due_at <= cutoff,
+            OutgoingEmail.created_at <= cutoff,
         )
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -119,7 +123,7 @@ def purge_notifications(session: Session, *, now: datetime.datetime, limit: int 
     ids = session.scalars(expired).all()
     if ids:
         session.execute(
-            delete(Notification).where(Notification.id.in_(ids)).execution_options(synchronize_session=False)
+            delete(OutgoingEmail).where(OutgoingEmail.id.in_(ids)).execution_options(synchronize_session=False)
         )
     return len(ids)
 

@@ -1,44 +1,40 @@
-"""Builds the emails of claimed reminders, a batch at a time, and finishes those that are not to be sent."""
+"""Builds the emails of claimed reminders, a batch at a time, and tells which are not to be sent."""
 
 import datetime
 import uuid
-from collections import Counter
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.enums import PledgeStatus, ReminderStatus
+from schemas.enums import DeliveryOutcome, EmailStatus, PledgeStatus
 from service.db.models.campaign import Campaign
+from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
-from service.db.models.reminder import Reminder, status_is
+from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.db.session import session_keyring
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.campaigns.origins import is_newsroom_page
-from service.domain.email.counters import increment_counters
+from service.domain.email.queue import EmailClaim
 from service.domain.email.rendering import (
-    UNREADABLE,
     EmailNotBuildable,
     PreparedEmails,
     UnknownAddressKey,
+    UnsentEmail,
     decrypt_address,
-    failure_reason,
-    retry_with_key_at,
 )
+from service.domain.email.status import EmailEvent
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.pledges.attribution import attribution_token
 from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
 from service.domain.ports import PaymentGateway, ReminderEmail
-from service.domain.reminders.queue import ReminderClaim
 from service.domain.reminders.reminders import reminder_preference
 from service.domain.reminders.schedule import conversion_window_start, offered_interval
 from service.domain.reminders.self_service import reminder_token
-from service.domain.reminders.status import ReminderEvent
-from service.domain.reminders.transitions import schedule_next_occurrence, transition_reminder
 from service.domain.urls import UrlBuilder
 
 ALREADY_PLEDGED = "already_gave"
@@ -47,85 +43,74 @@ SUPPRESSED = "suppressed"
 
 def build_reminder_emails(
     session: Session,
-    claims: Sequence[ReminderClaim],
+    claims: Sequence[EmailClaim],
+    prepared: PreparedEmails,
     *,
     urls: UrlBuilder,
     now: datetime.datetime,
     month_seconds: int | None = None,
     gateway: PaymentGateway | None = None,
-) -> PreparedEmails[ReminderClaim, ReminderEmail]:
-    """Return the emails for these claims, without those whose lease was lost meanwhile.
+) -> None:
+    """Add the emails for these claims to `prepared`, without those whose lease was lost meanwhile.
 
     A reminder is skipped if its supporter has paid since the request, or is suppressed. One whose row cannot be
     read or rendered fails with a reason, and does not affect the others. The emails offer what the campaign offers
     today, and what the `gateway`, if given, can charge.
     """
-    prepared: PreparedEmails[ReminderClaim, ReminderEmail] = PreparedEmails([], Counter())
-    claims_by_id = {claim.reminder_id: claim for claim in claims}
-    sendable: list[tuple[Reminder, Campaign, str]] = []
-    for reminder, campaign, encrypted in _load_claimed(session, claims_by_id):
+    sendable: list[tuple[EmailClaim, Reminder, Campaign, str]] = []
+    for claim, email, reminder, campaign, encrypted in _load_claimed(session, claims):
         try:
-            sendable.append((reminder, *_decrypt(session, campaign, encrypted)))
+            if email.outcome == DeliveryOutcome.ACCEPTED:
+                # An earlier worker recorded the acceptance after its lease had expired.
+                prepared.unsent.append(UnsentEmail(claim, EmailEvent.DELIVER, None, "sent"))
+            else:
+                sendable.append((claim, reminder, *_decrypt(session, campaign, encrypted)))
         except UnknownAddressKey:
-            # Another process has encrypted the address anew since the claim.
-            transition_reminder(session, reminder, ReminderEvent.RELEASE, now=now, reason=UNREADABLE)
-            reminder.due_at = retry_with_key_at(None, now)
-            prepared.finished["waiting"] += 1
+            prepared.wait_for_key(claim, email.reason, now=now)
         except EmailNotBuildable as error:
-            _finish_without_sending(
-                session, prepared, reminder, ReminderEvent.FAIL, failure_reason(error), now=now
-            )
+            prepared.fail(claim, error)
     suppressed = find_suppressed(
         session,
-        [Recipient(reminder.id, to, campaign.slug, reminder.asked_at) for reminder, campaign, to in sendable],
+        [Recipient(reminder.id, to, campaign.slug, reminder.asked_at) for _, reminder, campaign, to in sendable],
     )
     counts_sandbox = gateway is None or gateway.name == SANDBOX_GATEWAY
     paid_at = _last_payment_dates(
-        session, {reminder.supporter_id for reminder, _, _ in sendable}, counts_sandbox=counts_sandbox
+        session, {reminder.supporter_id for _, reminder, _, _ in sendable}, counts_sandbox=counts_sandbox
     )
-    for reminder, campaign, to in sendable:
-        suppression = suppressed.get(reminder.id)
-        if suppression is not None:
-            _finish_without_sending(
-                session, prepared, reminder, ReminderEvent.SKIP, f"{SUPPRESSED}: {suppression}", now=now
-            )
-            continue
+    for claim, reminder, campaign, to in sendable:
         try:
-            if _already_pledged(reminder, paid_at.get(reminder.supporter_id), month_seconds):
-                _finish_without_sending(session, prepared, reminder, ReminderEvent.SKIP, ALREADY_PLEDGED, now=now)
-                schedule_next_occurrence(session, reminder, now=now, month_seconds=month_seconds)
+            if reminder.id in suppressed:
+                prepared.skip(claim, f"{SUPPRESSED}: {suppressed[reminder.id]}", is_suppressed=True)
+            elif _already_pledged(reminder, paid_at.get(reminder.supporter_id), month_seconds):
+                prepared.skip(claim, ALREADY_PLEDGED)
             else:
-                email = _build_email(session, reminder, campaign, to, urls, gateway)
-                prepared.emails.append((claims_by_id[reminder.id], email))
+                prepared.emails.append((claim, _build_email(session, reminder, campaign, to, urls, gateway)))
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
-            _finish_without_sending(
-                session, prepared, reminder, ReminderEvent.FAIL, failure_reason(error), now=now
-            )
-    increment_counters(session, **prepared.counted)
-    return prepared
+            prepared.fail(claim, error)
 
 
 def _load_claimed(
-    session: Session, claims_by_id: dict[uuid.UUID, ReminderClaim]
-) -> list[tuple[Reminder, Campaign | None, bytes | None]]:
+    session: Session, claims: Sequence[EmailClaim]
+) -> list[tuple[EmailClaim, OutgoingEmail, Reminder, Campaign | None, bytes | None]]:
     # The address is read undecrypted, so that one that cannot be decrypted does not fail the query for the batch.
     # A campaign that was deleted past the constraint must fail its own reminders only.
     rows = session.execute(
-        select(Reminder, type_coerce(Supporter.email, LargeBinary))
+        select(OutgoingEmail, Reminder, type_coerce(Supporter.email, LargeBinary))
+        .join(Reminder, Reminder.id == OutgoingEmail.reminder_id)
         .outerjoin(Supporter, Supporter.id == Reminder.supporter_id)
-        .where(Reminder.id.in_(claims_by_id), status_is(ReminderStatus.SENDING))
-        .order_by(Reminder.due_at, Reminder.id)
-        .with_for_update(of=Reminder)
+        .where(OutgoingEmail.id.in_([claim.email_id for claim in claims]), status_is(EmailStatus.SENDING))
     ).all()
+    by_id = {email.id: (email, reminder, encrypted) for email, reminder, encrypted in rows}
     # Each campaign is read once, and not with each of its reminders.
-    campaign_ids = {reminder.campaign_id for reminder, _ in rows}
-    rows_found = session.scalars(select(Campaign).where(Campaign.id.in_(campaign_ids)))
-    campaigns = {campaign.id: campaign for campaign in rows_found}
-    return [
-        (reminder, campaigns.get(reminder.campaign_id), encrypted)
-        for reminder, encrypted in rows
-        if reminder.lease_number == claims_by_id[reminder.id].lease_number
-    ]
+    campaign_ids = {reminder.campaign_id for _, reminder, _ in rows}
+    found = session.scalars(select(Campaign).where(Campaign.id.in_(campaign_ids)))
+    campaigns = {campaign.id: campaign for campaign in found}
+    claimed = []
+    for claim in claims:
+        email, reminder, encrypted = by_id.get(claim.email_id, (None, None, None))
+        if email is not None and reminder is not None and email.lease_number == claim.lease_number:
+            claimed.append((claim, email, reminder, campaigns.get(reminder.campaign_id), encrypted))
+    return claimed
 
 
 def _decrypt(session: Session, campaign: Campaign | None, encrypted: bytes | None) -> tuple[Campaign, str]:
@@ -140,23 +125,6 @@ def _decrypt(session: Session, campaign: Campaign | None, encrypted: bytes | Non
     if encrypted is None:
         raise EmailNotBuildable("its reader was deleted")
     return campaign, decrypt_address(encrypted, session_keyring(session))
-
-
-def _finish_without_sending(
-    session: Session,
-    prepared: PreparedEmails[ReminderClaim, ReminderEmail],
-    reminder: Reminder,
-    event: ReminderEvent,
-    reason: str,
-    *,
-    now: datetime.datetime,
-) -> None:
-    transition_reminder(session, reminder, event, now=now, reason=reason)
-    if event == ReminderEvent.FAIL:
-        outcome = "failed"
-    else:
-        outcome = "suppressed" if reason.startswith(SUPPRESSED) else "skipped"
-    prepared.finished[outcome] += 1
 
 
 def _last_payment_dates(

@@ -3,14 +3,16 @@
 import datetime
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.periods import calendars, is_in_period
 from service.domain.pagination import Page, decode_cursor, encode_cursor
+from service.domain.reminders.queue import email_of_occurrence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ def list_reminders(session: Session, filters: ReminderFilter, *, limit: int, cur
     Raises:
         InvalidCursor: the cursor was not issued by this service.
     """
+    is_open = and_(Reminder.status == ReminderStatus.SENDING, OutgoingEmail.id.is_not(None))
     query = (
         select(
             Reminder.id,
@@ -43,12 +46,14 @@ def list_reminders(session: Session, filters: ReminderFilter, *, limit: int, cur
             Reminder.every_months,
             Reminder.awaits_confirmation,
             Reminder.due_on,
-            Reminder.due_at,
+            # While an email is in the outbox, its row says when it is tried, how often it was, and why not now.
+            case((is_open, OutgoingEmail.due_at), else_=Reminder.due_at).label("due_at"),
             Reminder.asked_at,
             Reminder.sent_at,
-            Reminder.attempts,
-            Reminder.reason,
+            func.coalesce(OutgoingEmail.attempts, 0).label("attempts"),
+            case((is_open, OutgoingEmail.reason), else_=Reminder.reason).label("reason"),
         )
+        .outerjoin(OutgoingEmail, email_of_occurrence())
         # An outer join, because staff must also see reminders whose campaign was deleted past the constraint.
         .outerjoin(Campaign, Campaign.id == Reminder.campaign_id)
         .order_by(Reminder.id.desc())

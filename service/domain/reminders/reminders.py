@@ -132,7 +132,7 @@ def create_or_update_reminder(
     )
     reminder = _lock_reminder(session, campaign, supporter_id)
     if is_new:
-        imitate_reschedule(session, reminder)
+        imitate_reschedule(reminder)
     else:
         _renew_by_sign_up(session, campaign, reminder, known, values, due, month_seconds=month_seconds, now=now)
     return result
@@ -233,7 +233,7 @@ def _insert_reminder(
     """Insert a supporter's reminder for a campaign; return False if they have one."""
     reminder_id = new_id()
     row = {"id": reminder_id, "campaign_id": campaign.id, "supporter_id": supporter_id, **values}
-    row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1, "attempts": 0, "lease_number": 0}
+    row |= {"status": ReminderStatus.SCHEDULED, "occurrence": 1}
     row |= {"due_at": due_at, "awaits_confirmation": awaits_confirmation}
     if not insert_on_conflict_do_nothing(session, Reminder, row, unique=("campaign_id", "supporter_id")):
         return False

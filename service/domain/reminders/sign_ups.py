@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
-from service.db.models.email import ALL_CAMPAIGNS, EmailDelivery
+from service.db.models.email import ALL_CAMPAIGNS, OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.db.session import session_keyring
@@ -48,12 +48,12 @@ def find_known_reader(session: Session, campaign: Campaign, address: str) -> Kno
             Reminder.status,
             Reminder.awaits_confirmation,
             Reminder.confirmed_at,
-            EmailDelivery.started_at,
+            OutgoingEmail.started_at,
         )
         .join(Supporter, Supporter.id == Reminder.supporter_id)
         .outerjoin(
-            EmailDelivery,
-            (EmailDelivery.reminder_id == Reminder.id) & (EmailDelivery.occurrence == Reminder.occurrence),
+            OutgoingEmail,
+            (OutgoingEmail.reminder_id == Reminder.id) & (OutgoingEmail.occurrence == Reminder.occurrence),
         )
         .where(
             Supporter.email_hash.in_(address_hashes(session_keyring(session), address)),

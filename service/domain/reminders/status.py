@@ -9,16 +9,14 @@ from service.domain.errors import InvalidTransition
 
 
 class ReminderEvent(StrEnum):
-    """What can happen to a reminder. The status history stores the values."""
+    """What can happen to a reminder. The status history stores the values, and some that are not used any more."""
 
     REQUEST = "ask"  # The reader requests it, again or for later, or after a cancel: a new occurrence.
-    CLAIM = "claim"  # A worker takes a lease on it to send its email.
+    ENQUEUE = "enqueue"  # It fell due, and its email is in the outbox.
     DELIVER = "deliver"  # The mail server accepted the email.
     REQUEST_CONFIRMATION = "ask_to_confirm"  # The mail server accepted the confirmation request.
     CONFIRM = "confirm"  # The reader confirms that they want it.
     REPEAT = "come_again"  # A repeating reminder is scheduled again: a new occurrence.
-    RELEASE = "lose_lease"  # The lease expired, or the worker stopped and released it.
-    RETRY = "retry"  # The mail server reported a temporary failure.
     FAIL = "fail"  # The email can never be delivered, or all attempts are used up.
     SKIP = "skip"  # The reader has paid since, or is suppressed.
     CANCEL = "cancel"  # The reader cancels it.
@@ -27,13 +25,11 @@ class ReminderEvent(StrEnum):
 
 VERB_PHRASES: Final[Mapping[ReminderEvent, str]] = {
     ReminderEvent.REQUEST: "be asked for",
-    ReminderEvent.CLAIM: "be claimed",
+    ReminderEvent.ENQUEUE: "be enqueued",
     ReminderEvent.DELIVER: "be delivered",
     ReminderEvent.REQUEST_CONFIRMATION: "be asked about",
     ReminderEvent.CONFIRM: "be confirmed",
     ReminderEvent.REPEAT: "come again",
-    ReminderEvent.RELEASE: "be handed back",
-    ReminderEvent.RETRY: "be retried",
     ReminderEvent.FAIL: "fail",
     ReminderEvent.SKIP: "be skipped",
     ReminderEvent.CANCEL: "be cancelled",
@@ -41,17 +37,15 @@ VERB_PHRASES: Final[Mapping[ReminderEvent, str]] = {
 }
 
 TRANSITIONS: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]] = {
-    (ReminderStatus.SCHEDULED, ReminderEvent.CLAIM): ReminderStatus.SENDING,
+    (ReminderStatus.SCHEDULED, ReminderEvent.ENQUEUE): ReminderStatus.SENDING,
     (ReminderStatus.SCHEDULED, ReminderEvent.SKIP): ReminderStatus.SKIPPED,
     (ReminderStatus.SCHEDULED, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     (ReminderStatus.SENDING, ReminderEvent.DELIVER): ReminderStatus.SENT,
     (ReminderStatus.SENDING, ReminderEvent.REQUEST_CONFIRMATION): ReminderStatus.UNCONFIRMED,
-    (ReminderStatus.SENDING, ReminderEvent.RELEASE): ReminderStatus.SCHEDULED,
-    (ReminderStatus.SENDING, ReminderEvent.RETRY): ReminderStatus.SCHEDULED,
     (ReminderStatus.SENDING, ReminderEvent.FAIL): ReminderStatus.FAILED,
     (ReminderStatus.SENDING, ReminderEvent.SKIP): ReminderStatus.SKIPPED,
     (ReminderStatus.SENDING, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
-    (ReminderStatus.FAILED, ReminderEvent.REQUEUE): ReminderStatus.SCHEDULED,
+    (ReminderStatus.FAILED, ReminderEvent.REQUEUE): ReminderStatus.SENDING,
     (ReminderStatus.SENT, ReminderEvent.REPEAT): ReminderStatus.SCHEDULED,
     (ReminderStatus.SKIPPED, ReminderEvent.REPEAT): ReminderStatus.SCHEDULED,
     # A reader may confirm before we have recorded the request as sent, or with the link of an earlier request.
@@ -71,7 +65,7 @@ TRANSITIONS: Final[Mapping[tuple[ReminderStatus, ReminderEvent], ReminderStatus]
     # A reader can cancel with the link in the reminder itself, and the cancel is recorded.
     (ReminderStatus.SENT, ReminderEvent.CANCEL): ReminderStatus.CANCELLED,
     # A reader has one reminder for a campaign, and a new request renews it from any status (docs/adr/0003). From
-    # `sending` too: the worker that is sending it then loses its lease, so its result changes nothing.
+    # `sending` too: the email in the outbox is then cancelled, so its result changes nothing.
     **{(status, ReminderEvent.REQUEST): ReminderStatus.SCHEDULED for status in ReminderStatus},
 }
 

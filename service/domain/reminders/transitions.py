@@ -4,18 +4,22 @@ import datetime
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from schemas.enums import ReminderStatus
 from service.db.base import new_id
-from service.db.models.email import EmailDelivery
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.calendar import DueDate
+from service.domain.email.outbox import cancel_reminder_emails
 from service.domain.reminders.schedule import due_on_confirmation, next_due, offered_interval
 from service.domain.reminders.status import ReminderEvent, next_status
 
+# These end an occurrence whose email may be in the outbox.
+SUPERSEDING_EVENTS = (ReminderEvent.REQUEST, ReminderEvent.CONFIRM, ReminderEvent.CANCEL)
+STATUSES_WITH_EMAIL = (ReminderStatus.SENDING, ReminderStatus.FAILED)
 # A limit, because anyone can sign up the address of someone else.
 CONFIRMATION_COOLDOWN = datetime.timedelta(hours=1)
 
@@ -61,7 +65,9 @@ def transition_reminder(
     now: datetime.datetime,
     reason: str | None = None,
 ) -> None:
-    """Change a reminder's status, add the change to its history, and end its lease if it leaves `sending`.
+    """Change a reminder's status, and add the change to its history.
+
+    If a request, a confirmation or a cancel ends an occurrence, its email in the outbox is cancelled.
 
     Raises:
         InvalidTransition: the event is not allowed in the reminder's status.
@@ -69,10 +75,8 @@ def transition_reminder(
     from_status = reminder.status
     reminder.status = next_status(from_status, event)
     reminder.reason = reason
-    # What happens to a held reminder, such as a new request of its reader, decides on it.
-    reminder.held_at = None
-    if reminder.status != ReminderStatus.SENDING:
-        reminder.leased_until = reminder.leased_by = None
+    if event in SUPERSEDING_EVENTS and from_status in STATUSES_WITH_EMAIL:
+        cancel_reminder_emails(session, [reminder.id])
     session.add(
         ReminderStatusChange(
             reminder_id=reminder.id,
@@ -88,31 +92,34 @@ def transition_reminder(
 
 def reschedule(session: Session, reminder: Reminder, due: DueDate, *, now: datetime.datetime) -> None:
     """Reschedule a reminder that its reader requested again; it needs no confirmation."""
-    _restart(session, reminder, due, last_delivery=_last_delivery(session, reminder), now=now)
+    _restart(session, reminder, due, now=now)
     reminder.awaits_confirmation = False
 
 
-def imitate_reschedule(session: Session, reminder: Reminder) -> None:
+def imitate_reschedule(reminder: Reminder) -> None:
     """Execute the statements of `reschedule` for a reminder that was just created, without changing it.
 
     With the same work, the time of a response does not tell whether an address was known.
     """
-    _last_delivery(session, reminder)
     flag_modified(reminder, "asked_at")
 
 
 def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
     """Schedule a confirmation request for a reminder that was just requested, unless one is queued or recent."""
-    last_delivery = _last_delivery(session, reminder)
-    last_sent_at = None if last_delivery is None else last_delivery.started_at
+    last = session.execute(
+        select(OutgoingEmail.started_at, OutgoingEmail.held_at).where(
+            OutgoingEmail.reminder_id == reminder.id, OutgoingEmail.occurrence == reminder.occurrence
+        )
+    ).first()
+    last_sent_at = None if last is None else last.started_at
     earliest = next_confirmation_at(
         reminder.status, awaits=reminder.awaits_confirmation, last_sent_at=last_sent_at, now=now
     )
-    if reminder.held_at is not None:
+    if last is not None and last.held_at is not None:
         # The request that is held may never be sent.
         earliest = now
     if earliest is not None:
-        _restart(session, reminder, DueDate(reminder.due_on, earliest), last_delivery=last_delivery, now=now)
+        _restart(session, reminder, DueDate(reminder.due_on, earliest), now=now)
         reminder.awaits_confirmation = True
 
 
@@ -143,7 +150,7 @@ def confirm(
     due = due_on_confirmation(reminder, now=now, month_seconds=month_seconds)
     reminder.occurrence += 1
     transition_reminder(session, reminder, ReminderEvent.CONFIRM, now=now)
-    reminder.due_on, reminder.due_at, reminder.attempts = due.local_date, due.instant, 0
+    reminder.due_on, reminder.due_at = due.local_date, due.instant
     reminder.awaits_confirmation, reminder.confirmed_at = False, now
 
 
@@ -161,7 +168,7 @@ def schedule_next_occurrence(
     due = next_due(reminder, every_months, now=now, month_seconds=month_seconds)
     reminder.occurrence += 1
     transition_reminder(session, reminder, ReminderEvent.REPEAT, now=now)
-    reminder.due_on, reminder.due_at, reminder.attempts = due.local_date, due.instant, 0
+    reminder.due_on, reminder.due_at = due.local_date, due.instant
 
 
 def cancel(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
@@ -174,21 +181,10 @@ def cancel(session: Session, reminder: Reminder, *, now: datetime.datetime) -> N
     reminder.every_months = reminder.confirmed_at = None
 
 
-def _last_delivery(session: Session, reminder: Reminder) -> EmailDelivery | None:
-    return session.get(EmailDelivery, (reminder.id, reminder.occurrence))
-
-
-def _restart(
-    session: Session,
-    reminder: Reminder,
-    due: DueDate,
-    *,
-    last_delivery: EmailDelivery | None,
-    now: datetime.datetime,
-) -> None:
-    # A scheduled reminder without an attempt is only moved; any other starts a new occurrence.
-    if last_delivery is not None or reminder.status != ReminderStatus.SCHEDULED:
+def _restart(session: Session, reminder: Reminder, due: DueDate, *, now: datetime.datetime) -> None:
+    # A scheduled reminder is only moved; any other starts a new occurrence, because it had an email.
+    if reminder.status != ReminderStatus.SCHEDULED:
         reminder.occurrence += 1
     reminder.due_on, reminder.due_at = due.local_date, due.instant
-    reminder.asked_at, reminder.attempts = now, 0
+    reminder.asked_at = now
     transition_reminder(session, reminder, ReminderEvent.REQUEST, now=now)

@@ -11,6 +11,7 @@ from schemas.enums import WaitingPolicy
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.definitions import CampaignDefinition
+from service.domain.email.outbox import cancel_reminder_emails
 from service.domain.errors import RemindersWaiting
 from service.domain.reminders.reminders import UPCOMING_STATUSES
 from service.domain.reminders.status import ReminderEvent
@@ -104,11 +105,10 @@ def cancel_waiting_reminders(
                 reason=reason,
                 every_months=None,
                 confirmed_at=None,
-                leased_until=None,
-                leased_by=None,
             )
             .execution_options(synchronize_session=False)
         )
+    cancel_reminder_emails(session, [row.id for row in rows])
     return len(rows)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from babel.dates import format_date
 from babel.units import format_unit
 
-from schemas.enums import Frequency, NotificationKind
+from schemas.enums import EmailKind, Frequency
 from schemas.translations import negotiate_language, texts_for
 from service.domain.money import format_money, resolve_locale
 from service.domain.offer_changes import describe_changes
@@ -120,7 +120,7 @@ def notification_content(email: NotificationEmail, lang: str) -> EmailContent:
     specific = {part: f"{kind}_{part}" for part in ("subject", "preview", "message", "button", "after", "why")}
     names = common | specific | {"asked": f"{kind}_asked"} | _PARTS_BY_KIND[kind](email)
     content: EmailContent = {part: texts[f"notice_{name}"].format_map(values) for part, name in names.items()}
-    if kind == NotificationKind.RECEIPT:
+    if kind == EmailKind.RECEIPT:
         content["facts"] = _receipt_lines(email, texts, lang)
         if email.tax_line:
             content["tax_line"] = email.tax_line
@@ -175,11 +175,11 @@ def _no_other_parts(_email: NotificationEmail) -> dict[str, str]:
 
 
 _PARTS_BY_KIND = {
-    NotificationKind.RECEIPT: _receipt_parts,
-    NotificationKind.PAYMENT_FAILED: _payment_failed_parts,
-    NotificationKind.RENEWAL: _no_other_parts,
-    NotificationKind.CANCELLED: _cancelled_parts,
-    NotificationKind.SIGN_IN: _no_other_parts,
-    NotificationKind.EMAIL_CHANGE: _no_other_parts,
-    NotificationKind.EMAIL_CHANGED: _no_other_parts,
+    EmailKind.RECEIPT: _receipt_parts,
+    EmailKind.PAYMENT_FAILED: _payment_failed_parts,
+    EmailKind.RENEWAL: _no_other_parts,
+    EmailKind.CANCELLED: _cancelled_parts,
+    EmailKind.SIGN_IN: _no_other_parts,
+    EmailKind.EMAIL_CHANGE: _no_other_parts,
+    EmailKind.EMAIL_CHANGED: _no_other_parts,
 }
