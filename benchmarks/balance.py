@@ -13,8 +13,9 @@ from stripe import RequestsClient, StripeClient
 
 from benchmarks.database import BenchmarkDatabase, container_for
 from schemas.enums import Frequency, PaymentStatus, PledgeStatus
-from service.container import Container, utc_now
+from service.container import Container
 from service.db.base import new_id
+from service.db.clock import utc_now
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge

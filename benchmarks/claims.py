@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from benchmarks.baselines.apscheduler_store import JobStore
 from benchmarks.baselines.procrastinate_jobs import Jobs
 from benchmarks.database import BenchmarkDatabase, allow_all_sending_hours, container_for
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.db.session import Database
 from service.domain.reminders.queue import claim_due_reminders
 

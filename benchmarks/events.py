@@ -10,8 +10,9 @@ from sqlalchemy import insert, select
 
 from benchmarks.database import BenchmarkDatabase, container_for
 from schemas.enums import Frequency, PledgeStatus
-from service.container import Container, utc_now
+from service.container import Container
 from service.db.base import new_id
+from service.db.clock import utc_now
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.domain.ledger.totals import totals_by_currency

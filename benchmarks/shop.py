@@ -11,7 +11,8 @@ from sqlalchemy import func, select, update
 from benchmarks.database import BenchmarkDatabase, container_for
 from benchmarks.events import AMOUNT, STRIPE
 from schemas.enums import EventStatus
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.payment import GatewayEvent
 from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.inbox import WEBHOOK, store_event

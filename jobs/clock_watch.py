@@ -1,7 +1,7 @@
-"""Notices that the machine's clock was set back, and goes on as if it had not been.
+"""Notices that the clock of the machine or of the database was set back, and goes on as if it had not been.
 
-The times in the database and in the scheduler are by that clock. After it was set back by an hour, leases would
-end an hour late, and the worker would do nothing for an hour.
+The scheduler goes by the first, and leases and send slots by the second. After it was set back by an hour, the
+worker would do nothing for an hour, or leases would end an hour late.
 """
 
 import datetime

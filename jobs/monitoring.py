@@ -1,11 +1,13 @@
 """Sends the worker's heartbeat, which renews its leases, and detects workers that died."""
 
+import datetime
 import threading
 
 import structlog
 
 from jobs.emails import urgent_owner
 from service.container import Container
+from service.db.clock import DatabaseClock
 from service.domain.email.queue import renew_leases
 from service.domain.monitoring.job_runs import mark_crashed_runs, purge_heartbeats
 from service.domain.monitoring.summary import record_heartbeat
@@ -15,9 +17,14 @@ log = structlog.get_logger()
 
 def send_heartbeat(container: Container, _stop: threading.Event) -> None:
     """Record the worker's heartbeat, which /readyz reads, and renew its leases."""
-    now = container.clock()
+    clock = container.clock
     with container.database.transaction() as session:
-        record_heartbeat(session, worker=container.worker_id, now=now)
+        skew = datetime.timedelta(0)
+        if isinstance(clock, DatabaseClock):
+            clock.synchronise(session)
+            skew = clock.skew
+        now = clock()
+        record_heartbeat(session, worker=container.worker_id, now=now, clock_skew=skew)
         owners = (container.worker_id, urgent_owner(container))
         renew_leases(session, owners=owners, now=now, lease=container.lease_duration)
     container.database_contact.record()

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.container import Container
+from service.db.clock import DatabaseClock
 from service.domain.monitoring.restore_guard import Restore, find_restore, take_identity
 
 log = structlog.get_logger()
@@ -15,13 +16,15 @@ log = structlog.get_logger()
 def find_restore_when_up(container: Container, is_told_to_stop: Callable[[], bool]) -> Restore | None:
     """Return the signs that the database was restored, as soon as it answers; None if there are none.
 
-    No job may run before: the database that comes back after an outage may be a restored one. The worker exits
-    with 0 if it is told to stop meanwhile.
+    No job may run before: the database that comes back after an outage may be a restored one, and its clock is not
+    known. The worker exits with 0 if it is told to stop meanwhile.
     """
     was_away = False
     while True:
         try:
             with container.database.transaction() as session:
+                if isinstance(container.clock, DatabaseClock):
+                    container.clock.synchronise(session)
                 restore = find_restore(session, now=container.clock())
                 if restore is None:
                     take_identity(session)

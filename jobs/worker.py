@@ -21,6 +21,7 @@ from jobs.restore_check import find_restore_when_up
 from jobs.schedule import JOBS, Job
 from service.bootstrap import build_container
 from service.container import Container
+from service.db.clock import DatabaseClock, utc_now
 from service.db.prepared_statements import is_name_conflict
 from service.db.time_limits import JOB_LIMITS
 from service.logs import configure_logging
@@ -42,7 +43,7 @@ def main() -> None:
     # anywhere, and if it set an event that the thread is about to wait for, it could deadlock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     stop = threading.Event()
-    container = build_container(settings, time_limits=JOB_LIMITS)
+    container = build_container(settings, clock=DatabaseClock(), time_limits=JOB_LIMITS)
     restore = find_restore_when_up(container, _is_told_to_stop)
     if restore is not None:
         sys.exit(str(restore))
@@ -50,11 +51,13 @@ def main() -> None:
     scheduler = make_scheduler(container, stop)
     scheduler.start()
     log.info("worker_started", jobs=[job.name for job in JOBS])
-    watch = ClockWatch(container.clock)
+    # The scheduler goes by the machine's clock, and what is in the database by the database's.
+    watches = [ClockWatch(utc_now), ClockWatch(container.clock)]
     while not _is_told_to_stop():
-        behind = watch.set_back_by()
+        behind = max(watch.set_back_by() for watch in watches)
         if behind and resume_after_set_back(container, scheduler, behind):
-            watch.restart()
+            for watch in watches:
+                watch.restart()
     stop.set()
     scheduler.shutdown(wait=True)
     log.info("worker_stopped")

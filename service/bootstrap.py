@@ -7,7 +7,8 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.disk_space import DiskSpace
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine

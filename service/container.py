@@ -49,8 +49,3 @@ class Container:
     def lease_duration(self) -> datetime.timedelta:
         """How long a lease lasts if its worker does not renew it."""
         return datetime.timedelta(seconds=self.settings.mail.lease_seconds)
-
-
-def utc_now() -> datetime.datetime:
-    """Return the current time in UTC; the clock of every real process."""
-    return datetime.datetime.now(datetime.UTC)

@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from schemas.enums import EmailKind
 from service.cli import cli
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.admin import AuditEntry
 from service.domain.ports import NotificationEmail, PermanentFailure
 from tests.jobs.fake_mailer import FakeMailer

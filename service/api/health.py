@@ -17,7 +17,7 @@ from service.db.schema import is_up_to_date
 from service.domain.email.queue import BACKLOG_ALERT_AFTER, count_waiting_for_key, oldest_due_age
 from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT, last_finished_run
 from service.domain.monitoring.restore_guard import describe_held, find_restore
-from service.domain.monitoring.summary import last_heartbeat
+from service.domain.monitoring.summary import describe_wrong_clocks, last_heartbeat
 from service.domain.payments.alerts import describe_disputes_and_warnings
 from service.domain.payments.parked import describe_parked
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
@@ -81,6 +81,7 @@ def _attention() -> dict[str, str]:
             disputes = describe_disputes_and_warnings(session)
             waiting = disputes | describe_parked(session) | erasures | _waiting_for_key(session)
             waiting |= describe_held(session, now=current_container().clock())
+            waiting |= describe_wrong_clocks(session, now=current_container().clock())
             if _last_mail_error(session) == ServerUnavailable.__name__:
                 waiting["mail"] = "the mail server does not answer; emails wait until it does"
     except SQLAlchemyError:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.commands.context import pluralise
 from service.commands.database_errors import explain_database_error
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.db.copying import CopyError, TableSummary
 from service.db.copying import copy_database as copy_all
 from service.db.keyring import Keyring

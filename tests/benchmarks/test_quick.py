@@ -6,7 +6,7 @@ import sys
 
 import psycopg
 
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.domain.reminders.emails import build_reminder_emails
 from service.domain.reminders.queue import claim_due_reminders
 from tests.processes import ROOT

@@ -8,8 +8,9 @@ from sqlalchemy import func, insert, inspect, select, text, update
 
 from schemas.enums import ReminderStatus
 from service.commands.migrate import migrate_and_seed
-from service.container import Container, utc_now
+from service.container import Container
 from service.db.base import new_id
+from service.db.clock import utc_now
 from service.db.copying import _stored_tables, summarise
 from service.db.models import Base
 from service.db.models.admin import AuditEntry

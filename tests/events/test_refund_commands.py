@@ -8,7 +8,8 @@ from click.testing import Result
 from sqlalchemy import select
 
 from schemas.enums import Frequency, RefundStatus
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import Payment, Refund
 from service.domain.payments.refunds import refund_payment

@@ -9,7 +9,8 @@ from click.testing import Result
 from sqlalchemy import select
 
 from schemas.enums import EventStatus, Frequency, PledgeStatus
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.admin import AuditEntry
 from service.db.models.payment import GatewayEvent, Payment
 from service.domain.pledges.installation import get_or_create_installation_id

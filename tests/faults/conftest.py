@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from service.container import utc_now
+from service.db.clock import utc_now
 from tests.faults.smtp_sink import SmtpSinkProcess
 
 

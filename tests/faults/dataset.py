@@ -7,8 +7,9 @@ import psycopg
 from sqlalchemy import and_, func, or_, select, update
 
 from schemas.enums import ReminderStatus
-from service.container import Container, utc_now
+from service.container import Container
 from service.db.base import new_id
+from service.db.clock import utc_now
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import func, select, update
 
 from schemas.enums import EventStatus, Frequency
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.payment import GatewayEvent
 from service.domain.ledger.totals import totals_by_currency
 from service.settings import Settings

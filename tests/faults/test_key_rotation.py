@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import select, update
 
 from service.bootstrap import build_container
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.reminder import Reminder
 from service.domain.email.rendering import UNREADABLE
 from tests.conftest import settings_for

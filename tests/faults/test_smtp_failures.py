@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.enums import DeliveryOutcome, ReminderStatus, SuppressionReason
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff

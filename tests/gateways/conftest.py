@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.smtp import SmtpMailer
 from service.gateways.email.smtp_refusals import ConnectRefusals

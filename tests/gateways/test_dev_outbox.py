@@ -3,7 +3,8 @@
 import pytest
 from sqlalchemy import select
 
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.email import DevOutboxEmail
 from service.domain.ports import SendCancelled
 from service.gateways.email.dev_outbox import DevOutboxMailer

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.domain.ports import PermanentFailure, SendCancelled, ServerMisconfigured, ServerUnavailable
 from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.smtp import SmtpMailer

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from jobs.monitoring import mark_dead_workers
 from schemas.enums import JobOutcome
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.reminder import Reminder
 from service.domain.email.counters import read_counters

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import func, select, update
 
 from schemas.enums import ReminderStatus
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.models.jobs import Heartbeat
 from service.db.models.reminder import Reminder
 from service.domain.monitoring.summary import last_heartbeat

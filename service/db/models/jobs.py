@@ -13,12 +13,16 @@ from service.db.types import StringEnum, enum_check
 
 
 class Heartbeat(Base):
-    """When a worker was last alive; `worker_id` is the hexadecimal form of its UUID."""
+    """When a worker was last alive; `worker_id` is the hexadecimal form of its UUID.
+
+    `clock_skew_seconds` is by how much its machine's clock is ahead of the database's, by which it goes.
+    """
 
     __tablename__ = "heartbeats"
 
     worker_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     at: Mapped[datetime.datetime]
+    clock_skew_seconds: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class JobRun(UUIDPrimaryKey, Base):

@@ -58,9 +58,9 @@ def enqueue_email(
     """Enqueue an email that is due at `due_at`, or now; return False if it was enqueued before.
 
     `dedup_key` identifies the event, such as a payment's id, and is never reused. There is one email for each kind
-    and key, so that handling an event twice sends one. It is held if what it reports `happened_at` an instant before
-    which the emails were sent, as far as a restored backup is known to have missed them. Emails of reminders are
-    enqueued by `service.domain.reminders.queue`.
+    and key, so that handling an event twice sends one. It is held if what it reports `happened_at` an instant
+    before which the emails were sent, as far as a restored backup is known to have missed them. Emails of reminders
+    are enqueued by `service.domain.reminders.queue`.
     """
     row = {
         "id": new_id(),

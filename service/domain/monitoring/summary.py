@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from service.db.clock import TOLERANCE as CLOCK_TOLERANCE
 from service.db.models.jobs import Heartbeat
 from service.db.upsert import dialect_insert
 from service.domain.ledger.totals import balance_totals, totals_by_currency
+from service.domain.monitoring.job_runs import HEARTBEAT_TIMEOUT
 from service.domain.monitoring.status_counts import count_pledges, count_reminders
 from service.domain.pledges.attribution import count_conversions
 from service.domain.pledges.queries import count_supporters_giving_twice
@@ -38,12 +40,44 @@ def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]
     }
 
 
-def record_heartbeat(session: Session, *, worker: uuid.UUID, now: datetime.datetime) -> None:
-    """Record that a worker is alive."""
-    statement = dialect_insert(session, Heartbeat).values(worker_id=worker.hex, at=now)
+def record_heartbeat(
+    session: Session,
+    *,
+    worker: uuid.UUID,
+    now: datetime.datetime,
+    clock_skew: datetime.timedelta = datetime.timedelta(0),
+) -> None:
+    """Record that a worker is alive, and by how much its machine's clock is ahead of the database's."""
+    seconds = round(clock_skew.total_seconds())
+    statement = dialect_insert(session, Heartbeat).values(worker_id=worker.hex, at=now, clock_skew_seconds=seconds)
+    new = statement.excluded
     session.execute(
-        statement.on_conflict_do_update(index_elements=[Heartbeat.worker_id], set_={"at": statement.excluded.at})
+        statement.on_conflict_do_update(
+            index_elements=[Heartbeat.worker_id],
+            set_={"at": new.at, "clock_skew_seconds": new.clock_skew_seconds},
+        )
     )
+
+
+def describe_wrong_clocks(session: Session, *, now: datetime.datetime) -> dict[str, str]:
+    """Return what to say about live workers whose clock is wrong, by topic; empty if none is."""
+    skews = session.scalars(
+        select(Heartbeat.clock_skew_seconds).where(
+            Heartbeat.at > now - HEARTBEAT_TIMEOUT,
+            func.abs(Heartbeat.clock_skew_seconds) > CLOCK_TOLERANCE.total_seconds(),
+        )
+    ).all()
+    if not skews:
+        return {}
+    worst = max(skews, key=abs)
+    whose = "the clock of a worker is" if len(skews) == 1 else f"the clocks of {len(skews)} workers are"
+    side, most = ("ahead of" if worst > 0 else "behind"), "" if len(skews) == 1 else "up to "
+    return {
+        "clock": (
+            f"{whose} {most}{abs(worst)} seconds {side} the database's; emails go by the database's, but set the "
+            "time of that machine, for example with NTP"
+        )
+    }
 
 
 def last_heartbeat(session: Session) -> datetime.datetime | None:
