@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 from sqlalchemy.exc import OperationalError
 
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.db.keyring import Keyring
 from service.db.schema import inspect_schema
 from service.db.session import Database, create_database_engine

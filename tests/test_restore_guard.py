@@ -16,15 +16,16 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import make_url
 
 from jobs.restore_check import find_restore_when_up
-from schemas.enums import JobOutcome, NotificationKind, NotificationStatus, ReminderStatus
-from service.container import Container, utc_now
+from schemas.enums import JobOutcome, EmailKind, EmailStatus, ReminderStatus
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
-from service.db.models.email import Notification
+from service.db.models.email import OutgoingEmail
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.domain.email.outbox import enqueue_notification
+from service.domain.email.outbox import enqueue_email
 from tests.cli import assert_cli_error, run_cli
 from tests.conftest import make_database, settings_for
 from tests.faults.smtp_sink import SmtpSinkProcess
@@ -303,8 +304,8 @@ def test_what_was_being_sent_is_held_too(container: Container, url: str) -> None
     add_due_reminders(container, 2, status="sending", **lease)
     with container.database.transaction() as session:
         key = {"lang": "en", "now": utc_now() - MINUTE}
-        enqueue_notification(session, NotificationKind.ALERT, "a", **key)
-        session.execute(update(Notification).values(status=NotificationStatus.SENDING, **lease))
+        enqueue_email(session, EmailKind.ALERT, "a", **key)
+        session.execute(update(OutgoingEmail).values(status=EmailStatus.SENDING, **lease))
     assert "Held 3 emails" in run_cli("restore-guard", "--sent-before", "now", DATABASE_URL=url).output
     assert statuses(container) == {"scheduled": 2}
     listed = run_cli("restore-guard", "list", "--each", DATABASE_URL=url).stdout.splitlines()
@@ -312,7 +313,7 @@ def test_what_was_being_sent_is_held_too(container: Container, url: str) -> None
     result = run_cli("restore-guard", "cancel", "--kind", "alert", "--yes", DATABASE_URL=url)
     assert "Took 1 email as sent" in result.output
     with container.database.read_only() as session:
-        assert session.scalar(select(Notification.status)) == NotificationStatus.SKIPPED
+        assert session.scalar(select(OutgoingEmail.status)) == EmailStatus.SKIPPED
     assert statuses(container) == {"scheduled": 2}
 
 
@@ -338,16 +339,16 @@ def test_email_about_a_payment_before_the_instant_is_held_when_it_is_reported_ag
     now = utc_now()
     with container.database.transaction() as session:
         for key, happened_at in {"before": now - 60 * MINUTE, "after": now + MINUTE, "unknown": None}.items():
-            enqueue_notification(
-                session, NotificationKind.RECEIPT, key, lang="en", now=now, happened_at=happened_at
+            enqueue_email(
+                session, EmailKind.RECEIPT, key, lang="en", now=now, happened_at=happened_at
             )
     with container.database.read_only() as session:
-        query = select(Notification.dedup_key).where(Notification.held_at.is_not(None))
+        query = select(OutgoingEmail.dedup_key).where(OutgoingEmail.held_at.is_not(None))
         assert session.scalars(query).all() == ["before"]
     run_cli("restore-guard", "undo", "--yes", DATABASE_URL=url)
     with container.database.transaction() as session:
-        enqueue_notification(
-            session, NotificationKind.RECEIPT, "later", lang="en", now=now, happened_at=now - 60 * MINUTE
+        enqueue_email(
+            session, EmailKind.RECEIPT, "later", lang="en", now=now, happened_at=now - 60 * MINUTE
         )
     assert "No email is held" in run_cli("restore-guard", "list", DATABASE_URL=url).output
 

@@ -12,7 +12,8 @@ from sqlalchemy import insert, select, update
 
 from schemas.enums import ReminderStatus
 from service.bootstrap import build_container
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.db.identity import is_same_database
 from service.db.models.jobs import Heartbeat
 from service.db.models.reminder import Reminder

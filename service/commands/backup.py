@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from sqlalchemy.engine import URL, make_url
 
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.db.identity import backup_identity
 from service.settings import read_settings, sqlite_path
 

@@ -10,7 +10,8 @@ import click
 
 from schemas.enums import EmailKind
 from service.commands.context import get_container, pluralise, write_audit_log
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.domain.monitoring.restore_guard import (
     HeldFilter,
     cancel_held,

@@ -6,8 +6,8 @@ import datetime
 import pytest
 from sqlalchemy import select
 
-from schemas.enums import Frequency, NotificationKind
-from service.db.models.email import Notification
+from schemas.enums import Frequency, EmailKind
+from service.db.models.email import OutgoingEmail
 from service.domain.monitoring.restore_guard import start_guard
 from service.domain.ports.payment_events import (
     CheckoutCompleted,
@@ -20,10 +20,10 @@ from tests.domain.ledger import Ledger
 
 HOUR = datetime.timedelta(hours=1)
 KINDS = {
-    NotificationKind.RECEIPT,
-    NotificationKind.PAYMENT_FAILED,
-    NotificationKind.RENEWAL,
-    NotificationKind.CANCELLED,
+    EmailKind.RECEIPT,
+    EmailKind.PAYMENT_FAILED,
+    EmailKind.RENEWAL,
+    EmailKind.CANCELLED,
 }
 
 
@@ -65,8 +65,8 @@ def test_emails_about_events_before_the_restore_are_held(
         start_guard(session, sent_before=now, now=now)
     report_everything(ledger, now + shift)
     with ledger.container.database.read_only() as session:
-        emails = session.scalars(select(Notification)).all()
+        emails = session.scalars(select(OutgoingEmail)).all()
     assert {email.kind for email in emails} == KINDS
     # One of each attempt, and one of the bank debit.
-    assert [email.kind for email in emails].count(NotificationKind.PAYMENT_FAILED) == 3
+    assert [email.kind for email in emails].count(EmailKind.PAYMENT_FAILED) == 3
     assert {(email.kind, email.held_at is not None) for email in emails} == {(kind, is_held) for kind in KINDS}

@@ -59,8 +59,8 @@ def enqueue_email(
 
     `dedup_key` identifies the event, such as a payment's id, and is never reused. There is one email for each kind
     and key, so that handling an event twice sends one. It is held if what it reports `happened_at` an instant
-    before which the emails were sent, as far as a restored backup is known to have missed them. Emails of reminders
-    are enqueued by `service.domain.reminders.queue`.
+    before which the emails were sent, as far as a restored backup is known to have missed them. Emails of
+    reminders are enqueued by `service.domain.reminders.queue`.
     """
     row = {
         "id": new_id(),
