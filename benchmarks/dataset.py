@@ -113,7 +113,7 @@ class Writer:
             page = f"https://paper.example/2026/11/{number % 500}"
             lines.append(
                 f"{_id(number, at, 2)}\t{self.campaign}\t{_id(number, at, 1)}\tscheduled\t1\t12\t{due_at.date()}\t"
-                f"{due_at}\t{ZONES[number % len(ZONES)]}\tmonthly\t500\tUSD\t{page}\ten\t5d41402a\t{at}\t0\t0\n"
+                f"{due_at}\t{ZONES[number % len(ZONES)]}\tmonthly\t500\tUSD\t{page}\ten\t5d41402a\t{at}\n"
             )
         return "".join(lines).encode()
 

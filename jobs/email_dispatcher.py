@@ -1,7 +1,7 @@
 """Sending a queue of emails: one dispatcher for each connection claims batches and sends them one by one.
 
-Between any two emails there is one transaction, which records the result of the first and marks the second as
-sending. The mail server gets the envelope of the second meanwhile, but no content before the commit. A worker that
+Between any two emails there is one statement, which records the result of the first and marks the second as
+sending. The mail server gets the envelope of the second before, but no content before the commit. A worker that
 dies therefore leaves at most one email whose delivery is uncertain.
 """
 
@@ -9,7 +9,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import structlog
 
@@ -56,15 +57,14 @@ class EmailDispatcher:
     def run(self) -> None:
         """Send batch after batch."""
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="email-db") as db_executor:
-                while not self._stop.is_set() and self.server_error is None:
-                    if self._container.smtp_breaker.has_failed_recently and not self._probe_server():
-                        return
-                    batch = self._queue.claim_batch()
-                    self.counts.update(batch.unsent)
-                    if batch.is_empty:
-                        return
-                    self._send_batch(batch, db_executor)
+            while not self._stop.is_set() and self.server_error is None:
+                if self._container.smtp_breaker.has_failed_recently and not self._probe_server():
+                    return
+                batch = self._queue.claim_batch()
+                self.counts.update(batch.unsent)
+                if batch.is_empty:
+                    return
+                self._send_batch(batch)
         finally:
             self._mailer.close()
 
@@ -79,7 +79,7 @@ class EmailDispatcher:
             return False
         return True
 
-    def _send_batch(self, batch: EmailBatch, db_executor: ThreadPoolExecutor) -> None:
+    def _send_batch(self, batch: EmailBatch) -> None:
         claims = [claim for claim, _ in batch.emails]
         claimed_at, started = self._container.clock(), time.monotonic()
         result: DeliveryResult | None = None
@@ -95,8 +95,7 @@ class EmailDispatcher:
                 wait = (send_at - claimed_at).total_seconds() - (time.monotonic() - started)
                 if not self._wait(wait):
                     break
-                sending_marked = db_executor.submit(self._queue.record_and_mark_next, result, claim)
-                result = self._send(claim, email, message, sending_marked)
+                result = self._send(claim, email, message, result)
                 if self.server_error is not None:
                     break
         except ServerUnavailable as error:
@@ -119,12 +118,20 @@ class EmailDispatcher:
         return not (self._stop.wait(seconds) if seconds > 0 else self._stop.is_set())
 
     def _send(
-        self, claim: EmailClaim, email: Email, message: RenderedEmail, sending_marked: Future[bool]
+        self, claim: EmailClaim, email: Email, message: RenderedEmail, last_result: DeliveryResult | None
     ) -> DeliveryResult | None:
-        """Send an email once it is marked as sending; return the result, or None if there is none to record."""
+        """Send an email once it is marked as sending, together with which the last result is recorded.
+
+        Returns the result, or None if there is none to record.
+        """
         fields = log_fields(claim)
+
+        @cache
+        def mark_sending() -> bool:
+            return self._queue.record_and_mark_next(last_result, claim)
+
         try:
-            reply = self._mailer.send(message, before_data=sending_marked.result)
+            reply = self._mailer.send(message, before_data=mark_sending)
         except SendCancelled:
             return None
         except ServerUnavailable as error:
@@ -155,7 +162,8 @@ class EmailDispatcher:
             outcome = DeliveryOutcome.ACCEPTED
             self._container.smtp_breaker.record_success()
             log.debug("email_sent", **fields)
-        return DeliveryResult(claim, outcome, reply) if sending_marked.result() else None
+        # A refusal of the envelope comes before the mark, and is an attempt all the same.
+        return DeliveryResult(claim, outcome, reply) if mark_sending() else None
 
 
 def run_dispatchers(
