@@ -8,9 +8,9 @@ dies therefore leaves at most one email whose delivery is uncertain.
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 
 import structlog
 
@@ -86,18 +86,20 @@ class EmailDispatcher:
         try:
             if claims:
                 self._mailer.connect()
-            for (claim, email), send_at in zip(batch.emails, batch.send_at, strict=True):
-                message = self._render(claim, email)
-                if message is None:
-                    claims.remove(claim)
-                    continue
-                # By the monotonic clock, because the other may be set back meanwhile.
-                wait = (send_at - claimed_at).total_seconds() - (time.monotonic() - started)
-                if not self._wait(wait):
-                    break
-                result = self._send(claim, email, message, result)
-                if self.server_error is not None:
-                    break
+            with self._queue.driver_connection() as connection:
+                for (claim, email), send_at in zip(batch.emails, batch.send_at, strict=True):
+                    message = self._render(claim, email)
+                    if message is None:
+                        claims.remove(claim)
+                        continue
+                    # By the monotonic clock, because the other may be set back meanwhile.
+                    wait = (send_at - claimed_at).total_seconds() - (time.monotonic() - started)
+                    if not self._wait(wait):
+                        break
+                    mark_sending = partial(self._queue.record_and_mark_next, connection, result, claim)
+                    result = self._send(claim, email, message, cache(mark_sending))
+                    if self.server_error is not None:
+                        break
         except ServerUnavailable as error:
             self.server_error = error
         finally:
@@ -118,18 +120,13 @@ class EmailDispatcher:
         return not (self._stop.wait(seconds) if seconds > 0 else self._stop.is_set())
 
     def _send(
-        self, claim: EmailClaim, email: Email, message: RenderedEmail, last_result: DeliveryResult | None
+        self, claim: EmailClaim, email: Email, message: RenderedEmail, mark_sending: Callable[[], bool]
     ) -> DeliveryResult | None:
-        """Send an email once it is marked as sending, together with which the last result is recorded.
+        """Send an email once it is marked as sending; return the result, or None if there is none to record.
 
-        Returns the result, or None if there is none to record.
+        `mark_sending` may be called again, and does its work once.
         """
         fields = log_fields(claim)
-
-        @cache
-        def mark_sending() -> bool:
-            return self._queue.record_and_mark_next(last_result, claim)
-
         try:
             reply = self._mailer.send(message, before_data=mark_sending)
         except SendCancelled:

@@ -10,15 +10,17 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
-from schemas.enums import SuppressionReason
+from schemas.enums import DeliveryOutcome, SuppressionReason
 from service.container import Container
 from service.domain.email import delivery
 from service.domain.email.delivery import DeliveryResult, FinishedEmail, OnFinished
@@ -43,7 +45,7 @@ DB_RETRY_SECONDS = 120
 DB_RETRY_SECONDS_ON_SHUTDOWN = 10
 MAX_DB_BACKOFF_SECONDS = 2
 # Any error of the driver: a pooler or a failover has more than those about the connection.
-DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError)
+DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, psycopg.Error)
 
 log = structlog.get_logger()
 P = ParamSpec("P")
@@ -119,20 +121,37 @@ class EmailQueue:
             send_at = self._reserve_send_slots(session, len(prepared.emails), now=now)
         return EmailBatch(prepared.emails, send_at, unsent)
 
-    def record_and_mark_next(self, result: DeliveryResult | None, claim: EmailClaim) -> bool:
-        """Record the last result, if any, and mark the next email as sending; return whether its lease is held."""
-        now, database = self._container.clock(), self._container.database
-        if result is not None:
+    @contextmanager
+    def driver_connection(self) -> Iterator[psycopg.Connection[Any] | None]:
+        """Yield a connection for `record_and_mark_next`; None on SQLite, and while there is none."""
+        with ExitStack() as stack:
             try:
-                with database.autocommit() as session:
-                    recorded, marked = delivery.record_and_mark_next(session, result, claim, now=now)
+                connection = stack.enter_context(self._container.database.driver_connection())
             except DATABASE_ERRORS:
-                # Perhaps because of the next email, and the result must not be lost with it.
-                self.record_result(result)
-            else:
-                _log_if_lease_lost(result.claim, recorded)
-                return _log_if_lease_lost(claim, marked)
-        is_held = self._retry(database.autocommit, _holds_lease, delivery.mark_sending, claim, now=now)
+                connection = None
+            yield connection
+
+    def record_and_mark_next(
+        self, connection: psycopg.Connection[Any] | None, result: DeliveryResult | None, claim: EmailClaim
+    ) -> bool:
+        """Record the last result, if any, and mark the next email as sending; return whether its lease is held.
+
+        With a `connection`, both are one statement.
+        """
+        now = self._container.clock()
+        if result is not None:
+            if connection is not None and result.outcome != DeliveryOutcome.NOT_ATTEMPTED:
+                try:
+                    recorded, marked = delivery.record_and_mark_next(connection, result, claim, now=now)
+                except DATABASE_ERRORS:
+                    # Perhaps because of the next email, and the result must not be lost with it.
+                    pass
+                else:
+                    _log_if_lease_lost(result.claim, recorded)
+                    return _log_if_lease_lost(claim, marked)
+            self.record_result(result)
+        autocommit = self._container.database.autocommit
+        is_held = self._retry(autocommit, _holds_lease, delivery.mark_sending, claim, now=now)
         return _log_if_lease_lost(claim, is_held)
 
     def record_result(self, result: DeliveryResult) -> None:

@@ -36,8 +36,9 @@ class Database:
     def __init__(self, engine: Engine, time_limits: TimeLimits | None = None) -> None:
         self.engine = engine
         self.keyring = get_keyring(engine.dialect)
-        limited_engine = engine if time_limits is None else engine.execution_options(**{OPTION: time_limits})
-        self._sessions = sessionmaker(limited_engine, expire_on_commit=False)
+        limits = {} if time_limits is None else {OPTION: time_limits}
+        self._limited_engine = engine.execution_options(**limits)
+        self._sessions = sessionmaker(self._limited_engine, expire_on_commit=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -55,6 +56,25 @@ class Database:
         with self._sessions() as session:
             session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
             yield session
+
+    @contextmanager
+    def driver_connection(self) -> Iterator[psycopg.Connection[Any] | None]:
+        """Yield a connection of the driver, on which each statement is its own transaction; None on SQLite.
+
+        It is for a statement that runs once for each email, on which SQLAlchemy spends more than the database.
+        """
+        if self.engine.dialect.name != "postgresql":
+            yield None
+            return
+        with self._limited_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            # It sets how long to wait for an answer.
+            connection.begin()
+            driver: Any = connection.connection.dbapi_connection
+            try:
+                yield driver
+            finally:
+                if driver.closed:
+                    connection.invalidate()
 
     @contextmanager
     def read_only(self, time_limits: TimeLimits | None = None) -> Iterator[Session]:
