@@ -3,9 +3,10 @@
 import datetime
 import uuid
 from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import LargeBinary, func, select, type_coerce
+from sqlalchemy import LargeBinary, Row, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, EmailStatus, PledgeStatus
@@ -58,15 +59,15 @@ def build_reminder_emails(
     today, and what the `gateway`, if given, can charge.
     """
     sendable: list[tuple[EmailClaim, Reminder, Campaign, str]] = []
-    for claim, email, reminder, campaign, encrypted in _load_claimed(session, claims):
+    for claim, row, campaign in _load_claimed(session, claims):
         try:
-            if email.outcome == DeliveryOutcome.ACCEPTED:
+            if row.outcome == DeliveryOutcome.ACCEPTED:
                 # An earlier worker recorded the acceptance after its lease had expired.
                 prepared.unsent.append(UnsentEmail(claim, EmailEvent.DELIVER, None, "sent"))
             else:
-                sendable.append((claim, reminder, *_decrypt(session, campaign, encrypted)))
+                sendable.append((claim, row.Reminder, *_decrypt(session, campaign, row.encrypted)))
         except UnknownAddressKey:
-            prepared.wait_for_key(claim, email.reason, now=now)
+            prepared.wait_for_key(claim, row.reason, now=now)
         except EmailNotBuildable as error:
             prepared.fail(claim, error)
     suppressed = find_suppressed(
@@ -91,26 +92,33 @@ def build_reminder_emails(
 
 def _load_claimed(
     session: Session, claims: Sequence[EmailClaim]
-) -> list[tuple[EmailClaim, OutgoingEmail, Reminder, Campaign | None, bytes | None]]:
+) -> list[tuple[EmailClaim, Row[*tuple[Any, ...]], Campaign | None]]:
     # The address is read undecrypted, so that one that cannot be decrypted does not fail the query for the batch.
     # A campaign that was deleted past the constraint must fail its own reminders only.
     rows = session.execute(
-        select(OutgoingEmail, Reminder, type_coerce(Supporter.email, LargeBinary))
+        select(
+            OutgoingEmail.id,
+            OutgoingEmail.lease_number,
+            OutgoingEmail.outcome,
+            OutgoingEmail.reason,
+            Reminder,
+            type_coerce(Supporter.email, LargeBinary).label("encrypted"),
+        )
         .join(Reminder, Reminder.id == OutgoingEmail.reminder_id)
         .outerjoin(Supporter, Supporter.id == Reminder.supporter_id)
         .where(OutgoingEmail.id.in_([claim.email_id for claim in claims]), status_is(EmailStatus.SENDING))
     ).all()
-    by_id = {email.id: (email, reminder, encrypted) for email, reminder, encrypted in rows}
+    by_id = {row.id: row for row in rows}
     # Each campaign is read once, and not with each of its reminders.
-    campaign_ids = {reminder.campaign_id for _, reminder, _ in rows}
+    campaign_ids = {row.Reminder.campaign_id for row in rows}
     found = session.scalars(select(Campaign).where(Campaign.id.in_(campaign_ids)))
     campaigns = {campaign.id: campaign for campaign in found}
-    claimed = []
-    for claim in claims:
-        email, reminder, encrypted = by_id.get(claim.email_id, (None, None, None))
-        if email is not None and reminder is not None and email.lease_number == claim.lease_number:
-            claimed.append((claim, email, reminder, campaigns.get(reminder.campaign_id), encrypted))
-    return claimed
+    claimed = [(claim, by_id[claim.email_id]) for claim in claims if claim.email_id in by_id]
+    return [
+        (claim, row, campaigns.get(row.Reminder.campaign_id))
+        for claim, row in claimed
+        if row.lease_number == claim.lease_number
+    ]
 
 
 def _decrypt(session: Session, campaign: Campaign | None, encrypted: bytes | None) -> tuple[Campaign, str]:
