@@ -5,7 +5,7 @@ import uuid
 from sqlalchemy import LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.enums import DeliveryOutcome, Frequency
+from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus, Frequency
 from service.container import Container
 from service.db.models.email import OutgoingEmail
 from service.db.models.pledge import Pledge
@@ -13,6 +13,7 @@ from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.addresses import normalise_address
+from service.domain.email.outbox import PRIORITIES
 from service.domain.money import Money
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_payment
 from service.domain.pledges.pledges import CreatePledge, create_pledge
@@ -35,21 +36,54 @@ def create_reminder(container: Container, address: str, **payload) -> uuid.UUID:
         return reminder_id
 
 
+# What becomes of an email when its reminder ends in this way.
+STATUS_BY_EVENT = {
+    None: EmailStatus.SENDING,
+    ReminderEvent.DELIVER: EmailStatus.SENT,
+    ReminderEvent.REQUEST_CONFIRMATION: EmailStatus.SENT,
+    ReminderEvent.SKIP: EmailStatus.SKIPPED,
+    ReminderEvent.FAIL: EmailStatus.FAILED,
+}
+
+
 def record_delivery(
     container: Container,
     reminder_id: uuid.UUID,
     event: ReminderEvent | None = None,
     *,
-    outcome=DeliveryOutcome.ACCEPTED,
+    outcome: DeliveryOutcome = DeliveryOutcome.ACCEPTED,
+    status: EmailStatus | None = None,
 ) -> None:
-    """Record an attempt to send the reminder's email, and apply `event` as the worker would."""
+    """Put a reminder's email with one attempt into the outbox, and apply `event` as the worker would.
+
+    Without `event` it is being sent, unless another `status` is given.
+    """
+    now = container.clock()
     with container.database.transaction() as session:
         reminder = session.get_one(Reminder, reminder_id)
-        attempt = {"lease_number": 1, "attempts": 1, "outcome": outcome, "started_at": container.clock()}
-        session.add(OutgoingEmail(reminder_id=reminder.id, occurrence=reminder.occurrence, **attempt))
-        transition_reminder(session, reminder, ReminderEvent.CLAIM, now=container.clock())
+        kind = EmailKind.REMINDER_CONFIRMATION if reminder.awaits_confirmation else EmailKind.REMINDER
+        email = OutgoingEmail(
+            kind=kind,
+            dedup_key=f"{reminder.id}:{reminder.occurrence}",
+            priority=PRIORITIES[kind],
+            reminder_id=reminder.id,
+            occurrence=reminder.occurrence,
+            lang=reminder.lang,
+            status=status or STATUS_BY_EVENT[event],
+            due_at=reminder.due_at,
+            created_at=now,
+            lease_number=1,
+            attempts=1,
+            outcome=outcome,
+            started_at=now,
+            finished_at=None if outcome == DeliveryOutcome.SENDING else now,
+        )
+        if email.status == EmailStatus.SENDING:
+            email.leased_by, email.leased_until = container.worker_id, now + container.lease_duration
+        session.add(email)
+        transition_reminder(session, reminder, ReminderEvent.ENQUEUE, now=now)
         if event is not None:
-            transition_reminder(session, reminder, event, now=container.clock())
+            transition_reminder(session, reminder, event, now=now)
 
 
 def create_paid_pledge(container: Container, address: str | None, *, amount: int = 500) -> uuid.UUID:
