@@ -109,11 +109,19 @@ def run_send_reminders(container: Container, mailer: FakeMailer | None = None) -
     """Enqueue what is due and send it, with this mailer if one is given; return the counts of both jobs."""
     if mailer is not None:
         container = with_mailer(container, mailer)
-    enqueued = enqueue_reminders(container, threading.Event())
-    counts = send_emails(container, threading.Event())
+    counts = send_reminders(container)
     assert counts is not None
-    postponed = enqueued["postponed"] + counts.get("postponed", 0)
-    return {**counts, "postponed": postponed} if postponed else counts
+    return counts
+
+
+def send_reminders(container: Container, stop: threading.Event | None = None) -> Mapping[str, int] | None:
+    """Enqueue and send what is due; return the counts of both jobs, or None while the circuit breaker is open."""
+    stop = stop or threading.Event()
+    enqueued = enqueue_reminders(container, stop)
+    counts = send_emails(container, stop)
+    if counts is None or not enqueued["postponed"]:
+        return counts
+    return {**counts, "postponed": enqueued["postponed"] + counts.get("postponed", 0)}
 
 
 def status_counts(container: Container) -> dict[str, int]:

@@ -57,10 +57,10 @@ def test_confirmed_reminder_is_sent_on_its_date_with_its_own_message_id(
     assert (reminder.is_confirmation_request, request.message_id != reminder.message_id) == (False, True)
     assert [event for event, _ in status_changes(container, reminder_id)] == [
         "made",
-        "claim",
+        "enqueue",
         "ask_to_confirm",
         "confirm",
-        "claim",
+        "enqueue",
         "deliver",
     ]
 

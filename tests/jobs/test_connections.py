@@ -5,13 +5,12 @@ import threading
 
 import pytest
 
-from jobs.reminders import send_reminders
 from service.container import Container
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import ReminderEmail
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
-from tests.jobs.fake_mailer import FakeMailer
+from tests.jobs.fake_mailer import FakeMailer, send_reminders
 
 PATIENCE_SECONDS = 60
 

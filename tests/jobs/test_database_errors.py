@@ -11,9 +11,8 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from jobs import email_queue
-from jobs.notifications import recover_expired_notification_leases
-from jobs.reminders import recover_expired_reminder_leases
-from schemas.enums import DeliveryOutcome, EmailStatus, ReminderStatus
+from jobs.emails import recover_expired_leases
+from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus
 from service.container import Container
 from service.db.base import new_id
 from service.db.models.email import OutgoingEmail
@@ -24,16 +23,18 @@ from service.domain.monitoring.database_contact import (
     DatabaseContact,
 )
 from tests.clock import FakeClock
+from tests.jobs.due_emails import KINDS, create_due_emails, enqueue_due_email, run_job
 from tests.jobs.fake_mailer import FakeMailer
-from tests.jobs.test_crash_safety import KINDS, create_due_emails, recorded_outcomes, run_job
+from tests.jobs.test_crash_safety import recorded_outcomes
 
-TABLES = {"reminder": "deliveries", "notice": "notifications"}
 # What PostgreSQL, a pooler or a failover answers: read-only, a name conflict, a time-out, a full disk, and faults.
 ERRORS = ("25006", "42P05", "26000", "57014", "57P01", "53100", "40001", "25P02", "08P01", "XX000", "P0001")
 
 
 @contextmanager
-def failing(container: Container, table: str, condition: str, *, sqlstate: str, times: int) -> Iterator[None]:
+def failing(
+    container: Container, condition: str, *, sqlstate: str, times: int, table: str = "emails"
+) -> Iterator[None]:
     """Refuse writes to a table `times` times, those for which the SQL condition holds."""
     # A sequence counts, because a rollback does not undo it.
     create = f"""
@@ -55,32 +56,35 @@ def failing(container: Container, table: str, condition: str, *, sqlstate: str, 
             session.execute(text("DROP FUNCTION refuse CASCADE; DROP SEQUENCE refusals"))
 
 
-def statuses(container: Container, kind: str) -> set[str]:
-    column = Reminder.status if kind == "reminder" else OutgoingEmail.status
+def statuses(container: Container) -> set[str]:
+    """Return the statuses of all emails and reminders."""
     with container.database.read_only() as session:
-        return {status.value for status in session.scalars(select(column))}
+        return {
+            status.value
+            for column in (OutgoingEmail.status, Reminder.status)
+            for status in session.scalars(select(column))
+        }
 
 
-def run_again(container: Container, clock: FakeClock, kind: str, mailer: FakeMailer) -> None:
+def run_again(container: Container, clock: FakeClock, kind: EmailKind, mailer: FakeMailer) -> None:
     """Let every lease expire, and let another run of the worker do what is left."""
     clock.advance(minutes=10)
-    recover_expired_reminder_leases(container, threading.Event())
-    recover_expired_notification_leases(container, threading.Event())
+    recover_expired_leases(container, threading.Event())
     run_job(kind)(container, mailer)
 
 
 @pytest.mark.parametrize("sqlstate", ERRORS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_accepted_email_is_recorded_after_database_errors_and_not_sent_again(
-    container: Container, clock: FakeClock, kind: str, sqlstate: str
+    container: Container, clock: FakeClock, kind: EmailKind, sqlstate: str
 ) -> None:
     create_due_emails(container, clock, kind, count=2)
     mailer = FakeMailer()
-    with failing(container, TABLES[kind], "NEW.outcome = 'accepted'", sqlstate=sqlstate, times=3):
+    with failing(container, "NEW.outcome = 'accepted'", sqlstate=sqlstate, times=3):
         assert run_job(kind)(container, mailer)["sent"] == 2
     run_again(container, clock, kind, mailer)
     assert len(mailer.sent) == 2
-    assert statuses(container, kind) == {"sent"}
+    assert statuses(container) == {"sent"}
 
 
 @pytest.fixture
@@ -92,79 +96,78 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", KINDS)
 def test_result_is_recorded_even_if_the_next_email_cannot_be_marked(
-    container: Container, clock: FakeClock, kind: str
+    container: Container, clock: FakeClock, kind: EmailKind
 ) -> None:
     create_due_emails(container, clock, kind, count=2)
     mailer = FakeMailer()
     # The first email is accepted; then no other may be marked.
-    condition = f"NEW.outcome = 'sending' AND EXISTS (SELECT FROM {TABLES[kind]} WHERE outcome = 'accepted')"
+    condition = "NEW.outcome = 'sending' AND EXISTS (SELECT FROM emails WHERE outcome = 'accepted')"
     with (
-        failing(container, TABLES[kind], condition, sqlstate="XX000", times=1000),
+        failing(container, condition, sqlstate="XX000", times=1000),
         pytest.raises(DBAPIError),
     ):
         run_job(kind)(container, mailer)
     assert len(mailer.sent) == 1
-    assert DeliveryOutcome.ACCEPTED in recorded_outcomes(container, kind)
+    assert DeliveryOutcome.ACCEPTED in recorded_outcomes(container)
     run_again(container, clock, kind, mailer)
     assert sorted(mailer.addresses) == ["reader-0@news.example", "reader-1@news.example"]
-    assert statuses(container, kind) == {"sent"}
+    assert statuses(container) == {"sent"}
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [(EmailKind.REMINDER, "reminders"), (EmailKind.REMINDER, "emails"), (EmailKind.RECEIPT, "emails")],
+)
 def test_batch_that_cannot_be_completed_is_not_sent_again(
-    container: Container, clock: FakeClock, kind: str
+    container: Container, clock: FakeClock, kind: EmailKind, table: str
 ) -> None:
     create_due_emails(container, clock, kind, count=3)
     mailer = FakeMailer()
-    table, sent = ("reminders", ReminderStatus.SENT) if kind == "reminder" else ("notifications", EmailStatus.SENT)
     with (
-        failing(container, table, f"NEW.status = '{sent.value}'", sqlstate="XX000", times=1000),
+        failing(container, "NEW.status = 'sent'", table=table, sqlstate="XX000", times=1000),
         pytest.raises(DBAPIError),
     ):
         run_job(kind)(container, mailer)
-    assert recorded_outcomes(container, kind) == [DeliveryOutcome.ACCEPTED] * 3
+    assert recorded_outcomes(container) == [DeliveryOutcome.ACCEPTED] * 3
     run_again(container, clock, kind, mailer)
     assert len(mailer.sent) == 3
-    assert statuses(container, kind) == {"sent"}
+    assert statuses(container) == {"sent"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_database_away_for_longer_than_two_minutes_repeats_no_email(
-    container: Container, clock: FakeClock, kind: str, monkeypatch: pytest.MonkeyPatch
+    container: Container, clock: FakeClock, kind: EmailKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(email_queue, "DB_RETRY_SECONDS", 0)
     create_due_emails(container, clock, kind, count=1)
     mailer = FakeMailer()
-    with failing(container, TABLES[kind], "NEW.outcome = 'accepted'", sqlstate="57P03", times=6):
+    with failing(container, "NEW.outcome = 'accepted'", sqlstate="57P03", times=6):
         assert run_job(kind)(container, mailer)["sent"] == 1
     run_again(container, clock, kind, mailer)
     assert len(mailer.sent) == 1
 
 
-def lose_lease(container: Container, clock: FakeClock, kind: str) -> None:
+def lose_lease(container: Container, clock: FakeClock, kind: EmailKind) -> None:
     """Let an email be leased by a worker that has not renewed its lease in time."""
-    create_due_emails(container, clock, kind, count=1)
-    table, status = (
-        (Reminder, ReminderStatus.SENDING) if kind == "reminder" else (OutgoingEmail, EmailStatus.SENDING)
-    )
+    email_id = enqueue_due_email(container, clock, kind)
     lease = {"lease_number": 1, "leased_by": new_id(), "leased_until": clock() - datetime.timedelta(minutes=1)}
     with container.database.transaction() as session:
-        session.execute(update(table).values(status=status, **lease))
+        leased = update(OutgoingEmail).where(OutgoingEmail.id == email_id)
+        session.execute(leased.values(status=EmailStatus.SENDING, **lease))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_leases_of_others_are_left_alone_until_the_database_was_back_for_a_while(
-    container: Container, clock: FakeClock, kind: str
+    container: Container, clock: FakeClock, kind: EmailKind
 ) -> None:
     seconds = [0.0]
     contact = DatabaseContact(lambda: seconds[0])
     container = dataclasses.replace(container, database_contact=contact)
-    recover = recover_expired_reminder_leases if kind == "reminder" else recover_expired_notification_leases
     lose_lease(container, clock, kind)
 
     def left_alone() -> bool:
-        return recover(container, threading.Event()) == {}
+        return recover_expired_leases(container, threading.Event()) == {}
 
     contact.start()
     assert left_alone()
@@ -181,4 +184,4 @@ def test_leases_of_others_are_left_alone_until_the_database_was_back_for_a_while
     contact.record()
     seconds[0] += 5
     contact.record()
-    assert recover(container, threading.Event()) == {"handed_back": 1}
+    assert recover_expired_leases(container, threading.Event()) == {"handed_back": 1}

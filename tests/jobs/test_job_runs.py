@@ -165,7 +165,7 @@ def test_pending_run_end_is_recorded_when_the_job_starts_again(
 
 def start(container: Container, worker: uuid.UUID):
     with container.database.transaction() as session:
-        return start_run(session, "send_reminders", worker=worker, now=container.clock())
+        return start_run(session, "send_emails", worker=worker, now=container.clock())
 
 
 def heartbeat(container: Container, worker: uuid.UUID) -> None:

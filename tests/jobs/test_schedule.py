@@ -21,10 +21,10 @@ from tests.stripe_double import KEY, FakeStripe
 
 SECONDS_BETWEEN_RUNS = {
     "beat": 5,
-    "send_reminders": 5,
-    "return_lost_reminders": 5,
-    "send_notices": 2,
-    "return_lost_notices": 5,
+    "enqueue_reminders": 2,
+    "send_emails": 2,
+    "send_urgent_emails": 2,
+    "recover_emails": 5,
     "apply_gateway_events": 2,
     "note_vanished_workers": 30,
     "fetch_balances": 60,
@@ -42,10 +42,10 @@ SECONDS_BETWEEN_RUNS = {
 # The names of the jobs are public (`mainstay jobs`, metrics), so they stay when a function is renamed.
 FUNCTIONS = {
     "beat": "send_heartbeat",
-    "send_reminders": "send_reminders",
-    "return_lost_reminders": "recover_expired_reminder_leases",
-    "send_notices": "send_notifications",
-    "return_lost_notices": "recover_expired_notification_leases",
+    "enqueue_reminders": "enqueue_reminders",
+    "send_emails": "send_emails",
+    "send_urgent_emails": "send_urgent_emails",
+    "recover_emails": "recover_expired_leases",
     "apply_gateway_events": "process_gateway_events",
     "note_vanished_workers": "mark_dead_workers",
     "fetch_balances": "fetch_balance_transactions",

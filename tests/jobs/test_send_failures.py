@@ -6,12 +6,12 @@ import threading
 import uuid
 
 import pytest
-from service.domain.reminders.failures import retry_reminder
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
-from jobs.reminders import send_reminders
-from schemas.enums import ReminderStatus
+from jobs.emails import send_emails
+from jobs.reminders import enqueue_reminders
+from schemas.enums import EmailStatus, ReminderStatus
 from service.container import Container
 from service.db.models.campaign import Campaign, PledgeOption
 from service.db.models.email import DevOutboxEmail
@@ -21,13 +21,16 @@ from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.counters import read_counters
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.ports import PermanentFailure, ReminderEmail, RenderedEmail, TemporaryFailure
+from service.domain.reminders.queue import retry_reminder
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
 from tests.jobs.fake_mailer import (
     READER,
     FakeMailer,
+    email_of,
     find,
     run_send_reminders,
+    send_reminders,
     status_changes,
     status_counts,
     stopped_event,
@@ -50,23 +53,23 @@ def test_temporary_failure_is_retried_with_backoff_up_to_the_maximum(
     backoffs = []
     for _ in range(MAX_ATTEMPTS - 1):
         run_send_reminders(container, FakeMailer(defer))
-        reminder = find(container, reminder_id)
-        assert reminder.status == ReminderStatus.SCHEDULED
-        assert reminder.reason == "recipient refused for now (450)"
-        assert reminder.due_on == due_on
-        backoffs.append(reminder.due_at - clock())
-        clock.now = reminder.due_at - datetime.timedelta(microseconds=1)
+        email, reminder = email_of(container, reminder_id), find(container, reminder_id)
+        assert (email.status, email.reason) == (EmailStatus.SCHEDULED, "recipient refused for now (450)")
+        assert (reminder.status, reminder.due_on) == (ReminderStatus.SENDING, due_on)
+        backoffs.append(email.due_at - clock())
+        clock.now = email.due_at - datetime.timedelta(microseconds=1)
         run_send_reminders(container, FakeMailer(defer))
-        assert find(container, reminder_id).attempts == len(backoffs)
-        clock.now = reminder.due_at
+        assert email_of(container, reminder_id).attempts == len(backoffs)
+        clock.now = email.due_at
     max_backoffs = [max_backoff(attempts) for attempts in range(1, MAX_ATTEMPTS)]
     assert [backoff.total_seconds() / 60 for backoff in max_backoffs] == [10, 30, 90, 270, 810, 2160, 2160]
     bounds = zip(backoffs, max_backoffs, strict=True)
     assert all(datetime.timedelta() <= backoff <= maximum for backoff, maximum in bounds)
     run_send_reminders(container, FakeMailer(defer))
-    reminder = find(container, reminder_id)
-    assert (reminder.status, reminder.attempts) == (ReminderStatus.FAILED, MAX_ATTEMPTS)
-    assert reminder.reason == "recipient refused for now (450)"
+    email, reminder = email_of(container, reminder_id), find(container, reminder_id)
+    assert (email.status, email.attempts) == (EmailStatus.FAILED, MAX_ATTEMPTS)
+    assert reminder.status == ReminderStatus.FAILED
+    assert reminder.reason == email.reason == "recipient refused for now (450)"
     clock.advance(days=400)
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
@@ -83,17 +86,19 @@ def test_permanent_failure_is_final_until_staff_retry_it(container: Container, c
     run_send_reminders(container, FakeMailer(reject))
     assert find(container, reminder_id).status == ReminderStatus.FAILED
     assert find(container, reminder_id).reason == "recipient refused (550)"
+    assert email_of(container, reminder_id).reason == "recipient refused (550)"
     with container.database.transaction() as session:
-        retry_reminder(session, reminder_id, now=clock())
+        assert retry_reminder(session, reminder_id, now=clock()).status == ReminderStatus.SENDING
+    email = email_of(container, reminder_id)
+    assert (email.status, email.attempts, email.due_at) == (EmailStatus.SCHEDULED, 0, clock())
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
     assert mailer.addresses == [READER]
     assert [event for event, _ in status_changes(container, reminder_id)] == [
         "made",
-        "claim",
+        "enqueue",
         "fail",
         "send_back",
-        "claim",
         "deliver",
     ]
 
@@ -110,16 +115,21 @@ def test_stopping_worker_finishes_the_current_email_and_requeues_the_rest(
     assert mailer.closes == 1
     assert find(container, reminder_ids[0]).status == ReminderStatus.SENT
     for reminder_id in reminder_ids[1:]:
-        reminder = find(container, reminder_id)
-        assert (reminder.status, reminder.attempts) == (ReminderStatus.SCHEDULED, 0)
-        assert status_changes(container, reminder_id)[-1] == ("lose_lease", "scheduled")
+        email = email_of(container, reminder_id)
+        assert (email.status, email.attempts, email.leased_by) == (EmailStatus.SCHEDULED, 0, None)
+        assert find(container, reminder_id).status == ReminderStatus.SENDING
+    mailer = FakeMailer()
+    assert send_emails(with_mailer(container, mailer), threading.Event())["sent"] == 4
+    assert mailer.addresses == [f"reader-{number}@news.example" for number in range(1, 5)]
 
 
-def test_stopping_worker_claims_no_reminder(container: Container, clock: FakeClock) -> None:
+def test_stopping_worker_claims_no_email(container: Container, clock: FakeClock) -> None:
     reminder_id = create_reminder(container, READER)
     clock.advance(days=32)
-    send_reminders(with_mailer(container, FakeMailer()), stopped_event())
-    assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
+    enqueue_reminders(container, threading.Event())
+    send_emails(with_mailer(container, FakeMailer()), stopped_event())
+    email = email_of(container, reminder_id)
+    assert (email.status, email.lease_number) == (EmailStatus.SCHEDULED, 0)
 
 
 def create_poisoned_reminder(container: Container, address: str, kind: str) -> uuid.UUID:
@@ -229,8 +239,8 @@ def test_database_outage_does_not_fail_the_reminder(container: Container, clock:
         run_send_reminders(container, mailer)
     assert mailer.closes == 1
     # The delivery is uncertain, so the email is sent again, and the attempt counts.
-    assert find(container, reminder_id).status == ReminderStatus.SCHEDULED
+    assert email_of(container, reminder_id).status == EmailStatus.SCHEDULED
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
     assert mailer.addresses == [READER]
-    assert find(container, reminder_id).attempts == 2
+    assert email_of(container, reminder_id).attempts == 2

@@ -5,8 +5,8 @@ import datetime
 import pytest
 from sqlalchemy import func, select, text
 
-from jobs.notifications import send_notifications
-from jobs.reminders import send_reminders
+from jobs.emails import send_emails, send_urgent_emails
+from jobs.reminders import enqueue_reminders
 from schemas.enums import EmailKind, EmailStatus, PledgeStatus, SuppressionReason
 from service.container import Container
 from service.db.models.email import DevOutboxEmail, OutgoingEmail
@@ -24,7 +24,8 @@ from service.domain.ports import (
 from service.domain.supporters import erase_supporter
 from tests.api.client import update_campaign
 from tests.clock import FakeClock
-from tests.jobs.fake_mailer import READER, FakeMailer, stopped_event, with_mailer
+from tests.db.factories import create_reminder
+from tests.jobs.fake_mailer import READER, FakeMailer, email_of, stopped_event, with_mailer
 from tests.jobs.notifications import change_pledge, enqueue, find, put_pledge, run
 from tests.threads import RUNNING
 
@@ -67,12 +68,32 @@ def test_sign_in_link_is_sent_before_receipts(container: Container, clock: FakeC
     assert len(mailer.addresses) == 26
 
 
-def test_send_reminders_sends_no_notification(container: Container) -> None:
-    notification_id = enqueue(container, EmailKind.RECEIPT)
+def test_urgent_emails_include_no_reminder(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, "waiting@news.example")
+    clock.advance(days=32)
+    enqueue(container, EmailKind.RECEIPT)
+    assert enqueue_reminders(container, RUNNING)["enqueued"] == 1
     mailer = FakeMailer()
-    send_reminders(with_mailer(container, mailer), RUNNING)
-    assert mailer.sent == []
-    assert find(container, notification_id).status == EmailStatus.SCHEDULED
+    run(container, mailer)
+    assert mailer.addresses == [READER]
+    assert email_of(container, reminder_id).status == EmailStatus.SCHEDULED
+
+
+def test_receipts_and_reminders_leave_together_and_the_sign_in_link_first(
+    container: Container, clock: FakeClock
+) -> None:
+    # More than a batch, and older than what is more urgent.
+    for number in range(120):
+        create_reminder(container, f"reader-{number}@news.example")
+    clock.advance(days=32)
+    enqueue_reminders(container, RUNNING)
+    enqueue(container, EmailKind.RECEIPT, to="payer@news.example")
+    clock.advance(minutes=1)
+    enqueue(container, EmailKind.SIGN_IN, to="waiting@news.example")
+    mailer = FakeMailer()
+    assert send_emails(with_mailer(container, mailer), RUNNING)["sent"] == 122
+    assert mailer.addresses[:3] == ["waiting@news.example", "payer@news.example", "reader-0@news.example"]
+    assert len(set(mailer.addresses)) == 122
 
 
 def test_notification_is_retried_up_to_the_maximum_attempts(container: Container, clock: FakeClock) -> None:
@@ -268,5 +289,5 @@ def test_misconfigured_server_costs_no_notification_attempt(container: Container
 
 def test_stopping_worker_claims_no_notification(container: Container) -> None:
     notification_id = enqueue(container, EmailKind.RECEIPT)
-    send_notifications(with_mailer(container, FakeMailer()), stopped_event())
+    send_urgent_emails(with_mailer(container, FakeMailer()), stopped_event())
     assert find(container, notification_id).lease_number == 0

@@ -19,7 +19,15 @@ from service.domain.ports import ReminderEmail, TemporaryFailure
 from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder
-from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, status_changes, status_counts
+from tests.jobs.fake_mailer import (
+    READER,
+    FakeMailer,
+    email_of,
+    find,
+    run_send_reminders,
+    status_changes,
+    status_counts,
+)
 
 
 def test_due_reminder_is_sent_once(container: Container, clock: FakeClock) -> None:
@@ -32,10 +40,12 @@ def test_due_reminder_is_sent_once(container: Container, clock: FakeClock) -> No
         run_send_reminders(container, mailer)
     assert mailer.addresses == [READER]
     reminder = find(container, reminder_id)
-    assert (reminder.status, reminder.sent_at, reminder.leased_until) == (ReminderStatus.SENT, clock(), None)
+    assert (reminder.status, reminder.sent_at) == (ReminderStatus.SENT, clock())
+    email = email_of(container, reminder_id)
+    assert (email.status, email.outcome, email.attempts, email.leased_until) == ("sent", "accepted", 1, None)
     assert status_changes(container, reminder_id) == [
         ("made", "scheduled"),
-        ("claim", "sending"),
+        ("enqueue", "sending"),
         ("deliver", "sent"),
     ]
 
@@ -159,6 +169,7 @@ def test_cancel_between_claim_and_sending_prevents_the_email(container: Containe
     assert mailer.addresses == ["a@news.example"]
     assert find(container, first).status == ReminderStatus.SENT
     assert find(container, second).status == ReminderStatus.CANCELLED
+    assert (email_of(container, second).status, email_of(container, second).attempts) == ("cancelled", 0)
 
 
 @pytest.mark.parametrize(

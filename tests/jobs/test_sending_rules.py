@@ -8,9 +8,10 @@ import time
 import pytest
 from sqlalchemy import update
 
-from jobs.email_queue import NotificationQueue, ReminderQueue
-from jobs.reminders import send_reminders
-from schemas.enums import EmailKind, ReminderStatus
+from jobs.email_queue import EmailQueue
+from jobs.emails import send_emails
+from jobs.reminders import enqueue_reminders
+from schemas.enums import EmailKind, EmailStatus, ReminderStatus
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.domain.email.queue import SendingHours, reserve_send_slots
@@ -20,7 +21,17 @@ from service.domain.ports import (
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
 from tests.jobs import notifications
-from tests.jobs.fake_mailer import READER, FakeMailer, find, run_send_reminders, without_sending_hours
+from tests.jobs.due_emails import enqueue_due_emails
+from tests.jobs.fake_mailer import (
+    READER,
+    FakeMailer,
+    email_of,
+    find,
+    run_send_reminders,
+    send_reminders,
+    with_mailer,
+    without_sending_hours,
+)
 
 
 def utc(day: int, hour: int, minute: int = 0) -> datetime.datetime:
@@ -61,11 +72,39 @@ def test_late_reminder_is_postponed_to_sending_hours(container: Container, clock
     assert mailer.addresses == ["b@news.example"]
     assert find(container, utc_reminder).status == ReminderStatus.SENT
     waiting = find(container, tokyo)
-    assert (waiting.status, waiting.attempts, waiting.due_on) == (ReminderStatus.SCHEDULED, 0, due_on)
+    assert (waiting.status, waiting.due_on) == (ReminderStatus.SCHEDULED, due_on)
     assert waiting.due_at == (clock.now + datetime.timedelta(days=1)).replace(hour=0, minute=0, second=0)
     clock.now = waiting.due_at
     run_send_reminders(container, mailer)
     assert mailer.addresses == ["b@news.example", "a@news.example"]
+
+
+def test_reminder_enqueued_by_day_and_sent_at_night_waits_for_the_morning(
+    container: Container, clock: FakeClock
+) -> None:
+    reminder_id = create_reminder(container, READER, timezone="UTC")
+    clock.advance(days=32)
+    clock.now = clock.now.replace(hour=20, minute=59)
+    mailer = FakeMailer()
+    container = with_mailer(container, mailer)
+    assert enqueue_reminders(container, threading.Event()) == {"enqueued": 1, "postponed": 0}
+    clock.advance(minutes=1)
+    # So does the retry of one.
+    assert send_emails(container, threading.Event()) == {"postponed": 1}
+    email = email_of(container, reminder_id)
+    assert (email.status, email.attempts, email.lease_number) == (EmailStatus.SCHEDULED, 0, 0)
+    assert email.due_at == (clock.now + datetime.timedelta(days=1)).replace(hour=9, minute=0, second=0)
+    clock.now = email.due_at - datetime.timedelta(microseconds=1)
+    assert send_emails(container, threading.Event()) == {}
+    clock.now = email.due_at
+    assert send_emails(container, threading.Event())["sent"] == 1
+    assert mailer.addresses == [READER]
+
+
+def test_receipt_is_sent_at_night(container: Container, clock: FakeClock) -> None:
+    clock.now = clock.now.replace(hour=3)
+    notifications.enqueue(container, EmailKind.RECEIPT)
+    assert notifications.run(container, FakeMailer())["sent"] == 1
 
 
 def test_sending_hours_can_be_disabled(container: Container, clock: FakeClock) -> None:
@@ -109,18 +148,18 @@ def test_low_rate_limit_still_sends_email(container: Container, clock: FakeClock
     assert notifications.run(slow, FakeMailer())["sent"] == 1
 
 
+@pytest.mark.parametrize("kind", [EmailKind.REMINDER, EmailKind.RECEIPT])
 @pytest.mark.parametrize(
-    ("rate", "reminders", "receipts"),
-    [(None, 100, 20), (0.01, 1, 1), (0.2, 1, 1), (1, 5, 5), (10, 50, 20), (10_000, 100, 20)],
+    ("rate", "size"), [(None, 100), (0.01, 1), (0.2, 1), (1, 5), (10, 50), (20, 100), (10_000, 100)]
 )
 def test_batch_size_is_five_seconds_of_the_rate_up_to_a_maximum(
-    container: Container, rate: float | None, reminders: int, receipts: int
+    container: Container, clock: FakeClock, kind: EmailKind, rate: float | None, size: int
 ) -> None:
-    container, stop = with_rate(container, rate), threading.Event()
-    assert (ReminderQueue(container, stop).batch_size(), NotificationQueue(container, stop).batch_size()) == (
-        reminders,
-        receipts,
-    )
+    container = with_rate(container, rate)
+    enqueue_due_emails(container, clock, kind, count=101)
+    queue = EmailQueue(container, threading.Event(), owner=container.worker_id)
+    batch = queue.claim_batch()
+    assert (len(batch.emails), len(batch.send_at), batch.unsent.total()) == (size, size, 0)
 
 
 def test_emails_are_sent_no_faster_than_the_rate(container: Container) -> None:

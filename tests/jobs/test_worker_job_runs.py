@@ -30,7 +30,7 @@ def create_due_reminders(container: Container, count: int) -> None:
         session.execute(update(Reminder).values(due_at=utc_now() - datetime.timedelta(seconds=1)))
 
 
-def runs(container: Container, job: str = "send_reminders") -> list[JobRun]:
+def runs(container: Container, job: str = "send_emails") -> list[JobRun]:
     """Return the runs of a job, earliest first."""
     with container.database.read_only() as session:
         return list(session.scalars(select(JobRun).where(JobRun.job == job).order_by(JobRun.started_at)))

@@ -20,7 +20,7 @@ from service.db.models.reminder import Reminder
 from service.domain.monitoring.summary import last_heartbeat
 from tests.db.factories import create_reminder
 from tests.gateways.smtp_server import SmtpTestServer
-from tests.jobs.fake_mailer import status_changes
+from tests.jobs.fake_mailer import email_of, status_changes
 from tests.processes import ROOT, environment, free_port, wait_until, web, worker
 
 
@@ -71,7 +71,7 @@ def test_two_worker_processes_send_each_email_once(container: Container, url: st
         assert len(sink.ids()) == len(set(sink.ids())) == 120
         assert sorted(sink.recipients) == sorted(f"reader-{number}@news.example" for number in range(120))
     lines = [line for name in ("one.log", "two.log") for line in (tmp_path / name).read_text().splitlines()]
-    batches = [json.loads(line) for line in lines if '"reminders_carried"' in line]
+    batches = [json.loads(line) for line in lines if '"emails_sent"' in line]
     assert sum(entry["sent"] for entry in batches) == 120
     for name in ("one.log", "two.log"):
         assert "job_failed" not in (tmp_path / name).read_text()
@@ -95,11 +95,16 @@ def test_signal_finishes_the_current_email_and_requeues_the_rest(
         assert sink.recipients == ["reader-0@news.example"]
     with container.database.read_only() as session:
         reminders = session.scalars(select(Reminder).order_by(Reminder.id)).all()
-    assert [(reminder.status.value, reminder.attempts) for reminder in reminders] == [
-        ("sent", 1),
-        *[("scheduled", 0)] * 4,
+    emails = [email_of(container, reminder.id) for reminder in reminders]
+    assert [
+        (reminder.status.value, email.status.value, email.attempts)
+        for reminder, email in zip(reminders, emails, strict=True)
+    ] == [
+        ("sent", "sent", 1),
+        *[("sending", "scheduled", 0)] * 4,
     ]
-    assert [event for event, _ in status_changes(container, reminders[1].id)] == ["made", "claim", "lose_lease"]
+    assert {(email.leased_by, email.leased_until) for email in emails} == {(None, None)}
+    assert [event for event, _ in status_changes(container, reminders[1].id)] == ["made", "enqueue"]
 
 
 def test_idle_worker_sends_heartbeats_and_stops_quickly(container: Container, url: str, tmp_path: Path) -> None:
