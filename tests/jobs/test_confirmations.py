@@ -3,10 +3,12 @@
 import datetime
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from service.container import Container
 from service.db.models.campaign import Campaign
+from service.db.models.email import OutgoingEmail
+from service.domain.ports import ReminderEmail, TemporaryFailure
 from service.domain.reminders.self_service import cancel_reminder, confirm_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
@@ -87,6 +89,33 @@ def test_confirmation_cooldown_is_an_hour(container: Container, clock: FakeClock
     create_reminder(container, READER)
     run_send_reminders(container, mailer)
     assert len({email.message_id for email in mailer.sent}) == 2
+
+
+def test_confirmation_request_that_waits_for_a_retry_is_replaced_after_an_hour(
+    container: Container, clock: FakeClock
+) -> None:
+    reminder_id = create_reminder(container, READER)
+
+    def defer(_: ReminderEmail) -> None:
+        raise TemporaryFailure("greylisted (450)")
+
+    run_send_reminders(container, FakeMailer(defer))
+    with container.database.transaction() as session:
+        session.execute(update(OutgoingEmail).values(due_at=clock() + datetime.timedelta(days=1)))
+    clock.advance(minutes=59)
+    create_reminder(container, READER)
+    assert find(container, reminder_id).occurrence == 1
+    clock.advance(minutes=1)
+    mailer = FakeMailer()
+    create_reminder(container, READER)
+    run_send_reminders(container, mailer)
+    assert [email.is_confirmation_request for email in mailer.sent] == [True]
+    clock.advance(days=2)
+    run_send_reminders(container, mailer)
+    assert len(mailer.sent) == 1
+    with container.database.read_only() as session:
+        emails = session.scalars(select(OutgoingEmail.status).order_by(OutgoingEmail.occurrence)).all()
+    assert emails == ["cancelled", "sent"]
 
 
 def test_repeating_reminder_is_confirmed_once(container: Container, clock: FakeClock) -> None:

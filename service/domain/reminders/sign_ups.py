@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import literal, select, true
 from sqlalchemy.orm import Session
 
-from schemas.enums import ReminderStatus
+from schemas.enums import EmailStatus, ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.email import ALL_CAMPAIGNS, OutgoingEmail
 from service.db.models.reminder import Reminder
@@ -31,7 +31,7 @@ class KnownReader:
     """What is known about an address before a sign-up. `status` is None if it has no reminder for this campaign.
 
     The reader `is_unsubscribed` if they said no after they last proved, by a link of ours, that they want this
-    campaign's email. `last_sent_at` is when the last email of the reminder was begun.
+    campaign's email. `last_sent_at` is when its last email was begun, and `email_status` is what became of that.
     """
 
     is_unsubscribed: bool
@@ -39,6 +39,7 @@ class KnownReader:
     awaits_confirmation: bool
     confirmed_at: datetime.datetime | None
     last_sent_at: datetime.datetime | None
+    email_status: EmailStatus | None
 
 
 def find_known_reader(session: Session, campaign: Campaign, address: str) -> KnownReader:
@@ -49,6 +50,7 @@ def find_known_reader(session: Session, campaign: Campaign, address: str) -> Kno
             Reminder.awaits_confirmation,
             Reminder.confirmed_at,
             OutgoingEmail.started_at,
+            OutgoingEmail.status.label("email_status"),
         )
         .join(Supporter, Supporter.id == Reminder.supporter_id)
         .outerjoin(
@@ -76,6 +78,7 @@ def find_known_reader(session: Session, campaign: Campaign, address: str) -> Kno
         awaits_confirmation=bool(row.awaits_confirmation),
         confirmed_at=row.confirmed_at,
         last_sent_at=row.started_at,
+        email_status=row.email_status,
     )
 
 
@@ -105,7 +108,11 @@ def _limit_for(
         return SIGN_UP, ALL_CAMPAIGNS
     if known.status is not None:
         send_at = next_confirmation_at(
-            known.status, awaits=known.awaits_confirmation, last_sent_at=known.last_sent_at, now=now
+            known.status,
+            awaits=known.awaits_confirmation,
+            last_sent_at=known.last_sent_at,
+            is_being_sent=known.email_status == EmailStatus.SENDING,
+            now=now,
         )
         if send_at is None:
             return SIGN_UP, ALL_CAMPAIGNS

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
-from schemas.enums import ReminderStatus
+from schemas.enums import EmailStatus, ReminderStatus
 from service.db.base import new_id
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder, ReminderStatusChange
@@ -107,13 +107,16 @@ def imitate_reschedule(reminder: Reminder) -> None:
 def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
     """Schedule a confirmation request for a reminder that was just requested, unless one is queued or recent."""
     last = session.execute(
-        select(OutgoingEmail.started_at, OutgoingEmail.held_at).where(
+        select(OutgoingEmail.started_at, OutgoingEmail.status, OutgoingEmail.held_at).where(
             OutgoingEmail.reminder_id == reminder.id, OutgoingEmail.occurrence == reminder.occurrence
         )
     ).first()
-    last_sent_at = None if last is None else last.started_at
     earliest = next_confirmation_at(
-        reminder.status, awaits=reminder.awaits_confirmation, last_sent_at=last_sent_at, now=now
+        reminder.status,
+        awaits=reminder.awaits_confirmation,
+        last_sent_at=None if last is None else last.started_at,
+        is_being_sent=last is not None and last.status == EmailStatus.SENDING,
+        now=now,
     )
     if last is not None and last.held_at is not None:
         # The request that is held may never be sent.
@@ -124,18 +127,25 @@ def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.
 
 
 def next_confirmation_at(
-    status: ReminderStatus, *, awaits: bool, last_sent_at: datetime.datetime | None, now: datetime.datetime
+    status: ReminderStatus,
+    *,
+    awaits: bool,
+    last_sent_at: datetime.datetime | None,
+    is_being_sent: bool,
+    now: datetime.datetime,
 ) -> datetime.datetime | None:
     """Return when a confirmation request that is asked for now is sent.
 
-    None if one is already queued, or was sent within the last hour and can still be answered.
+    None if one is already queued or being sent, or was sent within the last hour and can still be answered. One
+    that waits for a retry, which may be a day away, is replaced after that hour.
     """
     if not awaits:
         return now
-    if status == ReminderStatus.SENDING or (status == ReminderStatus.SCHEDULED and last_sent_at is None):
+    is_queued = status in (ReminderStatus.SCHEDULED, ReminderStatus.SENDING)
+    if is_queued and (is_being_sent or last_sent_at is None):
         return None
     earliest = now if last_sent_at is None else max(now, last_sent_at + CONFIRMATION_COOLDOWN)
-    can_be_answered = status in (ReminderStatus.SCHEDULED, ReminderStatus.UNCONFIRMED)
+    can_be_answered = is_queued or status == ReminderStatus.UNCONFIRMED
     return None if earliest > now and can_be_answered else earliest
 
 
