@@ -56,8 +56,6 @@ def reminder(campaign_id: uuid.UUID, **changes: Any) -> dict[str, Any]:
         "timezone": "UTC",
         "lang": "en",
         "asked_at": NOW,
-        "attempts": 0,
-        "lease_number": 0,
     } | changes
 
 
@@ -85,9 +83,20 @@ def idempotency_key(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def delivery(reminder_id: uuid.UUID) -> dict[str, Any]:
-    row = {"reminder_id": reminder_id, "occurrence": 1, "lease_number": 1, "attempts": 1}
-    return row | {"outcome": "sending", "started_at": NOW}
+def reminder_email(reminder_id: uuid.UUID, **changes: Any) -> dict[str, Any]:
+    row = _email("reminder", f"{reminder_id}:1") | {"priority": 3, "reminder_id": reminder_id, "occurrence": 1}
+    lease = {"leased_by": new_id(), "leased_until": NOW, "lease_number": 1}
+    return row | lease | {"status": "sending", "attempts": 1, "outcome": "sending", "started_at": NOW} | changes
+
+
+def receipt_email(**changes: Any) -> dict[str, Any]:
+    row = _email("receipt", str(PAYMENT)) | {"priority": 2, "pledge_id": PLEDGE, "payment_id": PAYMENT}
+    return row | {"supporter_id": SUPPORTER} | changes
+
+
+def _email(kind: str, dedup_key: str) -> dict[str, Any]:
+    row = {"id": new_id(), "kind": kind, "dedup_key": dedup_key, "lang": "en", "status": "scheduled"}
+    return row | {"outcome": None, "due_at": NOW, "created_at": NOW, "lease_number": 0, "attempts": 0}
 
 
 def suppression() -> dict[str, Any]:
@@ -122,11 +131,6 @@ def gateway_event() -> dict[str, Any]:
     row = {"id": new_id(), "gateway": "stripe", "reference": "evt_1", "kind": "invoice.paid", "source": "webhook"}
     instants = dict.fromkeys(("occurred_at", "received_at", "next_attempt_at"), NOW)
     return row | {"status": "received", "attempts": 0} | instants
-
-
-def notification() -> dict[str, Any]:
-    row = {"id": new_id(), "kind": "receipt", "dedup_key": str(PAYMENT), "lang": "en", "status": "scheduled"}
-    return row | {"outcome": None, "due_at": NOW, "created_at": NOW, "lease_number": 0, "attempts": 0}
 
 
 def customer_update(**changes: Any) -> dict[str, Any]:

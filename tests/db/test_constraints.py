@@ -26,19 +26,19 @@ from tests.db.sample_rows import (
     NOW,
     balance_transaction,
     customer_update,
-    delivery,
     dispute,
     erasure,
     fraud_warning,
     gateway_event,
     idempotency_key,
     job_run,
-    notification,
     outbox_email,
     payment,
     pledge,
+    receipt_email,
     refund,
     reminder,
+    reminder_email,
     sign_in,
     staff_token,
     supporter,
@@ -58,7 +58,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(DevOutboxEmail).values(outbox_email()))
         session.execute(insert(StaffToken).values(staff_token()))
         session.execute(insert(IdempotencyKey).values(idempotency_key()))
-        session.execute(insert(OutgoingEmail).values(delivery(session.scalars(select(Reminder.id)).one())))
+        session.execute(insert(OutgoingEmail).values(reminder_email(session.scalars(select(Reminder.id)).one())))
         session.execute(insert(Suppression).values(suppression()))
         session.execute(insert(JobRun).values(job_run()))
         session.execute(insert(Refund).values(refund()))
@@ -67,7 +67,7 @@ def campaign_id(any_database: Container) -> uuid.UUID:
         session.execute(insert(BalanceTransaction).values(balance_transaction()))
         session.execute(insert(GatewayEvent).values(gateway_event()))
         session.execute(insert(Erasure).values(erasure()))
-        session.execute(insert(OutgoingEmail).values(notification()))
+        session.execute(insert(OutgoingEmail).values(receipt_email()))
         session.execute(insert(SignIn).values(sign_in()))
         session.execute(insert(CustomerUpdate).values(customer_update()))
     return campaign_id
@@ -99,9 +99,38 @@ VIOLATIONS = [
     ("ck_disputes_status_known", "UPDATE disputes SET status = 'settled'"),
     ("ck_erasures_status_known", "UPDATE erasures SET status = 'lost'"),
     ("ck_gateway_events_status_known", "UPDATE gateway_events SET status = 'lost'"),
-    ("ck_notifications_kind_known", "UPDATE notifications SET kind = 'spam'"),
-    ("ck_notifications_status_known", "UPDATE notifications SET status = 'lost'"),
-    ("ck_notifications_outcome_known", "UPDATE notifications SET outcome = 'lost'"),
+    ("ck_emails_kind_known", "UPDATE emails SET kind = 'spam'"),
+    ("ck_emails_status_known", "UPDATE emails SET status = 'lost'"),
+    ("ck_emails_outcome_known", "UPDATE emails SET outcome = 'lost'"),
+    ("ck_emails_reminder_refers_to_its_own", "UPDATE emails SET reminder_id = NULL WHERE kind = 'reminder'"),
+    ("ck_emails_reminder_refers_to_its_own", "UPDATE emails SET occurrence = NULL WHERE kind = 'reminder'"),
+    *(
+        (
+            "ck_emails_reminder_confirmation_refers_to_its_own",
+            f"UPDATE emails SET kind = 'reminder_confirmation', {column} = NULL WHERE kind = 'reminder'",
+        )
+        for column in ("reminder_id", "occurrence")
+    ),
+    ("ck_emails_receipt_refers_to_its_own", "UPDATE emails SET pledge_id = NULL WHERE kind = 'receipt'"),
+    ("ck_emails_receipt_refers_to_its_own", "UPDATE emails SET payment_id = NULL WHERE kind = 'receipt'"),
+    *(
+        (
+            f"ck_emails_{kind}_refers_to_its_own",
+            f"UPDATE emails SET kind = '{kind}', pledge_id = NULL WHERE kind = 'receipt'",
+        )
+        for kind in ("missed", "renewal", "ended")
+    ),
+    *(
+        (f"ck_emails_{kind}_refers_to_its_own", f"UPDATE emails SET kind = '{kind}' WHERE kind = 'receipt'")
+        for kind in ("sign_in", "email_change", "email_changed")
+    ),
+    *(
+        (
+            "ck_emails_alert_refers_to_its_own",
+            f"UPDATE emails SET kind = 'alert', {column} = 'x' WHERE kind = 'receipt'",
+        )
+        for column in ("subject", "body")
+    ),
     (
         "ck_installations_only_one",
         "INSERT INTO installations (number, id) VALUES (2, '01936f0000007000800000000000000a')",
@@ -122,7 +151,6 @@ VIOLATIONS = [
     ("ck_reminders_months_in_range", "UPDATE reminders SET months = 0"),
     ("ck_reminders_months_in_range", "UPDATE reminders SET months = 25"),
     ("ck_reminders_amount_positive", "UPDATE reminders SET amount_minor = 0"),
-    ("ck_deliveries_outcome_known", "UPDATE deliveries SET outcome = 'lost'"),
     ("ck_suppressions_reason_known", "UPDATE suppressions SET reason = 'spite'"),
     ("ck_job_runs_outcome_known", "UPDATE job_runs SET outcome = 'bored'"),
     ("ck_campaigns_send_hour_in_a_day", "UPDATE campaigns SET send_hour = 24"),
@@ -168,7 +196,7 @@ def test_unique_constraint_refuses_duplicate(any_database: Container, campaign_i
         "uq_balance_transactions_gateway_reference": insert(BalanceTransaction).values(balance_transaction()),
         "uq_gateway_events_gateway_reference": insert(GatewayEvent).values(gateway_event()),
         "uq_customer_updates_gateway_customer_reference": insert(CustomerUpdate).values(customer_update()),
-        "uq_notifications_kind_dedup_key": insert(OutgoingEmail).values(notification()),
+        "uq_emails_kind_dedup_key": insert(OutgoingEmail).values(receipt_email()),
         "uq_sign_ins_link_hash": insert(SignIn).values(sign_in(session_hash=None)),
         "uq_sign_ins_session_hash": insert(SignIn).values(sign_in(link_hash=None)),
         "uq_reminders_supporter_id_campaign_id": insert(Reminder).values(reminder(campaign_id)),
@@ -188,6 +216,15 @@ def test_unique_constraint_refuses_duplicate(any_database: Container, campaign_i
     with any_database.database.read_only() as session:
         campaign = session.execute(select(Campaign.__table__)).mappings().one()
     assert_refused(any_database, insert(Campaign).values({**campaign, "id": new_id()}), "uq_campaigns_slug")
+
+
+def test_occurrence_of_a_reminder_has_one_email(any_database: Container, campaign_id: uuid.UUID) -> None:
+    with any_database.database.read_only() as session:
+        reminder_id = session.scalars(select(Reminder.id)).one()
+    again = insert(OutgoingEmail).values(reminder_email(reminder_id, dedup_key="another"))
+    assert_refused(any_database, again, "ix_emails_reminder_id")
+    with any_database.database.transaction() as session:
+        session.execute(insert(OutgoingEmail).values(reminder_email(reminder_id, occurrence=2, dedup_key="next")))
 
 
 def test_primary_key_refuses_repeated_idempotency_key(any_database: Container, campaign_id: uuid.UUID) -> None:

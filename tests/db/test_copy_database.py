@@ -48,7 +48,9 @@ def fill(container: Container) -> None:
         session.execute(insert(Payment).values(rows.payment()))
         page = "https://paper.example/'\"\\;-- \u00fc\U0001f49a\u2028"
         session.execute(insert(Reminder).values(rows.reminder(campaign_id, page_url=page, reason="")))
-        session.execute(insert(OutgoingEmail).values(rows.delivery(session.scalars(select(Reminder.id)).one())))
+        session.execute(
+            insert(OutgoingEmail).values(rows.reminder_email(session.scalars(select(Reminder.id)).one()))
+        )
         for model, row in (
             (DevOutboxEmail, rows.outbox_email()),
             (IdempotencyKey, rows.idempotency_key()),
@@ -60,7 +62,7 @@ def fill(container: Container) -> None:
             (BalanceTransaction, rows.balance_transaction()),
             (GatewayEvent, rows.gateway_event()),
             (Erasure, rows.erasure()),
-            (OutgoingEmail, rows.notification()),
+            (OutgoingEmail, rows.receipt_email()),
             (SignIn, rows.sign_in()),
             (CustomerUpdate, rows.customer_update()),
             (AuditEntry, {"actor": "a", "action": "b", "details": {"\u00fc": [1, None, True]}, "at": rows.NOW}),
@@ -131,10 +133,10 @@ def test_refused_row_leaves_the_target_empty(sqlite_url: str, empty_postgres: st
     fill(source)
     with source.database.transaction() as session:
         # SQLite neither checks lengths nor refuses NUL.
-        session.execute(text("UPDATE notifications SET subject = 'a' || char(0) || 'b'"))
+        session.execute(text("UPDATE emails SET subject = 'a' || char(0) || 'b'"))
     result = copy(sqlite_url, empty_postgres)
     assert result.exit_code == 1
-    assert "a row of notifications" in result.stderr
+    assert "a row of emails" in result.stderr
     assert "Traceback" not in result.output
     assert all(
         summary.rows == 0

@@ -16,11 +16,13 @@ from jobs.worker import run_job
 from schemas.enums import EmailKind, EmailStatus, ReminderStatus
 from service.app import create_app
 from service.container import Container
+from service.db.models.email import OutgoingEmail
 from service.db.models.key_canary import KeyCanary
 from service.db.models.reminder import Reminder, ReminderStatusChange
-from service.domain.email.rendering import FIRST_KEY_WAIT, NEXT_KEY_WAIT, UNREADABLE
+from service.domain.email.queue import FIRST_KEY_WAIT, NEXT_KEY_WAIT, UNREADABLE
 from service.domain.privacy.key_canary import WRONG_KEYS, has_right_keys, store_canary
 from service.domain.privacy.key_rotation import rotate_keys
+from service.domain.reminders.queue import enqueue_due_reminders
 from tests.cli import assert_cli_error, run_cli
 from tests.clock import FakeClock
 from tests.conftest import settings_for
@@ -44,9 +46,13 @@ class Deployment:
     def process(self, *keys: str) -> Container:
         return self._make(settings_for(self.url, SECRET_KEYS=",".join(keys)))
 
-    def statuses(self) -> list[tuple[ReminderStatus, str | None]]:
+    def statuses(self) -> list[ReminderStatus]:
         with self.process(OLD).database.read_only() as session:
-            return [tuple(row) for row in session.execute(select(Reminder.status, Reminder.reason))]
+            return list(session.scalars(select(Reminder.status)))
+
+    def emails(self) -> list[OutgoingEmail]:
+        with self.process(OLD).database.read_only() as session:
+            return list(session.scalars(select(OutgoingEmail)))
 
 
 @pytest.fixture
@@ -58,10 +64,11 @@ def deployment(url: str, make_container: MakeContainer, clock: FakeClock) -> Dep
     return deployment
 
 
-def run(container: Container, mailer: FakeMailer, name: str = "send_reminders") -> None:
-    """Run a job as the worker does."""
-    [job] = [job for job in JOBS if job.name == name]
-    run_job(job, with_mailer(container, mailer), JobRunRecorder(container), threading.Event())
+def run(container: Container, mailer: FakeMailer) -> None:
+    """Run the jobs that send emails as the worker does."""
+    for name in ("enqueue_reminders", "send_urgent_emails", "send_emails"):
+        [job] = [job for job in JOBS if job.name == name]
+        run_job(job, with_mailer(container, mailer), JobRunRecorder(container), threading.Event())
 
 
 def test_reminder_under_a_new_key_waits_for_a_worker_that_has_it(deployment: Deployment) -> None:
@@ -70,16 +77,18 @@ def test_reminder_under_a_new_key_waits_for_a_worker_that_has_it(deployment: Dep
     deployment.clock.now += MONTH
     mailer = FakeMailer()
     for wait in (FIRST_KEY_WAIT, NEXT_KEY_WAIT, NEXT_KEY_WAIT):
-        assert run_send_reminders(old, mailer)["postponed"] == 1
-        assert deployment.statuses() == [(ReminderStatus.SCHEDULED, UNREADABLE)]
+        assert run_send_reminders(old, mailer)["waiting"] == 1
+        [email] = deployment.emails()
+        assert (email.status, email.reason, email.attempts) == (EmailStatus.SCHEDULED, UNREADABLE, 0)
+        assert email.due_at == deployment.clock() + wait
         with old.database.read_only() as session:
-            assert session.scalars(select(Reminder.due_at)).one() == deployment.clock() + wait
             # However long it waits, its history does not grow.
-            assert len(session.scalars(select(ReminderStatusChange)).all()) == 1
+            assert session.scalars(select(ReminderStatusChange.event)).all() == ["made", "enqueue"]
         deployment.clock.now += wait
     assert mailer.sent == []
     assert run_send_reminders(new, mailer)["sent"] == 1
-    assert deployment.statuses() == [(ReminderStatus.SENT, None)]
+    assert deployment.statuses() == [ReminderStatus.SENT]
+    assert [(email.status, email.reason) for email in deployment.emails()] == [(EmailStatus.SENT, None)]
 
 
 def test_reminders_that_can_be_read_are_sent_beside_those_that_wait(deployment: Deployment) -> None:
@@ -90,7 +99,7 @@ def test_reminders_that_can_be_read_are_sent_beside_those_that_wait(deployment: 
     deployment.clock.now += MONTH
     mailer = FakeMailer()
     counts = run_send_reminders(old, mailer)
-    assert (counts["sent"], counts["postponed"]) == (3, 3)
+    assert (counts["sent"], counts["waiting"]) == (3, 3)
     assert all(address.startswith("old") for address in mailer.addresses)
 
 
@@ -132,22 +141,28 @@ def test_worker_with_wrong_keys_claims_nothing_until_the_canary_opens(deployment
         create_reminder(right, f"reader-{number}@news.example")
     assert right.key_check.passes()
     deployment.clock.now += MONTH
+    # One is in the outbox already.
+    with right.database.transaction() as session:
+        enqueue_due_reminders(session, now=deployment.clock(), respect_sending_hours=False, limit=1)
+    notifications.enqueue(right, EmailKind.RECEIPT, to="giver@news.example")
     mailer = FakeMailer()
     with capture_logs() as lines:
         for _ in range(3):
             run(wrong, mailer)
     # It is said once, and not at every run.
     assert [line["event"] for line in lines if line["event"] == "keys_do_not_open"] == ["keys_do_not_open"]
-    assert deployment.statuses() == [(ReminderStatus.SCHEDULED, None)] * 3
+    assert sorted(deployment.statuses()) == ["scheduled", "scheduled", "sending"]
+    assert {(email.status, email.reason, email.lease_number) for email in deployment.emails()} == {
+        (EmailStatus.SCHEDULED, None, 0)
+    }
     run(right, mailer)
-    assert len(mailer.sent) == 3
+    assert len(mailer.sent) == 4
 
 
 def test_every_job_that_reads_or_writes_under_a_key_waits_for_the_right_one() -> None:
     assert {job.name for job in JOBS if not job.needs_keys} == {
         "beat",
-        "return_lost_reminders",
-        "return_lost_notices",
+        "recover_emails",
         "note_vanished_workers",
         "expire_pledges",
         "forget_event_payloads",

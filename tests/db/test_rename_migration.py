@@ -6,7 +6,22 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import JSON, Column, Connection, Uuid, bindparam, inspect, select, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Date,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, JobOutcome
@@ -14,14 +29,14 @@ from service.container import Container
 from service.db.base import Base, new_id
 from service.db.migration import _without_foreign_keys, migrate
 from service.db.models.campaign import PledgeOption
-from service.db.models.email import DevOutboxEmail, EmailCounter, OutgoingEmail, SendRateLimit
+from service.db.models.email import DevOutboxEmail, EmailCounter, SendRateLimit
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.payment import BalanceTransaction, GatewayEvent
 from service.db.models.pledge import IdempotencyKey, Pledge, PledgeStatusChange
 from service.db.models.reminder import ReminderStatusChange
 from service.db.models.sign_in import SignIn
 from service.db.schema import alembic_config
-from service.db.types import UTCDateTime
+from service.db.types import StringEnum, UTCDateTime
 from tests.conftest import settings_for
 
 BEFORE, AFTER = "0013", "0014"
@@ -277,8 +292,42 @@ def job_run(number: int, outcome: str) -> Row:
     }
 
 
+def _attempt() -> list[Column[Any]]:
+    return [
+        Column("lease_number", Integer),
+        Column("attempts", Integer),
+        Column("outcome", StringEnum(DeliveryOutcome)),
+        Column("smtp_reply", Text),
+        Column("started_at", UTCDateTime),
+        Column("finished_at", UTCDateTime),
+    ]
+
+
+# Tables that a later migration replaced, as this one left them.
+DELIVERIES = Table(
+    "deliveries", MetaData(), Column("reminder_id", Uuid), Column("occurrence", Integer), *_attempt()
+)
+NOTIFICATIONS = Table(
+    "notifications",
+    MetaData(),
+    Column("id", Uuid),
+    Column("kind", String),
+    Column("dedup_key", Text),
+    *(Column(name, Uuid) for name in ("supporter_id", "pledge_id", "payment_id", "sign_in_id")),
+    Column("event_date", Date),
+    Column("lang", String),
+    Column("status", String),
+    Column("due_at", UTCDateTime),
+    Column("created_at", UTCDateTime),
+    Column("reason", Text),
+    Column("leased_by", Uuid),
+    Column("leased_until", UTCDateTime),
+    *_attempt(),
+)
+
+
 # What each column that was renamed is called now.
-MODELS: dict[str, tuple[type[Base], dict[str, str]]] = {
+MODELS: dict[str, tuple[type[Base] | Table, dict[str, str]]] = {
     "pledges": (Pledge, {"stood_at": "subscription_status_at", "wanted_minor": "pending_amount_minor"}),
     "sign_ins": (SignIn, {"link_ends_at": "link_expires_at", "session_ends_at": "session_expires_at"}),
     "support_choices": (PledgeOption, {}),
@@ -292,11 +341,11 @@ MODELS: dict[str, tuple[type[Base], dict[str, str]]] = {
     "mail_tallies": (EmailCounter, {}),
     "heartbeats": (Heartbeat, {"process": "worker_id"}),
     "deliveries": (
-        OutgoingEmail,
+        DELIVERIES,
         {"reply": "smtp_reply", "began_at": "started_at", "ended_at": "finished_at"},
     ),
     "notices": (
-        OutgoingEmail,
+        NOTIFICATIONS,
         {
             "about": "dedup_key",
             "falls_on": "event_date",
@@ -351,13 +400,18 @@ def rows_as_stored(container: Container) -> dict[str, list[Row]]:
         }
 
 
-def migrated_columns(session: Session, model: type[Base]) -> list[Column[Any]]:
+def table_of(model: type[Base] | Table) -> Any:
+    return model if isinstance(model, Table) else model.__table__
+
+
+def migrated_columns(session: Session, model: type[Base] | Table) -> list[Column[Any]]:
     """Return the columns of the model that the migrated schema has: later migrations add others."""
-    stored = {column["name"] for column in inspect(session.connection()).get_columns(model.__tablename__)}
-    return [column for column in model.__table__.columns if column.name in stored]
+    table = table_of(model)
+    stored = {column["name"] for column in inspect(session.connection()).get_columns(table.name)}
+    return [column for column in table.columns if column.name in stored]
 
 
-def rows_as_read(session: Session, model: type[Base]) -> list[Row]:
+def rows_as_read(session: Session, model: type[Base] | Table) -> list[Row]:
     columns = migrated_columns(session, model)
     return [dict(row) for row in session.execute(select(*columns)).mappings()]
 
@@ -396,7 +450,7 @@ def test_rows_of_the_previous_release_carry_over_and_back(container: Container) 
             assert read, table
     after = rows_as_stored(container)
     assert {name: len(found) for name, found in after.items()} == {
-        MODELS[name][0].__tablename__ if name in MODELS else name: len(found) for name, found in before.items()
+        table_of(MODELS[name][0]).name if name in MODELS else name: len(found) for name, found in before.items()
     }
 
     downgrade(container, BEFORE)

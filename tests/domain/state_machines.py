@@ -1,4 +1,4 @@
-"""The state machines of pledges, reminders and notifications, and what their transition tables allow."""
+"""The state machines of pledges, reminders and emails, and what their transition tables allow."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import product
 
 from schemas.enums import EmailStatus, PledgeStatus, ReminderStatus
-from service.domain.email import status as notification_status
+from service.domain.email import status as email_status
 from service.domain.errors import InvalidTransition
 from service.domain.pledges import status as pledge_status
 from service.domain.reminders import status as reminder_status
@@ -58,11 +58,11 @@ REMINDER = StateMachine(
     reminder_status.TRANSITIONS,
     reminder_status.next_status,
 )
-NOTIFICATION = StateMachine(
-    "notice",
+EMAIL = StateMachine(
+    "email",
     EmailStatus,
-    notification_status.NotificationEvent,
-    notification_status.TRANSITIONS,
-    notification_status.next_status,
+    email_status.EmailEvent,
+    email_status.TRANSITIONS,
+    email_status.next_status,
 )
-MACHINES = [PLEDGE, REMINDER, NOTIFICATION]
+MACHINES = [PLEDGE, REMINDER, EMAIL]

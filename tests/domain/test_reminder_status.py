@@ -9,23 +9,19 @@ from tests.domain.state_machines import REMINDER
 
 OUTCOME = {
     ReminderEvent.REQUEST: ReminderStatus.SCHEDULED,
-    ReminderEvent.CLAIM: ReminderStatus.SENDING,
+    ReminderEvent.ENQUEUE: ReminderStatus.SENDING,
     ReminderEvent.DELIVER: ReminderStatus.SENT,
     ReminderEvent.REQUEST_CONFIRMATION: ReminderStatus.UNCONFIRMED,
     ReminderEvent.CONFIRM: ReminderStatus.SCHEDULED,
     ReminderEvent.REPEAT: ReminderStatus.SCHEDULED,
-    ReminderEvent.RELEASE: ReminderStatus.SCHEDULED,
-    ReminderEvent.RETRY: ReminderStatus.SCHEDULED,
     ReminderEvent.FAIL: ReminderStatus.FAILED,
     ReminderEvent.SKIP: ReminderStatus.SKIPPED,
     ReminderEvent.CANCEL: ReminderStatus.CANCELLED,
-    ReminderEvent.REQUEUE: ReminderStatus.SCHEDULED,
+    ReminderEvent.REQUEUE: ReminderStatus.SENDING,
 }
 WORKER_EVENTS = [
     ReminderEvent.DELIVER,
     ReminderEvent.REQUEST_CONFIRMATION,
-    ReminderEvent.RELEASE,
-    ReminderEvent.RETRY,
     ReminderEvent.FAIL,
 ]
 
@@ -51,12 +47,12 @@ def test_reader_can_cancel_once_in_every_status() -> None:
     assert REMINDER.statuses_for(ReminderEvent.CANCEL) == set(ReminderStatus) - {ReminderStatus.CANCELLED}
 
 
-def test_only_a_scheduled_reminder_is_claimed() -> None:
-    assert REMINDER.statuses_for(ReminderEvent.CLAIM) == {ReminderStatus.SCHEDULED}
+def test_only_a_scheduled_reminder_is_enqueued() -> None:
+    assert REMINDER.statuses_for(ReminderEvent.ENQUEUE) == {ReminderStatus.SCHEDULED}
 
 
 @pytest.mark.parametrize("event", WORKER_EVENTS)
-def test_only_a_claimed_reminder_has_an_outcome(event: ReminderEvent) -> None:
+def test_only_a_reminder_whose_email_is_in_the_outbox_has_an_outcome(event: ReminderEvent) -> None:
     assert REMINDER.statuses_for(event) == {ReminderStatus.SENDING}
 
 
