@@ -26,7 +26,6 @@ WORKER_EVENTS = {
     EmailEvent.RELEASE,
     EmailEvent.RETRY,
     EmailEvent.FAIL,
-    EmailEvent.SKIP,
 }
 
 
@@ -45,7 +44,7 @@ def test_event_leads_to_one_status_from_every_status(event: EmailEvent) -> None:
 
 def test_only_a_scheduled_email_is_claimed() -> None:
     assert EMAIL.statuses_for(EmailEvent.CLAIM) == {EmailStatus.SCHEDULED}
-    assert EMAIL.events_from(EmailStatus.SCHEDULED) == {EmailEvent.CLAIM, EmailEvent.CANCEL}
+    assert EMAIL.events_from(EmailStatus.SCHEDULED) == {EmailEvent.CLAIM, EmailEvent.CANCEL, EmailEvent.SKIP}
 
 
 @pytest.mark.parametrize("event", sorted(WORKER_EVENTS))
@@ -57,11 +56,15 @@ def test_every_email_that_may_yet_be_sent_can_be_cancelled() -> None:
     assert EMAIL.statuses_for(EmailEvent.CANCEL) == set(EmailStatus) - FINAL
 
 
+def test_email_is_skipped_only_before_it_is_sent() -> None:
+    assert EMAIL.statuses_for(EmailEvent.SKIP) == {EmailStatus.SCHEDULED, EmailStatus.SENDING}
+
+
 def test_only_a_failed_email_is_requeued() -> None:
     assert EMAIL.statuses_for(EmailEvent.REQUEUE) == {EmailStatus.FAILED}
 
 
-@pytest.mark.parametrize("event", sorted(WORKER_EVENTS | {EmailEvent.CANCEL}))
+@pytest.mark.parametrize("event", sorted(WORKER_EVENTS | {EmailEvent.CANCEL, EmailEvent.SKIP}))
 def test_email_that_is_not_being_sent_any_more_has_no_lease(event: EmailEvent) -> None:
     email = OutgoingEmail(status=EmailStatus.SENDING, leased_by=new_id(), leased_until=NOW, reason="before")
     transition_email(email, event, reason="now")
