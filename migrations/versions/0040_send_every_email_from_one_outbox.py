@@ -82,8 +82,11 @@ def downgrade() -> None:
         f"{NOTIFICATION_COLUMNS} FROM emails WHERE reminder_id IS NULL AND status <> 'cancelled'"
     )
     op.execute(
-        f"INSERT INTO deliveries ({DELIVERY_COLUMNS}) SELECT {DELIVERY_COLUMNS} FROM emails "  # noqa: S608  # nosec B608
-        "WHERE reminder_id IS NOT NULL AND outcome IS NOT NULL AND started_at IS NOT NULL"
+        f"INSERT INTO deliveries ({DELIVERY_COLUMNS}) SELECT reminder_id, occurrence, "  # noqa: S608  # nosec B608
+        # An attempt of an earlier lease has no outcome, but counts.
+        "CASE WHEN outcome IS NULL THEN lease_number - 1 ELSE lease_number END, attempts, "
+        "COALESCE(outcome, 'deferred'), smtp_reply, started_at, finished_at FROM emails "
+        "WHERE reminder_id IS NOT NULL AND started_at IS NOT NULL"
     )
     for column in ("attempts", "lease_number"):
         op.execute(

@@ -381,11 +381,16 @@ def expected_rows(session: Session, table: str, rows: list[tuple[str, Row]]) -> 
 
 
 def insert_row(connection: Connection, table: str, row: Row) -> None:
+    names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+    execute(connection, f"INSERT INTO {table} ({names}) VALUES ({places})", row)
+
+
+def execute(connection: Connection, statement: str, values: Row) -> None:
+    """Execute a statement with values of which the driver does not know how the models store them."""
     types = {uuid.UUID: Uuid(), datetime.datetime: UTCDateTime(), dict: JSON(), list: JSON()}
     # The driver's own type serves for what is not in this list.
-    binds = [bindparam(name, value, type_=types.get(type(value))) for name, value in row.items()]
-    names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
-    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})").bindparams(*binds))
+    binds = [bindparam(name, value, type_=types.get(type(value))) for name, value in values.items()]
+    connection.execute(text(statement).bindparams(*binds))
 
 
 def rows_as_stored(container: Container) -> dict[str, list[Row]]:
