@@ -11,13 +11,13 @@ from sqlalchemy import update
 from jobs.email_queue import EmailQueue
 from jobs.emails import send_emails
 from jobs.reminders import enqueue_reminders
-from schemas.enums import EmailKind, EmailStatus, ReminderStatus
+from schemas.enums import EmailKind, EmailStatus, ReminderStatus, WaitingPolicy
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.domain.email.queue import SendingHours, reserve_send_slots
-from service.domain.ports import (
-    ReminderEmail,
-)
+from service.domain.errors import RemindersWaiting
+from service.domain.ports import ReminderEmail, TemporaryFailure
+from service.domain.reminders.closing import close_campaign, reopen_campaign
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
 from tests.jobs import notifications
@@ -99,6 +99,54 @@ def test_reminder_enqueued_by_day_and_sent_at_night_waits_for_the_morning(
     clock.now = email.due_at
     assert send_emails(container, threading.Event())["sent"] == 1
     assert mailer.addresses == [READER]
+
+
+@pytest.mark.parametrize("send_late", [True, False])
+def test_reminder_in_the_outbox_waits_while_its_campaign_is_closed(
+    container: Container, clock: FakeClock, send_late: bool
+) -> None:
+    """So does one that waits for its retry; both are late when the campaign is reopened."""
+    first, second = create_reminder(container, "a@news.example"), create_reminder(container, "b@news.example")
+    clock.advance(days=32)
+
+    def defer(_: ReminderEmail) -> None:
+        raise TemporaryFailure("greylisted (450)")
+
+    transaction = container.database.transaction
+    with transaction() as session:
+        session.get_one(Reminder, second).due_at = clock() + datetime.timedelta(minutes=1)
+    run_send_reminders(container, FakeMailer(defer))
+    clock.advance(hours=1)
+    enqueue_reminders(container, threading.Event())
+    assert (email_of(container, first).attempts, email_of(container, second).attempts) == (1, 0)
+    close_campaign(transaction, "default", WaitingPolicy.KEEP, now=clock())
+    mailer = FakeMailer()
+    container = with_mailer(container, mailer)
+    for _ in range(2):
+        assert send_emails(container, threading.Event()) == {}
+        clock.advance(minutes=10)
+    with pytest.raises(RemindersWaiting) as waiting:
+        reopen_campaign(transaction, "default", send_late=None, now=clock())
+    assert waiting.value.count == 2
+    assert reopen_campaign(transaction, "default", send_late=send_late, now=clock()) == 2
+    send_emails(container, threading.Event())
+    assert sorted(mailer.addresses) == (["a@news.example", "b@news.example"] if send_late else [])
+    for reminder_id in (first, second):
+        expected = ("sent", None) if send_late else ("skipped", "campaign_closed")
+        reminder, email = find(container, reminder_id), email_of(container, reminder_id)
+        assert (reminder.status, reminder.reason) == (email.status, email.reason) == expected
+
+
+def test_email_of_a_cancelled_campaign_is_cancelled(container: Container, clock: FakeClock) -> None:
+    reminder_id = create_reminder(container, READER)
+    clock.advance(days=32)
+    enqueue_reminders(container, threading.Event())
+    close_campaign(container.database.transaction, "default", WaitingPolicy.CANCEL, now=clock())
+    assert (find(container, reminder_id).status, email_of(container, reminder_id).status) == ("cancelled",) * 2
+    reopen_campaign(container.database.transaction, "default", send_late=True, now=clock())
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    assert mailer.sent == []
 
 
 def test_receipt_is_sent_at_night(container: Container, clock: FakeClock) -> None:

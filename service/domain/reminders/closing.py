@@ -6,16 +6,20 @@ A closed campaign keeps its reminders, and sends none. Recurring pledges go on.
 import datetime
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import ReminderStatus, WaitingPolicy
+from schemas.enums import EmailStatus, ReminderStatus, WaitingPolicy
 from service.db.models.campaign import Campaign
+from service.db.models.email import OutgoingEmail
+from service.db.models.email import status_is as email_status_is
 from service.db.models.reminder import Reminder, status_is
 from service.domain.campaigns.definitions import get_campaign
+from service.domain.email.status import EmailEvent, transition_email
 from service.domain.errors import RemindersWaiting
 from service.domain.pledges.queries import count_running_pledges
 from service.domain.ports import TransactionFactory
+from service.domain.reminders.queue import email_of_occurrence
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import bulk_transition, schedule_next_occurrence
 from service.domain.reminders.waiting import CAMPAIGN_CLOSED, cancel_waiting_reminders, count_waiting
@@ -89,14 +93,25 @@ def reopen_campaign(
 def _skip_late_reminders(session: Session, campaign: Campaign, *, now: datetime.datetime) -> int:
     query = select(Reminder).where(_is_late(campaign, now)).order_by(Reminder.id).limit(BATCH_SIZE)
     reminders = session.scalars(query.with_for_update()).all()
-    bulk_transition(
-        session,
-        ReminderEvent.SKIP,
-        [(reminder.id, reminder.occurrence) for reminder in reminders],
-        from_status=ReminderStatus.SCHEDULED,
-        now=now,
-        reason=CAMPAIGN_CLOSED,
-    )
+    for email in session.scalars(
+        select(OutgoingEmail)
+        .where(
+            OutgoingEmail.reminder_id.in_([reminder.id for reminder in reminders]),
+            email_status_is(EmailStatus.SCHEDULED),
+        )
+        .with_for_update()
+    ):
+        transition_email(email, EmailEvent.SKIP, reason=CAMPAIGN_CLOSED)
+        email.finished_at = now
+    for status in (ReminderStatus.SCHEDULED, ReminderStatus.SENDING):
+        bulk_transition(
+            session,
+            ReminderEvent.SKIP,
+            [(reminder.id, reminder.occurrence) for reminder in reminders if reminder.status == status],
+            from_status=status,
+            now=now,
+            reason=CAMPAIGN_CLOSED,
+        )
     for reminder in reminders:
         reminder.status, reminder.reason = ReminderStatus.SKIPPED, CAMPAIGN_CLOSED
         schedule_next_occurrence(session, reminder, now=now)
@@ -104,4 +119,16 @@ def _skip_late_reminders(session: Session, campaign: Campaign, *, now: datetime.
 
 
 def _is_late(campaign: Campaign, now: datetime.datetime) -> ColumnElement[bool]:
-    return and_(Reminder.campaign_id == campaign.id, status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+    # An email may wait in the outbox for a retry, or for the morning.
+    email_waits = (
+        select(OutgoingEmail.id)
+        .where(email_of_occurrence(), email_status_is(EmailStatus.SCHEDULED), OutgoingEmail.due_at <= now)
+        .exists()
+    )
+    return and_(
+        Reminder.campaign_id == campaign.id,
+        or_(
+            and_(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now),
+            and_(status_is(ReminderStatus.SENDING), email_waits),
+        ),
+    )
