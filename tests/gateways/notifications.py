@@ -1,4 +1,4 @@
-"""OutgoingEmail emails of each kind and variant, for the tests of their texts."""
+"""Emails of each kind and variant, for the tests of their texts."""
 
 import dataclasses
 import datetime
