@@ -405,7 +405,7 @@ def emails_of(container: Container, reminder_id: uuid.UUID) -> list[OutgoingEmai
 
 def reminder_statuses(filled: FilledDatabase) -> dict[str, ReminderStatus]:
     with filled.container.database.read_only() as session:
-        statuses = dict(session.execute(select(Reminder.id, Reminder.status)).tuples().all())
+        statuses = dict(session.execute(select(Reminder.id, Reminder.status)).all())
     return {name: statuses[reminder_id] for name, reminder_id in filled.reminders.items()}
 
 

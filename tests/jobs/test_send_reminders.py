@@ -19,6 +19,7 @@ from service.domain.ports import ReminderEmail, TemporaryFailure
 from service.domain.reminders.self_service import cancel_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder
+from tests.jobs import notifications
 from tests.jobs.fake_mailer import (
     READER,
     FakeMailer,
@@ -99,6 +100,7 @@ def test_reminder_is_skipped_if_the_reader_has_paid_since(container: Container, 
     reminder_id = create_reminder(container, READER)
     clock.advance(days=3)
     create_paid_pledge(container, READER)
+    notifications.run(container, FakeMailer())
     clock.advance(days=32)
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
@@ -110,6 +112,7 @@ def test_reminder_is_skipped_if_the_reader_has_paid_since(container: Container, 
 
 def test_reminder_is_sent_if_the_reader_paid_before_the_request(container: Container, clock: FakeClock) -> None:
     create_paid_pledge(container, READER)
+    notifications.run(container, FakeMailer())
     clock.advance(days=3)
     create_reminder(container, READER)
     clock.advance(days=32)
@@ -138,6 +141,7 @@ def test_reminder_is_sent_if_the_payment_failed(container: Container, clock: Fak
 def test_reminder_is_sent_if_another_reader_paid(container: Container, clock: FakeClock) -> None:
     create_reminder(container, READER)
     create_paid_pledge(container, "other@news.example")
+    notifications.run(container, FakeMailer())
     clock.advance(days=32)
     mailer = FakeMailer()
     run_send_reminders(container, mailer)

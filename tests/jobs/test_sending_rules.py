@@ -79,6 +79,13 @@ def test_late_reminder_is_postponed_to_sending_hours(container: Container, clock
     assert mailer.addresses == ["b@news.example", "a@news.example"]
 
 
+def sent_now(container: Container) -> int:
+    """Send what is in the outbox; return how many emails were sent, failed or were put off."""
+    counts = send_emails(container, threading.Event())
+    assert counts is not None
+    return sum(counts.values())
+
+
 def test_reminder_enqueued_by_day_and_sent_at_night_waits_for_the_morning(
     container: Container, clock: FakeClock
 ) -> None:
@@ -95,9 +102,9 @@ def test_reminder_enqueued_by_day_and_sent_at_night_waits_for_the_morning(
     assert (email.status, email.attempts, email.lease_number) == (EmailStatus.SCHEDULED, 0, 0)
     assert email.due_at == (clock.now + datetime.timedelta(days=1)).replace(hour=9, minute=0, second=0)
     clock.now = email.due_at - datetime.timedelta(microseconds=1)
-    assert send_emails(container, threading.Event()) == {}
+    assert sent_now(container) == 0
     clock.now = email.due_at
-    assert send_emails(container, threading.Event())["sent"] == 1
+    assert sent_now(container) == 1
     assert mailer.addresses == [READER]
 
 
@@ -123,7 +130,7 @@ def test_reminder_in_the_outbox_waits_while_its_campaign_is_closed(
     mailer = FakeMailer()
     container = with_mailer(container, mailer)
     for _ in range(2):
-        assert send_emails(container, threading.Event()) == {}
+        assert sent_now(container) == 0
         clock.advance(minutes=10)
     with pytest.raises(RemindersWaiting) as waiting:
         reopen_campaign(transaction, "default", send_late=None, now=clock())
@@ -189,9 +196,9 @@ def test_low_rate_limit_still_sends_email(container: Container, clock: FakeClock
     slow = with_rate(container, rate)
     create_reminder(container, READER)
     clock.advance(days=32)
-    notifications.enqueue(container, EmailKind.RECEIPT, to="payer@news.example")
     assert run_send_reminders(slow, FakeMailer())["sent"] == 1
-    # Reminders and notifications share the rate limit, so the receipt's slot is the next.
+    notifications.enqueue(container, EmailKind.RECEIPT, to="payer@news.example")
+    # Both connections share the rate limit, so the receipt's slot is the next.
     clock.advance(seconds=1 / rate)
     assert notifications.run(slow, FakeMailer())["sent"] == 1
 
