@@ -2,19 +2,23 @@
 
 import datetime
 import json
+import uuid
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from schemas.enums import WaitingPolicy
+from schemas.enums import EmailStatus, ReminderStatus, WaitingPolicy
 from service.container import Container
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
+from service.domain.errors import RemindersWaiting
 from service.domain.reminders.closing import close_campaign, reopen_campaign
-from service.domain.reminders.queue import claim_due_reminders, count_due, oldest_due_age
-from tests.api.client import assert_problem
+from service.domain.reminders.queue import count_due_reminders, oldest_due_reminder_age
+from tests.api.client import assert_problem, count
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
+from tests.jobs.fake_mailer import claim, email_of, enqueue_due, find, status_changes
 
 PLEDGE = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
 REMINDER = {"campaign": "default", "email": "reader@news.example"}
@@ -24,6 +28,24 @@ HEADING = "isn't taking support right now"
 def close(container: Container) -> None:
     close_campaign(container.database.transaction, "default", WaitingPolicy.KEEP, now=container.clock())
     container.campaign_cache._entries.clear()
+
+
+def claim_due(container: Container) -> int:
+    """Enqueue and claim what is due; return how many emails were claimed."""
+    with container.database.transaction() as session:
+        return len(claim(session, container))
+
+
+def backlog(container: Container) -> tuple[int, datetime.timedelta | None]:
+    """Return how many reminders are due, and for how long the oldest of them has been."""
+    with container.database.read_only() as session:
+        now = container.clock()
+        return count_due_reminders(session, now=now), oldest_due_reminder_age(session, now=now)
+
+
+def enqueued(container: Container) -> int:
+    """Return how many emails are in the outbox."""
+    return count(container, OutgoingEmail)
 
 
 def reopen(container: Container, *, send_late: bool | None = None) -> None:
@@ -103,27 +125,49 @@ def test_reminders_of_a_closed_campaign_wait_and_raise_no_alarm(container: Conta
     with container.database.transaction() as session:
         session.get_one(Reminder, reminder_id).due_at = clock() - datetime.timedelta(days=1)
 
-    def claim() -> int:
-        with container.database.transaction() as session:
-            result = claim_due_reminders(
-                session,
-                worker=container.worker_id,
-                now=clock(),
-                limit=10,
-                lease=datetime.timedelta(minutes=1),
-                respect_sending_hours=False,
-            )
-        return len(result.claims)
-
     close(container)
-    assert claim() == 0
-    with container.database.read_only() as session:
-        assert count_due(session, now=clock()) == 0
-        assert oldest_due_age(session, now=clock()) is None
+    assert claim_due(container) == 0
+    assert (backlog(container), enqueued(container)) == ((0, None), 0)
     reopen(container, send_late=True)
-    with container.database.read_only() as session:
-        assert count_due(session, now=clock()) == 1
-    assert claim() == 1
+    assert backlog(container) == (1, datetime.timedelta(days=1))
+    assert claim_due(container) == 1
+
+
+@pytest.fixture
+def waiting_email(container: Container, clock: FakeClock) -> uuid.UUID:
+    """Return the id of a reminder whose email waits in the outbox, in a campaign that was closed since."""
+    reminder_id = create_reminder(container, "reader@news.example")
+    with container.database.transaction() as session:
+        session.get_one(Reminder, reminder_id).due_at = clock() - datetime.timedelta(days=1)
+    with container.database.transaction() as session:
+        enqueue_due(session, container)
+    close(container)
+    return reminder_id
+
+
+def test_emails_that_are_in_the_outbox_wait_too_when_their_campaign_is_closed(
+    container: Container, waiting_email: uuid.UUID
+) -> None:
+    assert claim_due(container) == 0
+    assert (backlog(container), enqueued(container)) == ((0, None), 1)
+    with pytest.raises(RemindersWaiting):
+        reopen(container)
+    reopen(container, send_late=True)
+    assert backlog(container) == (1, datetime.timedelta(days=1))
+    assert claim_due(container) == 1
+
+
+def test_emails_that_are_in_the_outbox_are_cancelled_with_skipped_reminders(
+    container: Container, waiting_email: uuid.UUID
+) -> None:
+    reopen(container, send_late=False)
+    assert (find(container, waiting_email).status, find(container, waiting_email).reason) == (
+        ReminderStatus.SKIPPED,
+        "campaign_closed",
+    )
+    assert email_of(container, waiting_email).status == EmailStatus.CANCELLED
+    assert status_changes(container, waiting_email)[-1] == ("skip", "skipped")
+    assert claim_due(container) == 0
 
 
 def test_repeating_reminder_that_is_skipped_comes_on_its_next_date(container: Container, clock: FakeClock) -> None:

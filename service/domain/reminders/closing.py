@@ -4,9 +4,10 @@ A closed campaign keeps its reminders, and sends none. Recurring pledges go on.
 """
 
 import datetime
+import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import EmailStatus, ReminderStatus, WaitingPolicy
@@ -15,7 +16,7 @@ from service.db.models.email import OutgoingEmail
 from service.db.models.email import status_is as email_status_is
 from service.db.models.reminder import Reminder, status_is
 from service.domain.campaigns.definitions import get_campaign
-from service.domain.email.status import EmailEvent, transition_email
+from service.domain.email.outbox import cancel_reminder_emails
 from service.domain.errors import RemindersWaiting
 from service.domain.pledges.queries import count_running_pledges
 from service.domain.ports import TransactionFactory
@@ -25,6 +26,7 @@ from service.domain.reminders.transitions import bulk_transition, schedule_next_
 from service.domain.reminders.waiting import CAMPAIGN_CLOSED, cancel_waiting_reminders, count_waiting
 
 BATCH_SIZE = 1000
+LATE_STATUSES = (ReminderStatus.SCHEDULED, ReminderStatus.SENDING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ def reopen_campaign(
     """
     with transaction() as session:
         campaign = get_campaign(session, slug, for_update=True)
-        late = session.scalar(select(func.count()).select_from(Reminder).where(_is_late(campaign, now))) or 0
+        late = session.scalar(select(func.count()).select_from(_late_reminders(campaign, now).subquery())) or 0
         if late and send_late is None:
             raise RemindersWaiting(f"{late} reminders came due.", field="late", count=late)
     while late and not send_late:
@@ -91,19 +93,11 @@ def reopen_campaign(
 
 
 def _skip_late_reminders(session: Session, campaign: Campaign, *, now: datetime.datetime) -> int:
-    query = select(Reminder).where(_is_late(campaign, now)).order_by(Reminder.id).limit(BATCH_SIZE)
-    reminders = session.scalars(query.with_for_update()).all()
-    for email in session.scalars(
-        select(OutgoingEmail)
-        .where(
-            OutgoingEmail.reminder_id.in_([reminder.id for reminder in reminders]),
-            email_status_is(EmailStatus.SCHEDULED),
-        )
-        .with_for_update()
-    ):
-        transition_email(email, EmailEvent.SKIP, reason=CAMPAIGN_CLOSED)
-        email.finished_at = now
-    for status in (ReminderStatus.SCHEDULED, ReminderStatus.SENDING):
+    query = _late_reminders(campaign, now).order_by(Reminder.id).limit(BATCH_SIZE)
+    ids = session.scalars(query.with_for_update(of=Reminder)).all()
+    reminders = session.scalars(select(Reminder).where(Reminder.id.in_(ids)).order_by(Reminder.id)).all()
+    cancel_reminder_emails(session, ids)
+    for status in LATE_STATUSES:
         bulk_transition(
             session,
             ReminderEvent.SKIP,
@@ -118,17 +112,15 @@ def _skip_late_reminders(session: Session, campaign: Campaign, *, now: datetime.
     return len(reminders)
 
 
-def _is_late(campaign: Campaign, now: datetime.datetime) -> ColumnElement[bool]:
-    # An email may wait in the outbox for a retry, or for the morning.
-    email_waits = (
-        select(OutgoingEmail.id)
-        .where(email_of_occurrence(), email_status_is(EmailStatus.SCHEDULED), OutgoingEmail.due_at <= now)
-        .exists()
-    )
-    return and_(
-        Reminder.campaign_id == campaign.id,
-        or_(
-            and_(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now),
-            and_(status_is(ReminderStatus.SENDING), email_waits),
-        ),
+def _late_reminders(campaign: Campaign, now: datetime.datetime) -> Select[uuid.UUID]:
+    """Return the query of the ids of reminders that are due, and of those whose email waits in the outbox.
+
+    An email that a worker was sending when the campaign was closed is not among them.
+    """
+    is_due = and_(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now)
+    is_enqueued = and_(status_is(ReminderStatus.SENDING), email_status_is(EmailStatus.SCHEDULED))
+    return (
+        select(Reminder.id)
+        .outerjoin(OutgoingEmail, email_of_occurrence())
+        .where(Reminder.campaign_id == campaign.id, or_(is_due, is_enqueued))
     )
