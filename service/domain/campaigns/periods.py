@@ -12,6 +12,8 @@ from service.domain.calendar import start_of_day
 # Whose days count: each time zone with the condition on the rows that it counts for.
 Calendars = Mapping[str, ColumnElement[bool]]
 
+Instant = ColumnElement[datetime.datetime] | InstrumentedAttribute[datetime.datetime]
+
 UTC = "UTC"
 DAY = datetime.timedelta(days=1)
 
@@ -29,7 +31,7 @@ def calendars(session: Session, tz: str | None) -> Calendars:
 
 
 def is_in_period(
-    instant: InstrumentedAttribute[datetime.datetime],
+    instant: Instant,
     start: datetime.date | None,
     end: datetime.date | None,
     calendars: Calendars,
@@ -42,7 +44,7 @@ def is_in_period(
 
 
 def _bounds(
-    instant: InstrumentedAttribute[datetime.datetime],
+    instant: Instant,
     start: datetime.date | None,
     end: datetime.date | None,
     zone: str,

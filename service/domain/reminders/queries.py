@@ -36,6 +36,8 @@ def list_reminders(session: Session, filters: ReminderFilter, *, limit: int, cur
         InvalidCursor: the cursor was not issued by this service.
     """
     is_open = and_(Reminder.status == ReminderStatus.SENDING, OutgoingEmail.id.is_not(None))
+    # While an email is in the outbox, its row says when it is tried, how often it was, and why not now.
+    due_at = case((is_open, OutgoingEmail.due_at), else_=Reminder.due_at)
     query = (
         select(
             Reminder.id,
@@ -46,8 +48,7 @@ def list_reminders(session: Session, filters: ReminderFilter, *, limit: int, cur
             Reminder.every_months,
             Reminder.awaits_confirmation,
             Reminder.due_on,
-            # While an email is in the outbox, its row says when it is tried, how often it was, and why not now.
-            case((is_open, OutgoingEmail.due_at), else_=Reminder.due_at).label("due_at"),
+            due_at.label("due_at"),
             Reminder.asked_at,
             Reminder.sent_at,
             func.coalesce(OutgoingEmail.attempts, 0).label("attempts"),
@@ -65,7 +66,7 @@ def list_reminders(session: Session, filters: ReminderFilter, *, limit: int, cur
         query = query.where(Campaign.slug == filters.campaign)
     if filters.due_from is not None or filters.due_to is not None:
         days = calendars(session, filters.tz)
-        query = query.where(is_in_period(Reminder.due_at, filters.due_from, filters.due_to, days))
+        query = query.where(is_in_period(due_at, filters.due_from, filters.due_to, days))
     if cursor is not None:
         query = query.where(Reminder.id < decode_cursor(cursor))
     rows = list(session.execute(query))
