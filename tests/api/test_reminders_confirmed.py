@@ -7,8 +7,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from schemas.enums import DeliveryOutcome, ReminderStatus
+from schemas.enums import DeliveryOutcome, EmailStatus, ReminderStatus
 from service.container import Container
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.domain.reminders.status import ReminderEvent
 from tests.api.client import (
@@ -21,6 +22,7 @@ from tests.api.client import (
 )
 from tests.clock import FakeClock
 from tests.db.factories import record_delivery
+from tests.jobs.fake_mailer import claim, email_of, enqueue_due, mark_sending
 
 READER = "reader@example.org"
 EXPECTED = {"status": "unconfirmed", "due_on": "2026-12-23", "due_at": "2026-12-23T09:00:00Z", "repeat": False}
@@ -70,7 +72,7 @@ def test_confirmed_reminder_is_due_on_requested_day(
     response = post(client, token, "confirm")
     assert (response.status_code, response.json) == (200, EXPECTED | {"status": "scheduled"})
     assert state_of(container) == ("scheduled", 2, False)
-    assert (only_reminder(container).confirmed_at, only_reminder(container).attempts) == (clock.now, 0)
+    assert only_reminder(container).confirmed_at == clock.now
 
 
 def test_confirmed_reminder_is_due_in_reader_timezone(client: FlaskClient, container: Container) -> None:
@@ -225,20 +227,33 @@ def test_pending_confirmation_email_is_not_duplicated(
     post_reminder(client, months=3)
     assert state_of(container) == ("scheduled", 1, True)
     assert only_reminder(container).due_at == asked_at
-    record_delivery(container, only_reminder(container).id, outcome=DeliveryOutcome.SENDING)
+    with container.database.transaction() as session:
+        enqueue_due(session, container)
+    clock.advance(hours=2)
+    post_reminder(client)
+    assert state_of(container) == ("sending", 1, True)
+    # Nor while it is being sent.
+    with container.database.transaction() as session:
+        [claimed] = claim(session, container)
+    mark_sending(container, claimed)
     clock.advance(hours=2)
     post_reminder(client)
     assert state_of(container) == ("sending", 1, True)
 
 
-def test_failed_confirmation_email_can_be_retried_after_an_hour(
+def test_confirmation_email_that_waits_for_a_retry_can_be_requested_again_after_an_hour(
     client: FlaskClient, container: Container, clock: FakeClock
 ) -> None:
     post_reminder(client)
-    record_delivery(container, only_reminder(container).id, ReminderEvent.RETRY, outcome=DeliveryOutcome.DEFERRED)
+    reminder_id = only_reminder(container).id
+    record_delivery(container, reminder_id, outcome=DeliveryOutcome.DEFERRED, status=EmailStatus.SCHEDULED)
     clock.advance(minutes=30)
     post_reminder(client)
-    assert state_of(container) == ("scheduled", 1, True)
+    assert state_of(container) == ("sending", 1, True)
+    waiting = email_of(container, reminder_id).id
     clock.advance(minutes=30)
     post_reminder(client)
     assert state_of(container) == ("scheduled", 2, True)
+    # The retry is cancelled, so that one confirmation request arrives and not two.
+    with container.database.read_only() as session:
+        assert session.get_one(OutgoingEmail, waiting).status == EmailStatus.CANCELLED
