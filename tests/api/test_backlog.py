@@ -11,14 +11,16 @@ from sqlalchemy import event, text, update
 from jobs.job_runs import JobRunRecorder
 from jobs.schedule import Job
 from jobs.worker import run_job
-from schemas.enums import ReminderStatus
+from schemas.enums import EmailStatus, ReminderStatus
 from service.app import create_app
 from service.bootstrap import build_container
 from service.container import Container
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
+from service.domain.email.queue import count_due, oldest_due_age
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import GatewayUnavailable, ServerMisconfigured, ServerUnavailable
-from service.domain.reminders.queue import count_due, oldest_due_age
+from service.domain.reminders.queue import count_due_reminders, enqueue_due_reminders, oldest_due_reminder_age
 from tests.api.client import assert_problem
 from tests.clock import FakeClock
 from tests.conftest import settings_for
@@ -36,9 +38,26 @@ def due(container: Container, clock: FakeClock) -> uuid.UUID:
     return reminder_id
 
 
+@pytest.fixture
+def due_email(container: Container, due: uuid.UUID) -> None:
+    """Put the email of the due reminder into the outbox."""
+    with container.database.transaction() as session:
+        enqueue_due_reminders(session, now=container.clock(), respect_sending_hours=False)
+
+
 def change(container: Container, reminder_id: uuid.UUID, **values: object) -> None:
     with container.database.transaction() as session:
         session.execute(update(Reminder).where(Reminder.id == reminder_id).values(**values))
+
+
+def change_email(container: Container, **values: object) -> None:
+    with container.database.transaction() as session:
+        session.execute(update(OutgoingEmail).values(**values))
+
+
+def due_reminders(container: Container) -> int:
+    with container.database.read_only() as session:
+        return count_due_reminders(session, now=container.clock())
 
 
 def failing(client: FlaskClient, container: Container) -> dict[str, str]:
@@ -60,7 +79,7 @@ def send(container: Container, *, counts: dict[str, int] | None = None, error: E
             raise error
         return counts
 
-    run_job(Job("send_reminders", run, 5), container, JobRunRecorder(container), RUNNING)
+    run_job(Job("send_emails", run, 5), container, JobRunRecorder(container), RUNNING)
 
 
 def test_readyz_reports_reminder_backlog_over_an_hour(
@@ -87,13 +106,32 @@ def test_backlog_ignores_future_and_finished_reminders(
     change(container, oldest, due_at=clock() - datetime.timedelta(minutes=90))
     change(container, ahead, due_at=clock() + datetime.timedelta(seconds=1))
     assert "waited 90 minutes" in failing(client, container)["reminders"]
+    assert due_reminders(container) == 2
     with container.database.read_only() as session:
-        assert count_due(session, now=clock()) == 2
-        assert count_due(session, now=clock(), most=1) == 1
+        assert count_due_reminders(session, now=clock(), most=1) == 1
+
+
+def test_backlog_includes_reminders_whose_emails_are_in_the_outbox(
+    client: FlaskClient, container: Container, clock: FakeClock, due_email: None
+) -> None:
+    clock.advance(minutes=61)
+    waited = "has waited 61 minutes; is a worker sending? see mainstay jobs"
+    assert failing(client, container) == {
+        "reminders": f"the oldest due reminder {waited}",
+        "emails": f"the oldest due email {waited}",
+    }
+    assert due_reminders(container) == 1
+    # It counts again once it waits for its next attempt, and not while a worker has it.
+    change_email(container, status=EmailStatus.SENDING)
+    assert (failing(client, container), due_reminders(container)) == ({}, 0)
+    change_email(container, status=EmailStatus.SCHEDULED, due_at=clock() + datetime.timedelta(seconds=1))
+    assert (failing(client, container), due_reminders(container)) == ({}, 0)
+    change_email(container, due_at=clock())
+    assert (failing(client, container), due_reminders(container)) == ({}, 1)
 
 
 def test_readyz_reports_misconfigured_mail_server_until_an_email_is_accepted(
-    client: FlaskClient, container: Container, clock: FakeClock, due: uuid.UUID
+    client: FlaskClient, container: Container, clock: FakeClock, due_email: None
 ) -> None:
     assert failing(client, container) == {}
     send(container, error=ServerMisconfigured("535 wrong password"))
@@ -108,20 +146,22 @@ def test_readyz_reports_misconfigured_mail_server_until_an_email_is_accepted(
 
 
 def test_readyz_ignores_mail_server_error_when_nothing_is_due(
-    client: FlaskClient, container: Container, due: uuid.UUID
+    client: FlaskClient, container: Container, due_email: None
 ) -> None:
     send(container, error=ServerMisconfigured("535 wrong password"))
-    change(container, due, status=ReminderStatus.CANCELLED)
+    change_email(container, status=EmailStatus.CANCELLED)
     assert failing(client, container) == {}
 
 
-def test_readyz_ignores_unavailable_mail_server(client: FlaskClient, container: Container, due: uuid.UUID) -> None:
+def test_readyz_ignores_unavailable_mail_server(
+    client: FlaskClient, container: Container, due_email: None
+) -> None:
     send(container, error=ServerUnavailable("connection refused"))
     assert failing(client, container) == {}
 
 
 def test_readyz_distinguishes_missing_tables_from_missing_database(
-    client: FlaskClient, container: Container, due: uuid.UUID
+    client: FlaskClient, container: Container, due_email: None
 ) -> None:
     with container.database.transaction() as session:
         session.execute(text("ALTER TABLE job_runs RENAME TO elsewhere"))
@@ -137,26 +177,29 @@ def test_backlog_queries_use_index_with_generic_plan(container: Container, clock
     queries: list[tuple[str, object]] = []
 
     def record_query(_connection, _cursor, statement: str, parameters: object, _context, _many) -> None:
-        if "reminders" in statement:
+        if "FROM reminders" in statement or "FROM emails" in statement:
             queries.append((statement, parameters))
 
     with container.database.transaction() as session:
         fill(session)
         event.listen(container.database.engine, "before_cursor_execute", record_query)
+        oldest_due_reminder_age(session, now=clock())
+        count_due_reminders(session, now=clock())
         oldest_due_age(session, now=clock())
         count_due(session, now=clock())
         event.remove(container.database.engine, "before_cursor_execute", record_query)
         session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        assert len(queries) == 2
+        assert len(queries) == 6
         for number, (statement, parameters) in enumerate(queries):
             plan = generic_plan(session, f"question_{number}", statement, parameters)
-            assert "ix_reminders_due" in plan, plan
-            assert "Seq Scan" not in plan, plan
+            index = "ix_emails_due" if "emails" in statement else "ix_reminders_due"
+            assert index in plan, (statement, plan)
+            assert "Seq Scan" not in plan, (statement, plan)
         session.rollback()
 
 
 def fill(session) -> None:
-    """Insert twenty thousand reminders, most of them due, so that a sequential scan seems cheap."""
+    """Insert twenty thousand reminders and as many emails, most of them due, so that a scan seems cheap."""
     session.execute(
         text(
             "INSERT INTO supporters (id, email, email_hash, created_at)"
@@ -166,12 +209,19 @@ def fill(session) -> None:
     session.execute(
         text(
             "INSERT INTO reminders (id, campaign_id, supporter_id, status, occurrence, months, due_on, due_at,"
-            " timezone, currency, lang, asked_at, attempts, lease_number)"
+            " timezone, currency, lang, asked_at)"
             " SELECT gen_random_uuid(), campaigns.id, supporters.id, 'scheduled', 1, 1, '2026-11-23',"
-            " '2026-11-23', 'UTC', 'USD', 'en', '2026-10-23', 0, 0 FROM campaigns, supporters"
+            " '2026-11-23', 'UTC', 'USD', 'en', '2026-10-23' FROM campaigns, supporters"
         )
     )
-    session.execute(text("ANALYZE reminders"))
+    session.execute(
+        text(
+            "INSERT INTO emails (id, kind, dedup_key, priority, reminder_id, occurrence, lang, status, due_at,"
+            " created_at, lease_number, attempts) SELECT gen_random_uuid(), 'reminder', id::text, 3, id, 1,"
+            " 'en', 'scheduled', '2026-11-23', '2026-11-23', 0, 0 FROM reminders"
+        )
+    )
+    session.execute(text("ANALYZE reminders, emails"))
 
 
 def generic_plan(session, name: str, statement: str, parameters) -> str:
@@ -189,7 +239,7 @@ def generic_plan(session, name: str, statement: str, parameters) -> str:
 
 
 def test_readyz_names_a_mail_server_that_does_not_answer_and_stays_ready(
-    client: FlaskClient, container: Container, clock: FakeClock, due: uuid.UUID
+    client: FlaskClient, container: Container, clock: FakeClock, due_email: None
 ) -> None:
     send(container, error=ServerUnavailable("timed out"))
     assert failing(client, container) == {}

@@ -37,7 +37,7 @@ def test_readyz_is_ok_with_database_schema_and_worker(client: FlaskClient, conta
     beat(container)
     response = client.get("/readyz")
     assert response.status_code == 200
-    checks = ("database", "disk", "payments", "migrations", "keys", "worker", "reminders", "notices", "mail")
+    checks = ("database", "disk", "payments", "migrations", "keys", "worker", "reminders", "emails", "mail")
     assert response.json == {"status": "ok", "checks": dict.fromkeys(checks, "ok")}
 
 
@@ -51,7 +51,7 @@ def failing(client: FlaskClient) -> dict[str, str]:
 def test_readyz_reports_unavailable_database() -> None:
     client = create_app(build_container(settings_for(UNREACHABLE_URL))).test_client()
     checks = failing(client)
-    assert checks.keys() == {"database", "migrations", "keys", "worker", "reminders", "notices", "mail"}
+    assert checks.keys() == {"database", "migrations", "keys", "worker", "reminders", "emails", "mail"}
     assert "127.0.0.1" not in str(checks)
 
 

@@ -107,9 +107,9 @@ def test_last_success_metric_includes_idle_runs(
                 raise ConnectionResetError
             return counts
 
-        run_job(Job("send_reminders", run, 5), container, JobRunRecorder(container), RUNNING)
+        run_job(Job("send_emails", run, 5), container, JobRunRecorder(container), RUNNING)
 
-    name = 'mainstay_job_last_success_timestamp_seconds{job="send_reminders"}'
+    name = 'mainstay_job_last_success_timestamp_seconds{job="send_emails"}'
     finish()
     assert name not in read_metrics(client)
     finish({"sent": 1})
@@ -121,10 +121,10 @@ def test_last_success_metric_includes_idle_runs(
 
 
 def test_running_metric_counts_workers(client: FlaskClient, container: Container, clock: FakeClock) -> None:
-    name = 'mainstay_job_running{job="send_reminders"}'
+    name = 'mainstay_job_running{job="send_emails"}'
     for workers in (1, 2):
         with container.database.transaction() as session:
-            start_run(session, "send_reminders", worker=uuid.uuid4(), now=clock())
+            start_run(session, "send_emails", worker=uuid.uuid4(), now=clock())
         assert read_metrics(client)[name] == workers
 
 

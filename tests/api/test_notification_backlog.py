@@ -1,4 +1,4 @@
-"""/readyz and /metrics report the notification backlog."""
+"""/readyz and /metrics report the emails that are due, reminders among them or not."""
 
 import datetime
 import threading
@@ -45,23 +45,26 @@ def test_readyz_reports_notification_backlog_over_an_hour(
     assert checks(client, container) == {}
     clock.advance(minutes=1)
     assert checks(client, container) == {
-        "notices": "the oldest due notice has waited 61 minutes; is a worker sending? see mainstay jobs"
+        "emails": "the oldest due email has waited 61 minutes; is a worker sending? see mainstay jobs"
     }
     assert (
-        sample(client, "mainstay_notices_oldest_due_age_seconds") == datetime.timedelta(minutes=61).total_seconds()
+        sample(client, "mainstay_emails_oldest_due_age_seconds") == datetime.timedelta(minutes=61).total_seconds()
     )
     run(container, FakeMailer())
     assert checks(client, container) == {}
-    assert sample(client, "mainstay_notices_oldest_due_age_seconds") == 0
+    assert sample(client, "mainstay_emails_oldest_due_age_seconds") == 0
 
 
-def test_readyz_reports_mail_server_that_rejects_notifications(client: FlaskClient, container: Container) -> None:
+@pytest.mark.parametrize("job", ["send_emails", "send_urgent_emails"])
+def test_readyz_reports_mail_server_that_rejects_notifications(
+    client: FlaskClient, container: Container, job: str
+) -> None:
     enqueue(container, EmailKind.RECEIPT)
 
     def refuse(_container: Container, _stop: threading.Event) -> dict[str, int]:
         raise ServerMisconfigured("login refused (535)")
 
-    run_job(Job("send_notices", refuse, 2), container, JobRunRecorder(container), threading.Event())
+    run_job(Job(job, refuse, 2), container, JobRunRecorder(container), threading.Event())
     assert checks(client, container) == {"mail": "the mail server refuses us; check MAIL_URL"}
 
 
@@ -75,5 +78,5 @@ def test_metrics_count_notifications_by_status(
 
     enqueue(container, EmailKind.RECEIPT)
     run(container, FakeMailer(response))
-    assert sample(client, f'mainstay_notices{{status="{status}"}}') == 1
+    assert sample(client, f'mainstay_emails{{status="{status}"}}') == 1
     assert sample(client, f'mainstay_mails_total{{outcome="{status}"}}') == 1
