@@ -60,12 +60,14 @@ class ExpectedReminder:
 
 
 class ReaderActions(RuleBasedStateMachine):
-    """Readers reader sign up, cancel, snooze and confirm, in any command."""
+    """Readers sign up, cancel, snooze and confirm, in any order."""
 
     def __init__(self, container: Container, clock: FakeClock) -> None:
         super().__init__()
         self.container, self.clock = container, clock
         self.mailbox = Mailbox()
+        # The reminder and occurrence of each email about one that a worker began to send.
+        self.occurrences: dict[uuid.UUID, tuple[uuid.UUID, int]] = {}
         self.expected: dict[tuple[str, str], ExpectedReminder] = {}
         # Those who cancelled, and have not said yes by a link since.
         self.unsubscribed: set[tuple[str, str]] = set()
@@ -149,7 +151,15 @@ class ReaderActions(RuleBasedStateMachine):
         return True
 
     def has_mail(self, expectation: ExpectedReminder) -> bool:
-        return any(row == expectation.reminder_id for row, _ in self.mailbox.copies)
+        return any(reminder_id == expectation.reminder_id for reminder_id, _ in self.arrived().values())
+
+    def arrived(self) -> dict[uuid.UUID, tuple[uuid.UUID, int]]:
+        """Return the reminder and occurrence of each email about one that arrived."""
+        return {
+            email_id: occurrence
+            for email_id, occurrence in self.occurrences.items()
+            if self.mailbox.copies[email_id]
+        }
 
     def token(self, session: Session, expectation: ExpectedReminder) -> str:
         return reminder_token(self.container.database.keyring, session.get_one(Reminder, expectation.reminder_id))

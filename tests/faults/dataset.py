@@ -6,18 +6,19 @@ import uuid
 import psycopg
 from sqlalchemy import and_, func, or_, select, update
 
-from schemas.enums import ReminderStatus
+from schemas.enums import EmailStatus, ReminderStatus
 from service.container import Container
 from service.db.base import new_id
 from service.db.clock import utc_now
 from service.db.models.campaign import Campaign
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import EMAIL_TYPE
 
 SUPPORTERS = "COPY supporters (id, email, email_hash, created_at) FROM STDIN"
 REMINDERS = (
     "COPY reminders (id, campaign_id, supporter_id, status, occurrence, months, due_on, due_at, timezone, "
-    "currency, lang, asked_at, attempts, lease_number, awaits_confirmation) FROM STDIN"
+    "currency, lang, asked_at, awaits_confirmation) FROM STDIN"
 )
 MONTH = datetime.timedelta(days=30)
 
@@ -52,7 +53,7 @@ def fill(container: Container, count: int, *, slug: str = "default", first: int 
             ):
                 due_at = now - datetime.timedelta(milliseconds=late)
                 row = (reminder_id, campaign_id, supporter, "scheduled", 1, 1, due_at.date(), due_at, "UTC", "USD")
-                copy.write_row((*row, "en", now - MONTH, 0, 0, False))
+                copy.write_row((*row, "en", now - MONTH, False))
         connection.commit()
         cursor.execute("ANALYZE supporters, reminders")
         connection.commit()
@@ -68,16 +69,25 @@ def status_counts(container: Container) -> dict[str, int]:
         return {status.value: count for status, count in rows}
 
 
-def is_idle(container: Container) -> bool:
-    """Whether no reminder is due or being sent."""
-    due = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at <= utc_now()
+def email_counts(container: Container) -> dict[str, int]:
+    """Return the number of emails by status."""
     with container.database.read_only() as session:
-        query = select(Reminder.id).where(or_(Reminder.status == ReminderStatus.SENDING, and_(*due)))
-        return session.scalar(query.limit(1)) is None
+        rows = session.execute(select(OutgoingEmail.status, func.count()).group_by(OutgoingEmail.status))
+        return {status.value: count for status, count in rows}
+
+
+def is_idle(container: Container) -> bool:
+    """Whether no reminder is due, and no email is due or being sent."""
+    now = utc_now()
+    is_due = OutgoingEmail.status == EmailStatus.SCHEDULED, OutgoingEmail.due_at <= now
+    due = select(Reminder.id).where(Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at <= now)
+    open_emails = select(OutgoingEmail.id).where(or_(OutgoingEmail.status == EmailStatus.SENDING, and_(*is_due)))
+    with container.database.read_only() as session:
+        return all(session.scalar(query.limit(1)) is None for query in (due, open_emails))
 
 
 def expire_backoffs(container: Container) -> None:
     """Make due what waits for its backoff."""
     with container.database.transaction() as session:
-        waiting = Reminder.status == ReminderStatus.SCHEDULED, Reminder.due_at > utc_now()
-        session.execute(update(Reminder).where(*waiting).values(due_at=utc_now()))
+        waiting = OutgoingEmail.status == EmailStatus.SCHEDULED, OutgoingEmail.due_at > utc_now()
+        session.execute(update(OutgoingEmail).where(*waiting).values(due_at=utc_now()))

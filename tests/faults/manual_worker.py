@@ -1,6 +1,6 @@
 """A worker that a test steps by hand, so that it can crash or freeze between any two steps.
 
-It runs the real `EmailDispatcher` with the real `ReminderQueue`, in a thread that waits at a gate before it claims
+It runs the real `EmailDispatcher` with the real `EmailQueue`, in a thread that waits at a gate before it claims
 a batch, marks an email as sending, gets the mail server's reply and completes the batch.
 """
 
@@ -8,11 +8,11 @@ import dataclasses
 import queue
 import threading
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from jobs.email_dispatcher import EmailDispatcher
-from jobs.email_queue import EmailBatch, ReminderQueue
+from jobs.email_queue import EmailBatch, EmailQueue
 from jobs.monitoring import send_heartbeat
 from schemas.enums import DeliveryOutcome
 from service.container import Container
@@ -20,8 +20,8 @@ from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.delivery import DeliveryResult
 from service.domain.email.queue import EmailClaim
 from service.domain.ports import (
+    Email,
     PermanentFailure,
-    ReminderEmail,
     RenderedEmail,
     SendCancelled,
     ServerMisconfigured,
@@ -31,9 +31,6 @@ from service.domain.ports import (
 
 ServerReply = tuple[DeliveryOutcome, bool]
 """The outcome that the mail server gives an email, and whether the email arrives."""
-Occurrence = tuple[uuid.UUID, int]
-"""A reminder and its occurrence."""
-ReminderBatch = EmailBatch[EmailClaim, ReminderEmail]
 
 CLAIM, MARK_SENDING, REPLY, COMPLETE = "claim", "mark_sending", "reply", "complete"
 TIMEOUT_SECONDS = 60
@@ -43,11 +40,12 @@ REPLY_TEXT = "the server's reply"
 
 
 class Mailbox:
-    """Counts the copies of each email that arrived, and how many extra copies a crash excuses."""
+    """Counts the copies of each email that arrived, by its id, and how many extra copies a crash excuses."""
 
     def __init__(self) -> None:
-        self.copies: Counter[Occurrence] = Counter()
-        self.allowed_duplicates: Counter[Occurrence] = Counter()
+        self.copies: Counter[uuid.UUID] = Counter()
+        self.allowed_duplicates: Counter[uuid.UUID] = Counter()
+        self.message_ids: defaultdict[uuid.UUID, set[str]] = defaultdict(set)
 
 
 class WorkerCrashed(BaseException):
@@ -113,20 +111,20 @@ class Gate:
         self._resume.put(None)
 
 
-class SteppedQueue(ReminderQueue):
-    """A `ReminderQueue` that waits at the gate before each write; `reply` is a result not recorded yet."""
+class SteppedQueue(EmailQueue):
+    """An `EmailQueue` that waits at the gate before each write; `reply` is a result not recorded yet."""
 
     def __init__(self, container: Container, stop: threading.Event, gate: Gate) -> None:
-        super().__init__(container, stop)
+        super().__init__(container, stop, owner=container.worker_id)
         self._gate = gate
         self.marked: EmailClaim | None = None
-        self.reply: DeliveryResult[EmailClaim] | None = None
+        self.reply: DeliveryResult | None = None
 
-    def claim_batch(self) -> ReminderBatch:
+    def claim_batch(self) -> EmailBatch:
         self._gate.wait(CLAIM)
         return super().claim_batch()
 
-    def record_and_mark_next(self, reply: DeliveryResult[EmailClaim] | None, claim: EmailClaim) -> bool:
+    def record_and_mark_next(self, reply: DeliveryResult | None, claim: EmailClaim) -> bool:
         self.reply = reply
         self._gate.wait(MARK_SENDING)
         self.marked = claim
@@ -134,7 +132,7 @@ class SteppedQueue(ReminderQueue):
         self.reply = None
         return is_ours
 
-    def complete_batch(self, reply: DeliveryResult[EmailClaim] | None, claims: list[EmailClaim]) -> Counter[str]:
+    def complete_batch(self, reply: DeliveryResult | None, claims: list[EmailClaim]) -> Counter[str]:
         self.reply = reply
         self._gate.wait(COMPLETE)
         counts = super().complete_batch(reply, claims)
@@ -148,9 +146,9 @@ class SteppedMailer:
     def __init__(self, gate: Gate, deliver: Callable[[DeliveryOutcome], None]) -> None:
         self._gate = gate
         self._deliver = deliver
-        self.email: ReminderEmail | None = None
+        self.email: Email | None = None
 
-    def render(self, email: ReminderEmail) -> RenderedEmail:
+    def render(self, email: Email) -> RenderedEmail:
         self.email = email
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
@@ -181,9 +179,7 @@ class SteppedMailer:
 class ManualWorker:
     """One worker. `check` is called with each email that is about to be sent."""
 
-    def __init__(
-        self, container: Container, mailbox: Mailbox, check: Callable[[EmailClaim, ReminderEmail], None]
-    ) -> None:
+    def __init__(self, container: Container, mailbox: Mailbox, check: Callable[[EmailClaim, Email], None]) -> None:
         self._container, self._mailbox, self._check = container, mailbox, check
         self.is_frozen = False
         self._start_process()
@@ -238,7 +234,7 @@ class ManualWorker:
         self._waiting_at = self._gate.next_stop()
 
     @staticmethod
-    def _run_dispatcher(dispatcher: EmailDispatcher[EmailClaim, ReminderEmail], gate: Gate) -> None:
+    def _run_dispatcher(dispatcher: EmailDispatcher, gate: Gate) -> None:
         try:
             dispatcher.run()
         except BaseException as error:  # noqa: BLE001 - the test raises whatever ended the run
@@ -247,7 +243,8 @@ class ManualWorker:
             gate.end(None)
 
     def _deliver(self, outcome: DeliveryOutcome) -> None:
-        self._mailbox.copies[self._occurrence(self._queue.marked)] += 1
+        self._mailbox.copies[self._queue.marked.email_id] += 1
+        self._mailbox.message_ids[self._queue.marked.email_id].add(self._mailer.email.message_id)
         if outcome == DeliveryOutcome.DEFERRED:
             # The delivery is uncertain, as after a crash.
             self._allow_duplicate(self._queue.marked)
@@ -261,8 +258,4 @@ class ManualWorker:
 
     def _allow_duplicate(self, claim: EmailClaim) -> None:
         if not self._container.settings.mail.hold_uncertain:
-            self._mailbox.allowed_duplicates[self._occurrence(claim)] += 1
-
-    @staticmethod
-    def _occurrence(claim: EmailClaim) -> Occurrence:
-        return claim.reminder_id, claim.occurrence
+            self._mailbox.allowed_duplicates[claim.email_id] += 1

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import select, update
 
+from schemas.enums import EmailStatus
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.clock import utc_now
-from service.db.models.reminder import Reminder
+from service.db.models.email import OutgoingEmail
 from service.domain.email.rendering import UNREADABLE
 from tests.conftest import settings_for
-from tests.faults.dataset import addresses, fill, is_idle, status_counts
+from tests.faults.dataset import addresses, email_counts, fill, is_idle, status_counts
 from tests.faults.scale import SCALE
 from tests.faults.smtp_sink import SmtpSinkProcess
 from tests.processes import KEYS as OLD
@@ -38,7 +39,8 @@ def under_new_key(container: Container) -> Container:
 
 def make_waiting_due(container: Container) -> None:
     with container.database.transaction() as session:
-        session.execute(update(Reminder).where(Reminder.reason == UNREADABLE).values(due_at=utc_now()))
+        waiting = OutgoingEmail.reason == UNREADABLE, OutgoingEmail.status == EmailStatus.SCHEDULED
+        session.execute(update(OutgoingEmail).where(*waiting).values(due_at=utc_now()))
 
 
 def test_old_and_new_workers_side_by_side_send_every_email(
@@ -51,7 +53,7 @@ def test_old_and_new_workers_side_by_side_send_every_email(
         wait_until(
             lambda: _reasons(container) == {UNREADABLE}, what="the old worker to meet every email of the new key"
         )
-        assert status_counts(container) == {"scheduled": DUE}
+        assert email_counts(container) == {"scheduled": DUE}
         make_waiting_due(container)
         with worker(url, tmp_path / "new", SECRET_KEYS=f"{NEW},{OLD}", **settings):
 
@@ -67,7 +69,7 @@ def test_old_and_new_workers_side_by_side_send_every_email(
 
 def _reasons(container: Container) -> set[str | None]:
     with container.database.read_only() as session:
-        return set(session.scalars(select(Reminder.reason)))
+        return set(session.scalars(select(OutgoingEmail.reason)))
 
 
 def test_wrong_key_everywhere_sends_nothing_and_loses_nothing(

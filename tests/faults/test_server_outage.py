@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from service.container import Container
 from service.db.models.email import OutgoingEmail
-from tests.faults.dataset import addresses, expire_backoffs, fill, is_idle, status_counts
+from tests.faults.dataset import addresses, email_counts, expire_backoffs, fill, is_idle, status_counts
 from tests.faults.scale import SCALE, print_report
 from tests.faults.smtp_sink import SmtpSinkProcess
 from tests.faults.workers import WorkerPool
@@ -24,7 +24,7 @@ def test_circuit_breaker_spares_a_server_outage_and_backlog_is_sent_at_the_rate(
         sink.close()
         workers.until(lambda: "mail_server_away" in workers.log, what="the workers to find the port closed")
         # On a busy machine, a worker may still hold emails whose slots pass before it finds the port closed.
-        workers.until(lambda: "sending" not in status_counts(container), what="the workers to return their emails")
+        workers.until(lambda: "sending" not in email_counts(container), what="the workers to return their emails")
         # Each probe that finds the port closed is a line in the log.
         before = workers.log.count("mail_server_away")
         closed_at = time.monotonic()

@@ -4,35 +4,35 @@ import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from schemas.enums import DeliveryOutcome, ReminderStatus, SuppressionReason
+from schemas.enums import DeliveryOutcome, EmailStatus, ReminderStatus, SuppressionReason
 from service.container import Container
-from service.db.clock import utc_now
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.email.delivery import MAX_ATTEMPTS, max_backoff
 from service.domain.email.suppression import suppressions_for
-from tests.faults.dataset import address, addresses, expire_backoffs, fill, is_idle, status_counts
+from tests.db.factories import record_delivery
+from tests.faults.dataset import address, addresses, email_counts, expire_backoffs, fill, is_idle, status_counts
 from tests.faults.smtp_sink import ACCEPT_THEN_DROP, DROP, SmtpSinkProcess
 from tests.faults.workers import WorkerPool
+from tests.jobs.fake_mailer import email_of
 
 COUNT = 40
 UNKNOWN, REFUSED, DEFERRED, LAST_ATTEMPT, DROPPED, ACCEPTED_THEN_DROPPED, SERVICE_CLOSING = range(5, COUNT, 5)
 
 
 def add_attempts(container: Container, reminder_id: object, attempts: int) -> None:
-    """Add the delivery record of `attempts` deferred attempts."""
-    row = {"reminder_id": reminder_id, "occurrence": 1, "lease_number": 0, "attempts": attempts}
+    """Put its email into the outbox after `attempts` deferred attempts, due again."""
+    record_delivery(container, reminder_id, outcome=DeliveryOutcome.DEFERRED, status=EmailStatus.SCHEDULED)
     with container.database.transaction() as session:
-        session.add(
-            OutgoingEmail(**row, outcome=DeliveryOutcome.DEFERRED, started_at=utc_now(), finished_at=utc_now())
-        )
+        of_reminder = OutgoingEmail.reminder_id == reminder_id
+        session.execute(update(OutgoingEmail).where(of_reminder).values(attempts=attempts))
 
 
 def find(container: Container, reminder_id: object) -> tuple[Reminder, OutgoingEmail]:
     with container.database.read_only() as session:
-        return session.get_one(Reminder, reminder_id), session.get_one(OutgoingEmail, (reminder_id, 1))
+        return session.get_one(Reminder, reminder_id), email_of(container, reminder_id)
 
 
 def test_each_smtp_failure_affects_its_own_email_only(
@@ -51,18 +51,24 @@ def test_each_smtp_failure_affects_its_own_email_only(
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:
         workers.until(lambda: is_idle(container), what="every reminder to be attempted")
         # Deferred once more, with a backoff up to its maximum.
-        reminder, delivery = find(container, ids[DEFERRED])
-        assert (reminder.status, reminder.attempts, delivery.attempts) == (ReminderStatus.SCHEDULED, 4, 4)
-        assert reminder.due_at - delivery.finished_at <= max_backoff(4) + datetime.timedelta(minutes=5)
-        assert "450" in reminder.reason
+        reminder, email = find(container, ids[DEFERRED])
+        assert (reminder.status, email.status, email.attempts) == (
+            ReminderStatus.SENDING,
+            EmailStatus.SCHEDULED,
+            4,
+        )
+        assert email.due_at - email.finished_at <= max_backoff(4) + datetime.timedelta(minutes=5)
+        assert "450" in email.reason
         sink.clear_rules()
         expire_backoffs(container)
         workers.until(lambda: is_idle(container), what="the deferred emails to be sent")
         log = workers.log
     failed = {UNKNOWN: "550", REFUSED: "554", LAST_ATTEMPT: "450"}
     for number, code in failed.items():
-        reminder, _ = find(container, ids[number])
-        assert (reminder.status, code in reminder.reason) == (ReminderStatus.FAILED, True)
+        reminder, email = find(container, ids[number])
+        assert (reminder.status, email.status) == (ReminderStatus.FAILED, EmailStatus.FAILED)
+        assert code in reminder.reason
+        assert email.reason == reminder.reason
     assert find(container, ids[LAST_ATTEMPT])[1].attempts == MAX_ATTEMPTS
     assert status_counts(container) == {"sent": COUNT - len(failed), "failed": len(failed)}
     report = sink.report()
@@ -86,14 +92,13 @@ def test_refused_login_stops_the_run_and_costs_no_attempt(
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:
         workers.until(lambda: "mail_server_refuses_us" in workers.log, what="the alarm in the log")
         workers.until(
-            lambda: status_counts(container) == {"scheduled": COUNT}, what="every reminder to be handed back"
+            lambda: email_counts(container) == {"scheduled": COUNT}, what="every email to be handed back"
         )
         assert "535" in workers.log
         assert "password@" not in workers.log
     assert sink.connections == 1
     with container.database.read_only() as session:
-        assert session.scalar(select(func.sum(Reminder.attempts))) == 0
-        assert session.scalar(select(func.count()).select_from(OutgoingEmail)) == 0
+        assert session.scalar(select(func.sum(OutgoingEmail.attempts))) == 0
     # An operator fixes the server and restarts the worker.
     sink.clear_rules()
     with WorkerPool(1, url, sink, tmp_path / "log") as workers:

@@ -1,4 +1,4 @@
-"""Reminders under any sequence of events: no duplicate without a crash, none after a cancel, and none lost."""
+"""Every kind of email under any events: no duplicate without a crash, none after a cancel, and none lost."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from service.commands.migrate import migrate_and_seed
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.faults.scale import IS_FULL, SCALE, print_report
-from tests.faults.state_machine import START_TIME, ReminderStateMachine
+from tests.faults.state_machine import START_TIME, EmailStateMachine
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -25,12 +25,12 @@ def test_no_sequence_of_events_duplicates_loses_or_sends_a_cancelled_email(
     runs = SCALE.runs if database == "sqlite" else SCALE.runs // 5
     try:
         run_state_machine_as_test(
-            lambda: ReminderStateMachine(container, clock),
+            lambda: EmailStateMachine(container, clock),
             settings=settings(
                 max_examples=runs,
                 stateful_step_count=SCALE.steps,
                 deadline=None,
-                # A run that loses a reminder takes long to fail, and shrinking repeats that for minutes. So only
+                # A run that loses an email takes long to fail, and shrinking repeats that for minutes. So only
                 # the full scale shrinks.
                 phases=tuple(Phase) if IS_FULL else (Phase.explicit, Phase.generate),
                 # The short scale is deterministic; the full one explores new runs each time.
