@@ -53,9 +53,9 @@ def record_run(
 
 
 def test_latest_runs_are_shown_as_table_with_counts(container: Container, clock: FakeClock, url: str) -> None:
-    record_run(container, clock, "send_reminders", seconds=75, counts={"sent": 500, "handed_back": 2})
+    record_run(container, clock, "send_emails", seconds=75, counts={"sent": 500, "handed_back": 2})
     record_run(
-        container, clock, "send_reminders", seconds=2, error=ConnectionResetError("reader@news.example is gone")
+        container, clock, "send_emails", seconds=2, error=ConnectionResetError("reader@news.example is gone")
     )
     record_run(container, clock, "expire_pledges", seconds=0.25, counts={"expired": 0})
     shown = run_cli("jobs", DATABASE_URL=url)
@@ -63,24 +63,24 @@ def test_latest_runs_are_shown_as_table_with_counts(container: Container, clock:
     assert shown.stdout.splitlines() == [
         "when (UTC)           job             how long    outcome    what came of it",
         "2026-11-23 09:31:17  expire_pledges  0.2 s       succeeded  nothing to do",
-        "2026-11-23 09:31:15  send_reminders  2.0 s       failed     ConnectionResetError",
-        "2026-11-23 09:30:00  send_reminders  1 min 15 s  succeeded  handed back 2, sent 500",
+        "2026-11-23 09:31:15  send_emails  2.0 s       failed     ConnectionResetError",
+        "2026-11-23 09:30:00  send_emails  1 min 15 s  succeeded  handed back 2, sent 500",
     ]
 
 
 def test_running_job_shows_elapsed_time(container: Container, clock: FakeClock, url: str) -> None:
     with container.database.transaction() as session:
-        start_run(session, "send_reminders", worker=container.worker_id, now=clock())
+        start_run(session, "send_emails", worker=container.worker_id, now=clock())
     shown = run_cli("jobs", DATABASE_URL=url).stdout.splitlines()[1]
-    assert shown.split()[2] == "send_reminders"
+    assert shown.split()[2] == "send_emails"
     assert shown.endswith("running")
 
 
 def test_runs_can_be_filtered_by_job_and_limited(container: Container, clock: FakeClock, url: str) -> None:
     for number in range(1, 4):
-        record_run(container, clock, "send_reminders", seconds=1, counts={"sent": number})
+        record_run(container, clock, "send_emails", seconds=1, counts={"sent": number})
         record_run(container, clock, "expire_pledges", seconds=1, counts={"expired": number})
-    result = run_cli("jobs", "--job", "send_reminders", "--limit", "2", DATABASE_URL=url).stdout.splitlines()
+    result = run_cli("jobs", "--job", "send_emails", "--limit", "2", DATABASE_URL=url).stdout.splitlines()
     assert [line.split("  ")[-1].strip() for line in result[1:]] == ["sent 3", "sent 2"]
     assert len(run_cli("jobs", "--limit", "5", DATABASE_URL=url).stdout.splitlines()) == 6
 
@@ -88,7 +88,7 @@ def test_runs_can_be_filtered_by_job_and_limited(container: Container, clock: Fa
 def test_empty_history_suggests_starting_a_worker(container: Container, url: str) -> None:
     result = run_cli("jobs", DATABASE_URL=url)
     assert (result.exit_code, result.stdout) == (0, "No worker has run yet; start one with mainstay worker.\n")
-    assert run_cli("jobs", "--job", "send_reminders", DATABASE_URL=url).stdout == result.stdout
+    assert run_cli("jobs", "--job", "send_emails", DATABASE_URL=url).stdout == result.stdout
 
 
 def test_job_without_runs_is_distinguished_from_empty_history(

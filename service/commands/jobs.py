@@ -17,7 +17,7 @@ HEADINGS = ("when (UTC)", "job", "how long", "outcome", "what came of it")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many runs to show."
 )
-@click.option("--job", help="Only the runs of this job, such as send_reminders.")
+@click.option("--job", help="Only the runs of this job, such as send_emails.")
 def jobs(limit: int, job: str | None) -> None:
     """Show the latest runs of the workers' jobs, newest first.
 
