@@ -57,8 +57,8 @@ def test_killed_workers_lose_no_receipt_and_duplicate_at_most_those_in_flight(
         log = workers.log
     report = sink.report()
     print_report(
-        f"{SCALE.receipts:,} receipts due, {SCALE.kills} kills of {WORKERS} workers: {len(report.copies):,} readers got "
-        f"theirs, {report.duplicates} duplicates"
+        f"{SCALE.receipts:,} receipts due, {SCALE.kills} kills of {WORKERS} workers: "
+        f"{len(report.copies):,} readers got theirs, {report.duplicates} duplicates"
     )
     assert set(report.copies) == readers
     assert report.duplicates <= SCALE.kills * CONNECTIONS
@@ -76,9 +76,8 @@ def test_held_uncertain_receipt_is_sent_again_only_by_staff(
     readers = enqueue_receipts(container, count)
     if fault == "hang up":
         sink.set_reply("data", ACCEPT_THEN_DROP, times=1)
-    with WorkerPool(
-        1 if fault == "hang up" else WORKERS, url, sink, tmp_path / "log", MAIL_IN_DOUBT="hold"
-    ) as workers:
+    number = 1 if fault == "hang up" else WORKERS
+    with WorkerPool(number, url, sink, tmp_path / "log", MAIL_IN_DOUBT="hold") as workers:
         if fault == "kill":
             workers.kill_during_send(random.Random(SEED))
         workers.until(lambda: is_idle(container), what="every receipt to be finished")
