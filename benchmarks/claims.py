@@ -1,4 +1,4 @@
-"""Compares claims of due reminders: a small table, a large one, APScheduler's job store and procrastinate."""
+"""Compares enqueuing and claiming due reminders: a small table, a large one, APScheduler's job store and procrastinate."""
 
 import datetime
 import statistics
@@ -15,7 +15,8 @@ from benchmarks.baselines.procrastinate_jobs import Jobs
 from benchmarks.database import BenchmarkDatabase, allow_all_sending_hours, container_for
 from service.db.clock import utc_now
 from service.db.session import Database
-from service.domain.reminders.queue import claim_due_reminders
+from service.domain.email.queue import claim_due_emails
+from service.domain.reminders.queue import enqueue_due_reminders
 
 LEASE = datetime.timedelta(minutes=1)
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
@@ -49,7 +50,7 @@ class ClaimStrategy(Protocol):
 
 
 class Reminders:
-    """Mainstay: a round is the claim of a worker and its commit."""
+    """Mainstay: a round puts due reminders into the outbox and claims their emails, with the commit of each."""
 
     def __init__(self, databases: BenchmarkDatabase, sizes: Sizes, rows: int) -> None:
         self.name = f"ours, {rows:,} scheduled"
@@ -62,11 +63,13 @@ class Reminders:
         self._container = container_for(url)
 
     def claim(self) -> float:
-        """Claim as a worker does, within sending hours."""
+        """Enqueue and claim as a worker does, within sending hours."""
         position = self._wal_position()
         begin = time.perf_counter()
         with self._container.database.transaction() as session:
-            claimed = claim_due_reminders(session, **self._arguments())
+            enqueue_due_reminders(session, now=utc_now(), respect_sending_hours=True, limit=self._batch)
+        with self._container.database.transaction() as session:
+            claimed = claim_due_emails(session, **self._arguments())
         seconds = time.perf_counter() - begin
         self.wal_bytes.append(self._wal_position() - position)
         if len(claimed.claims) != self._batch:
@@ -74,17 +77,24 @@ class Reminders:
         return seconds
 
     def plan(self) -> str:
-        """Return the claiming statement as the code sends it, and its query plan with timings.
+        """Return the statements that select what to enqueue and to claim, each with its query plan and timings.
 
-        The statement is recorded at an instant when nothing is due, so that EXPLAIN reads rows that no statement
-        has read before.
+        They are recorded at an instant when nothing is due, so that EXPLAIN reads rows that no statement has read
+        before.
         """
         database = self._container.database
         with _record_statements(database) as statements, database.transaction() as session:
-            claim_due_reminders(session, **self._arguments() | {"now": LONG_AGO})
-        statement, recorded = next(pair for pair in statements if "FOR UPDATE" in pair[0])
-        parameters = {name: utc_now() if value == LONG_AGO else value for name, value in recorded.items()}
+            enqueue_due_reminders(session, now=LONG_AGO, respect_sending_hours=True, limit=self._batch)
+            claim_due_emails(session, **self._arguments() | {"now": LONG_AGO})
+        enqueue, *_, claim = [pair for pair in statements if "FOR UPDATE" in pair[0]]
+        plan = self._explain(*enqueue)
         with database.transaction() as session:
+            enqueue_due_reminders(session, now=utc_now(), respect_sending_hours=True, limit=self._batch)
+        return "\n\n".join([plan, self._explain(*claim)])
+
+    def _explain(self, statement: str, recorded: dict[str, Any]) -> str:
+        parameters = {name: utc_now() if value == LONG_AGO else value for name, value in recorded.items()}
+        with self._container.database.transaction() as session:
             explain = f"EXPLAIN (ANALYZE, BUFFERS) {statement}"
             lines = session.connection().exec_driver_sql(explain, parameters).scalars().all()
             session.rollback()
@@ -135,7 +145,7 @@ def run(databases: BenchmarkDatabase, sizes: Sizes) -> str:
         }
         for layout, others in peers.items():
             seconds = _measure_rounds((small, large, *others), sizes)
-            sections.append(_table(f"claiming {sizes.batch} due reminders, {layout}", seconds, (small, large)))
+            sections.append(_table(f"enqueuing and claiming {sizes.batch} due, {layout}", seconds, (small, large)))
         sections.append(large.plan())
     finally:
         for strategy in (small, large, store, clustered, scattered):

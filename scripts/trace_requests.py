@@ -31,8 +31,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from flask.testing import FlaskClient
 
+from jobs.emails import send_emails
 from jobs.payments import process_gateway_events
-from jobs.reminders import send_reminders
+from jobs.reminders import enqueue_reminders
 from service.app import create_app
 from service.bootstrap import build_container
 from service.commands.migrate import migrate_and_seed
@@ -97,7 +98,8 @@ class Deployment:
         reminder = {"campaign": "default", "email": f"{uuid.uuid4().hex}@news.example", "months": 1}
         due_at = self.post("/v1/reminders", json.dumps(reminder).encode(), {}, status=201)["due_at"]
         self.clock.now = datetime.datetime.fromisoformat(due_at)
-        counts = send_reminders(self.container, threading.Event()) or {}
+        enqueue_reminders(self.container, threading.Event())
+        counts = send_emails(self.container, threading.Event()) or {}
         self.expect(counts.get("sent") == 1, f"Expected one sent reminder, but the job counted {counts}.")
 
     def complete_checkout(self, pledge_id: str) -> None:

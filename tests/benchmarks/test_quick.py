@@ -7,8 +7,10 @@ import sys
 import psycopg
 
 from service.db.clock import utc_now
+from service.domain.email.queue import claim_due_emails
+from service.domain.email.rendering import PreparedEmails
 from service.domain.reminders.emails import build_reminder_emails
-from service.domain.reminders.queue import claim_due_reminders
+from service.domain.reminders.queue import enqueue_due_reminders
 from tests.processes import ROOT
 
 FIGURE = r" +[\d,.]+"
@@ -48,6 +50,7 @@ def test_quick_benchmarks_print_every_figure_and_ledger_totals_match_events() ->
     ):
         assert re.search(f"^{name}{FIGURE}", completed.stdout, re.MULTILINE), completed.stdout
     assert "Index Scan using ix_reminders_due" in completed.stdout
+    assert "Index Scan using ix_emails_due" in completed.stdout
     assert "the ledger holds 100 payments, 50,000 minor units" in completed.stdout
 
 
@@ -69,9 +72,11 @@ def test_filled_reminders_can_be_claimed_and_rendered_and_second_fill_is_refused
         "respect_sending_hours": False,
     }
     with container.database.transaction() as session:
-        claimed = claim_due_reminders(session, **claim_options)
-        prepared = build_reminder_emails(
-            session, claimed.claims, urls=container.urls, now=utc_now(), month_seconds=None
+        enqueue_due_reminders(session, now=utc_now(), respect_sending_hours=False)
+        claimed = claim_due_emails(session, **claim_options)
+        prepared = PreparedEmails()
+        build_reminder_emails(
+            session, claimed.claims, prepared, urls=container.urls, now=utc_now(), month_seconds=None
         )
     assert len({email.to for _, email in prepared.emails}) == 20
 
