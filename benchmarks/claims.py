@@ -1,4 +1,4 @@
-"""Compares enqueuing and claiming due reminders: a small table, a large one, APScheduler's job store and procrastinate."""
+"""Compares enqueuing and claiming due reminders: a small table, a large one, APScheduler and procrastinate."""
 
 import datetime
 import statistics
