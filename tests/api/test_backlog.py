@@ -227,7 +227,8 @@ def fill(session) -> None:
 def generic_plan(session, name: str, statement: str, parameters) -> str:
     """Return PostgreSQL's generic plan for a statement."""
     values = list(parameters.values())
-    types = ["timestamptz" if isinstance(value, datetime.datetime) else "bigint" for value in values]
+    names = {datetime.datetime: "timestamptz", str: "text", int: "bigint"}
+    types = [next(name for kind, name in names.items() if isinstance(value, kind)) for value in values]
     for number, key in enumerate(parameters, 1):
         statement = statement.replace(f"%({key})s", f"${number}")
     connection = session.connection()

@@ -142,9 +142,7 @@ def test_metrics_count_suppressions_by_reason(client: FlaskClient, container: Co
 
 def status_counts(number: int) -> StatusCounts:
     """Return status counts that differ for each number."""
-    return StatusCounts(
-        pledges={}, reminders={}, notifications={}, refunds={}, suppressed={}, jobs={str(number): None}
-    )
+    return StatusCounts(pledges={}, reminders={}, emails={}, refunds={}, suppressed={}, jobs={str(number): None})
 
 
 class FakeCountCache:

@@ -72,14 +72,14 @@ def notification_ids(container: Container) -> set[uuid.UUID]:
         return set(session.scalars(select(OutgoingEmail.id).where(OutgoingEmail.reminder_id.is_(None))))
 
 
-def may_be_skipped(email: OutgoingEmail) -> bool:
-    """Whether a skipped email was no longer useful."""
-    if email.kind not in USELESS_AFTER or email.finished_at is None:
+def may_be_skipped(email: OutgoingEmail, now: datetime.datetime) -> bool:
+    """Whether a skipped email is no longer useful."""
+    if email.kind not in USELESS_AFTER:
         return False
     after, reason = USELESS_AFTER[email.kind]
     # The date of a renewal is a day, and the others are instants.
     slack = datetime.timedelta(days=1) if email.kind == EmailKind.RENEWAL else datetime.timedelta(0)
-    return email.reason == reason and email.finished_at >= email.created_at + after - slack
+    return email.reason == reason and now >= email.created_at + after - slack
 
 
 def _enqueue_without_pledge(container: Container, kind: EmailKind, now: datetime.datetime) -> None:

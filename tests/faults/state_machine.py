@@ -244,7 +244,7 @@ class EmailStateMachine(ReaderActions):
             (email.kind, email.status, email.reason)
             for email in (stored[email_id] for email_id in self.notifications)
             if not self.mailbox.copies[email.id]
-            and not (email.status == EmailStatus.SKIPPED and may_be_skipped(email))
+            and not (email.status == EmailStatus.SKIPPED and may_be_skipped(email, self.clock()))
         ]
 
     def check_sent_emails(self) -> None:
