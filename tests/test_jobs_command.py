@@ -63,8 +63,8 @@ def test_latest_runs_are_shown_as_table_with_counts(container: Container, clock:
     assert shown.stdout.splitlines() == [
         "when (UTC)           job             how long    outcome    what came of it",
         "2026-11-23 09:31:17  expire_pledges  0.2 s       succeeded  nothing to do",
-        "2026-11-23 09:31:15  send_emails  2.0 s       failed     ConnectionResetError",
-        "2026-11-23 09:30:00  send_emails  1 min 15 s  succeeded  handed back 2, sent 500",
+        "2026-11-23 09:31:15  send_emails     2.0 s       failed     ConnectionResetError",
+        "2026-11-23 09:30:00  send_emails     1 min 15 s  succeeded  handed back 2, sent 500",
     ]
 
 
