@@ -5,12 +5,14 @@ sending. The mail server gets the envelope of the second before, but no content 
 dies therefore leaves at most one email whose delivery is uncertain.
 """
 
+import datetime
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from typing import NamedTuple
 
 import structlog
 
@@ -37,7 +39,19 @@ RENDERING_FAILED = (
 )
 SENDING_FAILED = "could not be sent: the worker's log says why"
 
+# The server holds the envelope of the next email so long at most.
+MAX_PREPARED_AHEAD = datetime.timedelta(seconds=2)
+
 log = structlog.get_logger()
+
+
+class NextEmail(NamedTuple):
+    """An email that is ready to be sent from `send_at` on."""
+
+    claim: EmailClaim
+    email: Email
+    message: RenderedEmail
+    send_at: datetime.datetime
 
 
 class EmailDispatcher:
@@ -87,15 +101,16 @@ class EmailDispatcher:
             if claims:
                 self._mailer.connect()
             with self._queue.driver_connection() as connection:
-                for (claim, email), send_at in zip(batch.emails, batch.send_at, strict=True):
-                    message = self._render(claim, email)
-                    if message is None:
-                        claims.remove(claim)
-                        continue
+                rendered = self._render_all(batch, claims)
+                following = next(rendered, None)
+                while following is not None:
+                    (claim, email, message, send_at), following = following, next(rendered, None)
                     # By the monotonic clock, because the other may be set back meanwhile.
-                    wait = (send_at - claimed_at).total_seconds() - (time.monotonic() - started)
-                    if not self._wait(wait):
+                    now = claimed_at + datetime.timedelta(seconds=time.monotonic() - started)
+                    if not self._wait((send_at - now).total_seconds()):
                         break
+                    if following is not None and following.send_at - now <= MAX_PREPARED_AHEAD:
+                        self._mailer.prepare(following.message)
                     mark_sending = partial(self._queue.record_and_mark_next, connection, result, claim)
                     result = self._send(claim, email, message, cache(mark_sending))
                     if self.server_error is not None:
@@ -104,6 +119,15 @@ class EmailDispatcher:
             self.server_error = error
         finally:
             self.counts.update(self._queue.complete_batch(result, claims))
+
+    def _render_all(self, batch: EmailBatch, claims: list[EmailClaim]) -> Iterator[NextEmail]:
+        """Render the emails one ahead of the sending; remove the claims of those that cannot be rendered."""
+        for (claim, email), send_at in zip(batch.emails, batch.send_at, strict=True):
+            message = self._render(claim, email)
+            if message is None:
+                claims.remove(claim)
+            else:
+                yield NextEmail(claim, email, message, send_at)
 
     def _render(self, claim: EmailClaim, email: Email) -> RenderedEmail | None:
         """Return the rendered email; None if it cannot be rendered, which is then recorded as a failure."""

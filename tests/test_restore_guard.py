@@ -16,9 +16,8 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import make_url
 
 from jobs.restore_check import find_restore_when_up
-from schemas.enums import JobOutcome, EmailKind, EmailStatus, ReminderStatus
+from schemas.enums import EmailKind, EmailStatus, JobOutcome, ReminderStatus
 from service.container import Container
-from service.db.clock import utc_now
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail
@@ -339,17 +338,13 @@ def test_email_about_a_payment_before_the_instant_is_held_when_it_is_reported_ag
     now = utc_now()
     with container.database.transaction() as session:
         for key, happened_at in {"before": now - 60 * MINUTE, "after": now + MINUTE, "unknown": None}.items():
-            enqueue_email(
-                session, EmailKind.RECEIPT, key, lang="en", now=now, happened_at=happened_at
-            )
+            enqueue_email(session, EmailKind.RECEIPT, key, lang="en", now=now, happened_at=happened_at)
     with container.database.read_only() as session:
         query = select(OutgoingEmail.dedup_key).where(OutgoingEmail.held_at.is_not(None))
         assert session.scalars(query).all() == ["before"]
     run_cli("restore-guard", "undo", "--yes", DATABASE_URL=url)
     with container.database.transaction() as session:
-        enqueue_email(
-            session, EmailKind.RECEIPT, "later", lang="en", now=now, happened_at=now - 60 * MINUTE
-        )
+        enqueue_email(session, EmailKind.RECEIPT, "later", lang="en", now=now, happened_at=now - 60 * MINUTE)
     assert "No email is held" in run_cli("restore-guard", "list", DATABASE_URL=url).output
 
 

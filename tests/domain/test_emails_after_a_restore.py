@@ -6,7 +6,7 @@ import datetime
 import pytest
 from sqlalchemy import select
 
-from schemas.enums import Frequency, EmailKind
+from schemas.enums import EmailKind, Frequency
 from service.db.models.email import OutgoingEmail
 from service.domain.monitoring.restore_guard import start_guard
 from service.domain.ports.payment_events import (
