@@ -68,9 +68,17 @@ def serve() -> None:
 
 
 @cli.command()
-def worker() -> None:
-    """Send due reminders and run the other scheduled jobs."""
-    processes.run_worker(read_settings())
+@click.option(
+    "--processes",
+    "number",
+    type=click.IntRange(1, 32),
+    default=1,
+    show_default=True,
+    help="How many worker processes to run. Each opens MAIL_CONNECTIONS, and its own connections to the database.",
+)
+def worker(number: int) -> None:
+    """Send due emails and run the other scheduled jobs."""
+    processes.run_worker(read_settings(), processes=number)
 
 
 @cli.command()

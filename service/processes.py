@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -33,6 +34,7 @@ WEB_COMMAND = (
 WORKER_COMMAND = (sys.executable, "-m", "jobs.worker")
 DEMO_MONTH_SECONDS = "60"
 STARTUP_TIMEOUT_SECONDS = 20
+WORKER_CHECK_SECONDS = 0.5
 # What the Makefile sets, because `make dev` and not `mainstay dev` was typed.
 TYPED_ENV = "MAINSTAY_TYPED"
 MAX_PORT = 65535
@@ -45,10 +47,30 @@ def serve(settings: Settings) -> NoReturn:
     _exec(WEB_COMMAND)
 
 
-def run_worker(settings: Settings) -> NoReturn:
-    """Replace this process by the worker, a separate program, so that `service` never imports `jobs`."""
+def run_worker(settings: Settings, *, processes: int = 1) -> NoReturn:
+    """Replace this process by the worker, a separate program, so that `service` never imports `jobs`.
+
+    With more `processes`, this one waits for them: it passes on SIGTERM and SIGINT, and when one of them ends by
+    itself, it stops the others and exits with 1, so that the platform starts all again.
+    """
     _require_migrated_database(settings)
-    _exec(WORKER_COMMAND)
+    if processes == 1:
+        _exec(WORKER_COMMAND)
+    environment = os.environ | _pythonpath_env()
+    is_told_to_stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: is_told_to_stop.set())
+    workers = [subprocess.Popen(WORKER_COMMAND, env=environment) for _ in range(processes)]
+    while not is_told_to_stop.wait(WORKER_CHECK_SECONDS) and all(worker.poll() is None for worker in workers):
+        pass
+    # What has exited by now did so by itself, unless a signal went to the whole group.
+    ended = [worker.returncode for worker in workers if worker.poll() is not None]
+    for worker in workers:
+        worker.terminate()
+    codes = [worker.wait() for worker in workers]
+    if not is_told_to_stop.is_set():
+        click.echo(f"A worker process ended with {ended[0]}; its log above says why.", err=True)
+    raise SystemExit(0 if is_told_to_stop.is_set() and not any(codes) else 1)
 
 
 def run_dev() -> None:

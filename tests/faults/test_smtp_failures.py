@@ -130,7 +130,7 @@ def test_connection_refused_three_times_stops_the_run_and_costs_no_attempt(
     assert sink.connections == 3
     assert f"the server refuses us ({reason}" in log
     assert log.count(f"cannot connect ({reason}") >= 2
-    assert status_counts(container) == {"scheduled": COUNT}
+    assert email_counts(container) == {"scheduled": COUNT}
     with container.database.read_only() as session:
         assert session.scalar(select(func.max(OutgoingEmail.attempts))) == 0
     # An operator sets another name and restarts the worker.
