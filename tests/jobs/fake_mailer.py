@@ -39,10 +39,11 @@ class FakeMailer:
         self.on_connect = on_connect
         self.connects = 0
         self.closes = 0
-        self._rendered: ReminderEmail | None = None
+        # Emails are rendered one ahead.
+        self._rendered: dict[str, ReminderEmail] = {}
 
     def render(self, email: ReminderEmail) -> RenderedEmail:
-        self._rendered = email
+        self._rendered[email.message_id] = email
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
     def connect(self) -> None:
@@ -55,9 +56,7 @@ class FakeMailer:
     def send(self, message: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
         if not before_data():
             raise SendCancelled("cancelled before DATA")
-        email = self._rendered
-        assert email is not None
-        assert email.message_id == message.message_id
+        email = self._rendered.pop(message.message_id)
         self.on_send(email)
         self.sent.append(email)
         return "250 OK"

@@ -141,12 +141,16 @@ def oldest_due_age(
 ) -> datetime.timedelta | None:
     """Return how long the oldest due email of these kinds has been due; None if none is."""
     query = (
-        select(func.min(OutgoingEmail.due_at))
+        select(OutgoingEmail.due_at)
         .outerjoin(Reminder, Reminder.id == OutgoingEmail.reminder_id)
-        .where(*_may_be_sent(session), OutgoingEmail.kind.in_(kinds))
+        .where(*_may_be_sent(session), OutgoingEmail.kind.in_(kinds), OutgoingEmail.due_at <= now)
+        .order_by(OutgoingEmail.due_at)
+        .limit(1)
     )
-    due_at = session.scalar(query)
-    return now - due_at if due_at is not None and due_at <= now else None
+    # One query for each priority, as in `claim_due_emails`.
+    priorities = {PRIORITIES[kind] for kind in kinds}
+    due = [session.scalar(query.where(OutgoingEmail.priority == priority)) for priority in sorted(priorities)]
+    return max((now - due_at for due_at in due if due_at is not None), default=None)
 
 
 def count_due(
