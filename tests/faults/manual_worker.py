@@ -11,6 +11,8 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
+import psycopg
+
 from jobs.email_dispatcher import EmailDispatcher
 from jobs.email_queue import EmailBatch, EmailQueue
 from jobs.monitoring import send_heartbeat
@@ -124,11 +126,13 @@ class SteppedQueue(EmailQueue):
         self._gate.wait(CLAIM)
         return super().claim_batch()
 
-    def record_and_mark_next(self, reply: DeliveryResult | None, claim: EmailClaim) -> bool:
+    def record_and_mark_next(
+        self, connection: psycopg.Connection | None, reply: DeliveryResult | None, claim: EmailClaim
+    ) -> bool:
         self.reply = reply
         self._gate.wait(MARK_SENDING)
         self.marked = claim
-        is_ours = super().record_and_mark_next(reply, claim)
+        is_ours = super().record_and_mark_next(connection, reply, claim)
         self.reply = None
         return is_ours
 
@@ -147,16 +151,21 @@ class SteppedMailer:
         self._gate = gate
         self._deliver = deliver
         self.email: Email | None = None
+        # Emails are rendered one ahead.
+        self._rendered: dict[str, Email] = {}
 
     def render(self, email: Email) -> RenderedEmail:
-        self.email = email
+        self._rendered[email.message_id] = email
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
     def connect(self) -> None: ...
 
     def close(self) -> None: ...
 
+    def prepare(self, message: RenderedEmail) -> None: ...
+
     def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
+        self.email = self._rendered[mail.message_id]
         if not before_data():
             raise SendCancelled("cancelled before DATA")
         outcome, arrives = self._gate.wait(REPLY)
