@@ -431,6 +431,11 @@ def test_every_delivery_and_notification_is_an_email_afterwards(filled: FilledDa
     assert (retried.reason, retried.attempts, retried.outcome) == (LATER, 2, "deferred")
     assert (retried.due_at, retried.kind) == (filled.now + 5 * MINUTE, EmailKind.REMINDER)
     assert (retried.smtp_reply, retried.started_at) == (LATER, filled.now - 2 * MINUTE)
+    # The record of an earlier lease says nothing about the last one, unless the email was accepted.
+    [again] = emails_of(container, filled.reminders["claimed-again"])
+    assert (again.outcome, again.attempts, again.lease_number) == (None, 2, 2)
+    [accepted] = emails_of(container, filled.reminders["accepted-by-another"])
+    assert (accepted.outcome, accepted.attempts, accepted.lease_number) == ("accepted", 1, 2)
     [request] = emails_of(container, filled.reminders["asks-again"])
     assert (request.kind, request.priority) == (EmailKind.REMINDER_CONFIRMATION, IMMEDIATE)
     [unwritable] = emails_of(container, filled.reminders["unwritable"])
