@@ -29,7 +29,7 @@ from service.domain.money import Money
 from service.domain.ports import NO_LIMITS, PaymentGateway
 from service.domain.reminders.schedule import first_due, validate_interval
 from service.domain.reminders.sign_ups import KnownReader, find_known_reader, may_send
-from service.domain.reminders.transitions import imitate_reschedule, request_confirmation, reschedule
+from service.domain.reminders.transitions import imitate_renewal, request_confirmation, reschedule
 from service.domain.supporters import get_or_create_supporter
 
 CREATED = "made"
@@ -132,7 +132,7 @@ def create_or_update_reminder(
     )
     reminder = _lock_reminder(session, campaign, supporter_id)
     if is_new:
-        imitate_reschedule(reminder)
+        imitate_renewal(session, reminder)
     else:
         _renew_by_sign_up(session, campaign, reminder, known, values, due, month_seconds=month_seconds, now=now)
     return result

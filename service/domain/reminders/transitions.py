@@ -4,7 +4,7 @@ import datetime
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -96,21 +96,19 @@ def reschedule(session: Session, reminder: Reminder, due: DueDate, *, now: datet
     reminder.awaits_confirmation = False
 
 
-def imitate_reschedule(reminder: Reminder) -> None:
-    """Execute the statements of `reschedule` for a reminder that was just created, without changing it.
+def imitate_renewal(session: Session, reminder: Reminder) -> None:
+    """Execute the statements of a renewal for a reminder that was just created, without changing it.
 
     With the same work, the time of a response does not tell whether an address was known.
     """
+    if reminder.awaits_confirmation:
+        _last_email(session, reminder)
     flag_modified(reminder, "asked_at")
 
 
 def request_confirmation(session: Session, reminder: Reminder, *, now: datetime.datetime) -> None:
     """Schedule a confirmation request for a reminder that was just requested, unless one is queued or recent."""
-    last = session.execute(
-        select(OutgoingEmail.started_at, OutgoingEmail.status, OutgoingEmail.held_at).where(
-            OutgoingEmail.reminder_id == reminder.id, OutgoingEmail.occurrence == reminder.occurrence
-        )
-    ).first()
+    last = _last_email(session, reminder)
     earliest = next_confirmation_at(
         reminder.status,
         awaits=reminder.awaits_confirmation,
@@ -189,6 +187,17 @@ def cancel(session: Session, reminder: Reminder, *, now: datetime.datetime) -> N
     """
     transition_reminder(session, reminder, ReminderEvent.CANCEL, now=now)
     reminder.every_months = reminder.confirmed_at = None
+
+
+def _last_email(
+    session: Session, reminder: Reminder
+) -> Row[datetime.datetime | None, EmailStatus, datetime.datetime | None] | None:
+    """Return `started_at`, `status` and `held_at` of this occurrence's email; None if it is not in the outbox."""
+    return session.execute(
+        select(OutgoingEmail.started_at, OutgoingEmail.status, OutgoingEmail.held_at).where(
+            OutgoingEmail.reminder_id == reminder.id, OutgoingEmail.occurrence == reminder.occurrence
+        )
+    ).first()
 
 
 def _restart(session: Session, reminder: Reminder, due: DueDate, *, now: datetime.datetime) -> None:
