@@ -146,6 +146,7 @@ def test_every_check_of_readyz_is_described(client: FlaskClient) -> None:
 def test_every_topic_that_needs_attention_is_described() -> None:
     sources = "service/api/health.py service/domain/payments/alerts.py service/domain/payments/parked.py"
     sources += " service/domain/privacy/erasure.py service/domain/monitoring/restore_guard.py"
+    sources += " service/domain/monitoring/summary.py"
     text = "".join((ROOT / name).read_text() for name in sources.split())
     topics = named(section("`/readyz`").partition("`attention`")[2])
     assert {topic for topic in topics if f'"{topic}"' not in text} == set()
@@ -154,6 +155,7 @@ def test_every_topic_that_needs_attention_is_described() -> None:
         "early_fraud_warnings",
         "parked_events",
         "erasures",
+        "clock",
         "held",
         "keys",
         "mail",
