@@ -151,10 +151,10 @@ class SteppedMailer:
         self._gate = gate
         self._deliver = deliver
         self.email: Email | None = None
-        # Emails are rendered one ahead.
         self._rendered: dict[str, Email] = {}
 
     def render(self, email: Email) -> RenderedEmail:
+        # The next email is rendered before this one is sent.
         self._rendered[email.message_id] = email
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
@@ -162,10 +162,10 @@ class SteppedMailer:
 
     def close(self) -> None: ...
 
-    def prepare(self, message: RenderedEmail) -> None: ...
+    def prepare(self, mail: RenderedEmail) -> None: ...
 
     def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
-        self.email = self._rendered[mail.message_id]
+        self.email = self._rendered.pop(mail.message_id)
         if not before_data():
             raise SendCancelled("cancelled before DATA")
         outcome, arrives = self._gate.wait(REPLY)
