@@ -3,6 +3,8 @@
 With other keys, a process could read no address, and would encrypt new ones so that no other process reads them.
 """
 
+import threading
+
 import structlog
 from sqlalchemy import LargeBinary, select, type_coerce, update
 from sqlalchemy.orm import Session
@@ -32,6 +34,7 @@ class KeyCheck:
         self._transaction = transaction
         self._read_only = read_only
         self._last: bool | None = None
+        self._lock = threading.Lock()
 
     def passes(self) -> bool:
         """Whether the keys of this process are those of its database."""
@@ -40,12 +43,13 @@ class KeyCheck:
         if are_right and not has_canary:
             with self._transaction() as session:
                 store_canary(session)
-        if are_right != self._last:
-            if not are_right:
-                log.error("keys_do_not_open", advice=WRONG_KEYS)
-            elif self._last is not None:
-                log.info("keys_open")
-            self._last = are_right
+        # Several jobs check at once.
+        with self._lock:
+            last, self._last = self._last, are_right
+        if not are_right and last is not False:
+            log.error("keys_do_not_open", advice=WRONG_KEYS)
+        elif are_right and last is False:
+            log.info("keys_open")
         return are_right
 
 
