@@ -368,7 +368,7 @@ def test_inbox_converges_for_any_order_of_webhooks(scenario: StripeScenario, see
     scenario.run_until_idle()
     expected = scenario.snapshot(pledge)
     with scenario.container.database.transaction() as session:
-        session.connection().exec_driver_sql("DELETE FROM notifications")
+        session.connection().exec_driver_sql("DELETE FROM emails")
         for table in (
             "fraud_warnings",
             "balance_transactions",

@@ -241,7 +241,7 @@ def test_addresses_are_encrypted_and_deleted_after_a_week(
     client.post(request_and_open(container, client))
     with container.database.read_only() as session:
         rows = session.execute(text("SELECT row_to_json(c)::text FROM email_changes c")).scalars().all()
-        rows += session.execute(text("SELECT row_to_json(n)::text FROM notifications n")).scalars().all()
+        rows += session.execute(text("SELECT row_to_json(e)::text FROM emails e")).scalars().all()
     assert not re.search("example|reader@|new@", "".join(rows))
     clock.advance(seconds=EMAIL_CHANGE_RETENTION.total_seconds() - 1)
     with container.database.transaction() as session:

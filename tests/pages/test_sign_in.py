@@ -41,7 +41,7 @@ def test_unknown_address_is_not_stored(container: Container, client: FlaskClient
     with container.database.read_only() as session:
         assert session.execute(text("SELECT count(*) FROM supporters")).scalar() == 0
         rows = session.execute(text("SELECT row_to_json(s)::text FROM sign_ins s")).scalars().all()
-        rows += session.execute(text("SELECT row_to_json(n)::text FROM notifications n")).scalars().all()
+        rows += session.execute(text("SELECT row_to_json(e)::text FROM emails e")).scalars().all()
     assert "stranger" not in "".join(rows)
 
 
