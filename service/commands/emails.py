@@ -147,7 +147,8 @@ def _retry_by_id(email_ids: Sequence[uuid.UUID]) -> None:
     container = get_container()
     with container.database.transaction() as session:
         now = container.clock()
-        for email_id in email_ids:
+        # In the order in which others lock them.
+        for email_id in sorted(set(email_ids)):
             try:
                 retry_email(session, email_id, now=now, on_retried=_reminder_hook(now))
             except DomainError as error:

@@ -7,7 +7,7 @@ from email.utils import parseaddr
 
 import click
 
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.domain.email.addresses import normalise_address
 from service.domain.ports import AlertEmail, EmailError, ServerUnavailable, UncertainDelivery
 from service.gateways.email.renderer import EmailRenderer

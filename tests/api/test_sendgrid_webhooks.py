@@ -14,7 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from schemas.enums import SuppressionReason
-from service.container import Container, utc_now
+from service.container import Container
+from service.db.clock import utc_now
 from service.gateways.email_webhooks import configured_providers
 from service.settings import Settings, SettingsError
 from tests.api.client import assert_problem

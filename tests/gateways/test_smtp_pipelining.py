@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.container import utc_now
+from service.db.clock import utc_now
 from service.domain.ports import (
     EmailError,
     PermanentFailure,
