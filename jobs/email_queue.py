@@ -4,6 +4,7 @@ A mail server gives each reply only once, so a reply is written again and again 
 the database answers meanwhile.
 """
 
+import contextlib
 import datetime
 import math
 import threading
@@ -44,6 +45,10 @@ DB_RETRY_SECONDS = 120
 # A worker has 30 seconds to stop.
 DB_RETRY_SECONDS_ON_SHUTDOWN = 10
 MAX_DB_BACKOFF_SECONDS = 2
+# One for `record_and_mark_next` and one for all else.
+CONNECTIONS_PER_DISPATCHER = 2
+# Of the other jobs, each for a moment.
+OTHER_CONNECTIONS = 4
 # Any error of the driver: a pooler or a failover has more than those about the connection.
 DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, psycopg.Error)
 
@@ -123,12 +128,14 @@ class EmailQueue:
 
     @contextmanager
     def driver_connection(self) -> Iterator[psycopg.Connection[Any] | None]:
-        """Yield a connection for `record_and_mark_next`; None on SQLite, and while there is none."""
+        """Yield a connection to keep for a whole batch; None on SQLite, or if there is none to spare."""
+        settings = self._container.settings
+        needed = CONNECTIONS_PER_DISPATCHER * self._connections + OTHER_CONNECTIONS
         with ExitStack() as stack:
-            try:
-                connection = stack.enter_context(self._container.database.driver_connection())
-            except DATABASE_ERRORS:
-                connection = None
+            connection = None
+            if settings.database_pool + settings.database_pool_overflow >= needed:
+                with contextlib.suppress(*DATABASE_ERRORS):
+                    connection = stack.enter_context(self._container.database.driver_connection())
             yield connection
 
     def record_and_mark_next(
@@ -136,23 +143,39 @@ class EmailQueue:
     ) -> bool:
         """Record the last result, if any, and mark the next email as sending; return whether its lease is held.
 
-        With a `connection`, both are one statement.
+        On PostgreSQL both are one statement, on the `connection` if there is one.
         """
         now = self._container.clock()
         if result is not None:
-            if connection is not None and result.outcome != DeliveryOutcome.NOT_ATTEMPTED:
+            if result.outcome != DeliveryOutcome.NOT_ATTEMPTED:
                 try:
-                    recorded, marked = delivery.record_and_mark_next(connection, result, claim, now=now)
+                    held = self._record_and_mark_at_once(connection, result, claim, now=now)
                 except DATABASE_ERRORS:
                     # Perhaps because of the next email, and the result must not be lost with it.
-                    pass
-                else:
-                    _log_if_lease_lost(result.claim, recorded)
-                    return _log_if_lease_lost(claim, marked)
+                    held = None
+                if held is not None:
+                    _log_if_lease_lost(result.claim, held[0])
+                    return _log_if_lease_lost(claim, held[1])
             self.record_result(result)
         autocommit = self._container.database.autocommit
         is_held = self._retry(autocommit, _holds_lease, delivery.mark_sending, claim, now=now)
         return _log_if_lease_lost(claim, is_held)
+
+    def _record_and_mark_at_once(
+        self,
+        connection: psycopg.Connection[Any] | None,
+        result: DeliveryResult,
+        claim: EmailClaim,
+        *,
+        now: datetime.datetime,
+    ) -> tuple[bool, bool] | None:
+        """Return whether each lease was held; None on SQLite, where nothing is done."""
+        if connection is not None:
+            return delivery.record_and_mark_next(connection, result, claim, now=now)
+        with self._container.database.driver_connection() as another:
+            if another is None:
+                return None
+            return delivery.record_and_mark_next(another, result, claim, now=now)
 
     def record_result(self, result: DeliveryResult) -> None:
         """Record the result of an attempt; retried for as long as this worker lives.
