@@ -90,12 +90,13 @@ class EmailQueue:
         self._container = container
         self._stop = stop
         self._priorities = priorities
+        self._kinds = [kind for kind, priority in PRIORITIES.items() if priority in priorities]
         self._connections = connections
 
     def has_due(self) -> bool:
         """Whether there is an email to claim."""
         with self._container.database.read_only() as session:
-            return oldest_due_age(session, now=self._container.clock()) is not None
+            return oldest_due_age(session, now=self._container.clock(), kinds=self._kinds) is not None
 
     def claim_batch(self) -> EmailBatch:
         """Claim due emails and build them."""
