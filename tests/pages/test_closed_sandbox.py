@@ -12,6 +12,7 @@ from service.db.models.payment import Payment
 from service.db.models.supporter import Supporter
 from service.domain.errors import SandboxCheckoutClosed
 from service.domain.payments.sandbox import decline_checkout, pay_checkout
+from service.domain.ports import NotificationEmail, ReminderEmail
 from tests.api.client import count, post_pledge
 from tests.clock import FakeClock
 from tests.conftest import settings_for
@@ -93,6 +94,7 @@ def test_gift_in_the_sandbox_holds_no_reminder_back_once_money_is_real(
     mailer = FakeMailer()
     run_send_reminders(live, mailer)
     assert mailer.addresses == ["reader@example.org"]
+    assert isinstance(mailer.sent[0], ReminderEmail)
 
 
 def test_gift_in_the_sandbox_counts_while_it_is_the_gateway(container: Container, clock: FakeClock) -> None:
@@ -102,4 +104,5 @@ def test_gift_in_the_sandbox_counts_while_it_is_the_gateway(container: Container
     clock.advance(days=32)
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
-    assert mailer.addresses == []
+    # The receipt is sent, and the reminder is not.
+    assert [type(email) for email in mailer.sent] == [NotificationEmail]

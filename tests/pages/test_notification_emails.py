@@ -11,6 +11,7 @@ from schemas.enums import EmailKind, Frequency
 from schemas.translations import load_texts, text_names
 from service.domain.money import Money
 from service.domain.ports import AlertEmail
+from service.domain.reminders.queue import KINDS as REMINDER_KINDS
 from service.gateways.email.renderer import EmailRenderer
 from tests.gateways.emails import parse
 from tests.gateways.notifications import RECEIPT, VARIANTS, notification
@@ -50,7 +51,7 @@ def test_email_has_no_unfilled_placeholders_and_one_button(variant: dict[str, An
     assert html.count("http://desk.test/p/token") == text.count("http://desk.test/p/token") == 1
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EmailKind if kind != EmailKind.ALERT])
+@pytest.mark.parametrize("kind", [kind for kind in EmailKind if kind not in (*REMINDER_KINDS, EmailKind.ALERT)])
 def test_notifications_have_no_unsubscribe_headers(kind: EmailKind) -> None:
     assert_no_unsubscribe_headers(render(kind=kind, **({"frequency": None} if kind == EmailKind.SIGN_IN else {})))
 
