@@ -85,8 +85,10 @@ class EmailQueue:
         owner: uuid.UUID,
         priorities: Collection[int] = ALL_PRIORITIES,
         connections: int = 1,
+        max_batch_size: int = MAX_BATCH_SIZE,
     ) -> None:
         self.owner = owner
+        self._max_batch_size = max_batch_size
         self._container = container
         self._stop = stop
         self._priorities = priorities
@@ -123,6 +125,9 @@ class EmailQueue:
                 prepared.emails.extend(built.emails)
         if unsent["failed"]:
             log.warning("emails_unwritable", count=unsent["failed"])
+        # Most urgent first, as they were claimed.
+        position = {claim.email_id: number for number, claim in enumerate(claimed.claims)}
+        prepared.emails.sort(key=lambda each: position[each[0].email_id])
         with container.database.transaction() as session:
             send_at = self._reserve_send_slots(session, len(prepared.emails), now=now)
         return EmailBatch(prepared.emails, send_at, unsent)
@@ -240,7 +245,9 @@ class EmailQueue:
     def _batch_size(self, session: Session, now: datetime.datetime) -> int:
         """Return how many emails to claim, so that each connection of this worker has some of what is due."""
         rate = self._container.settings.mail.rate
-        limit = MAX_BATCH_SIZE if rate is None else max(1, min(MAX_BATCH_SIZE, int(rate * MAX_BATCH_SECONDS)))
+        limit = self._max_batch_size
+        if rate is not None:
+            limit = max(1, min(limit, int(rate * MAX_BATCH_SECONDS)))
         if self._connections == 1:
             return limit
         due = count_due(session, now=now, most=self._connections * limit)

@@ -12,6 +12,9 @@ from jobs.email_queue import EmailQueue
 from service.container import Container
 from service.domain.email.outbox import IMMEDIATE, PROMPT
 
+# Few, so that a sign-in link waits behind few receipts.
+URGENT_BATCH_SIZE = 20
+
 log = structlog.get_logger()
 
 
@@ -31,7 +34,13 @@ def send_urgent_emails(container: Container, stop: threading.Event) -> Mapping[s
     Raises:
         ServerUnavailable, ServerMisconfigured: no email can be sent. Unsent ones stay due and lose no attempt.
     """
-    queue = EmailQueue(container, stop, owner=urgent_owner(container), priorities=(IMMEDIATE, PROMPT))
+    queue = EmailQueue(
+        container,
+        stop,
+        owner=urgent_owner(container),
+        priorities=(IMMEDIATE, PROMPT),
+        max_batch_size=URGENT_BATCH_SIZE,
+    )
     return run_dispatchers(container, queue, [container.urgent_mailer], stop)
 
 
