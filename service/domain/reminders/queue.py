@@ -155,7 +155,7 @@ def oldest_due_reminder_age(session: Session, *, now: datetime.datetime) -> date
 
 def count_due_reminders(session: Session, *, now: datetime.datetime, most: int = MAX_COUNTED) -> int:
     """Return how many reminders are due, in the outbox or not, counting no further than `most`."""
-    # The order makes the database use its index of what is due; else it may scan the table for `most` rows.
+    # The order makes the database use its indexes of what is due; else it may scan a table for `most` rows.
     due = (
         select(Reminder.due_at)
         .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *in_open_campaigns(session))
@@ -164,7 +164,7 @@ def count_due_reminders(session: Session, *, now: datetime.datetime, most: int =
     )
     enqueued = (
         select(OutgoingEmail.due_at)
-        .join(Reminder, Reminder.id == OutgoingEmail.reminder_id)
+        .outerjoin(Reminder, Reminder.id == OutgoingEmail.reminder_id)
         .where(
             email_status_is(EmailStatus.SCHEDULED),
             OutgoingEmail.due_at <= now,
@@ -172,6 +172,7 @@ def count_due_reminders(session: Session, *, now: datetime.datetime, most: int =
             OutgoingEmail.held_at.is_(None),
             *in_open_campaigns(session),
         )
+        .order_by(OutgoingEmail.priority, OutgoingEmail.due_at, OutgoingEmail.id)
         .limit(most)
     )
     counts = [session.scalar(select(func.count()).select_from(query.subquery())) or 0 for query in (due, enqueued)]
