@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from jobs.abuse_reports import read_abuse_reports
 from jobs.cleanup import (
     expire_pledges,
     purge_event_payloads,
@@ -49,6 +50,7 @@ JOBS = (
     Job("fetch_balances", fetch_balance_transactions, 60, needs_keys=True),
     Job("reconcile", reconcile_payments, 600, needs_keys=True),
     Job("announce_renewals", queue_renewal_notifications, 3600, needs_keys=True),
+    Job("read_abuse_reports", read_abuse_reports, 60, needs_keys=True),
     Job("erase_supporters", erase_supporters, 30, needs_keys=True),
     Job("fold_addresses", fold_addresses, 60, needs_keys=True),
     Job("expire_pledges", expire_pledges, 600),

@@ -18,7 +18,7 @@ from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.capabilities import record_smtputf8
 from service.domain.monitoring.database_contact import DatabaseContact
 from service.domain.pledges.checkout_origins import CheckoutOrigins
-from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter
+from service.domain.ports import Clock, EventSource, Mailer, PaymentGateway, RateLimiter, ReportMailbox
 from service.domain.privacy.key_canary import KeyCheck
 from service.domain.urls import UrlBuilder
 from service.gateways.email.dev_outbox import DevOutboxMailer
@@ -26,6 +26,7 @@ from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.smtp import SmtpMailer
 from service.gateways.email.smtp_refusals import ConnectRefusals
 from service.gateways.email_webhooks import configured_providers
+from service.gateways.imap import ImapReportMailbox
 from service.gateways.rate_limit import NoRateLimit, SlidingWindowRateLimiter
 from service.gateways.sandbox import SandboxGateway
 from service.settings import Settings
@@ -62,6 +63,7 @@ def build_container(
         rate_limiter=_rate_limiter(settings, keyring),
         disk_space=DiskSpace(database.engine, settings.database_url),
         email_webhooks=configured_providers(settings.mail),
+        report_mailbox=_report_mailbox(settings),
         campaign_cache=CampaignCache(database.read_only),
         checkout_origins=CheckoutOrigins(database.read_only, gateway.name),
         urls=UrlBuilder(settings.public_url),
@@ -103,6 +105,11 @@ def _capability_recorder(server: str, database: Database, clock: Clock) -> Calla
             log.warning("smtputf8_not_recorded", error_class=type(error).__name__)
 
     return record
+
+
+def _report_mailbox(settings: Settings) -> ReportMailbox | None:
+    mailbox = settings.mail.report_mailbox
+    return None if mailbox is None else ImapReportMailbox(mailbox)
 
 
 def _smtp_connection_count(settings: Settings) -> int:

@@ -11,7 +11,15 @@ from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.monitoring.database_contact import DatabaseContact
 from service.domain.pledges.checkout_origins import CheckoutOrigins
-from service.domain.ports import Clock, EmailWebhookProvider, EventSource, Mailer, PaymentGateway, RateLimiter
+from service.domain.ports import (
+    Clock,
+    EmailWebhookProvider,
+    EventSource,
+    Mailer,
+    PaymentGateway,
+    RateLimiter,
+    ReportMailbox,
+)
 from service.domain.privacy.key_canary import KeyCheck
 from service.domain.urls import UrlBuilder
 from service.settings import Settings
@@ -41,6 +49,7 @@ class Container:
     rate_limiter: RateLimiter
     disk_space: DiskSpace
     email_webhooks: Mapping[str, EmailWebhookProvider]
+    report_mailbox: ReportMailbox | None
     campaign_cache: CampaignCache
     checkout_origins: CheckoutOrigins
     urls: UrlBuilder

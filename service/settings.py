@@ -105,6 +105,17 @@ class SmtpServer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImapMailbox:
+    """The mailbox of ARF_MAILBOX_URL, which is reached by TLS only."""
+
+    host: str
+    port: int
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MailSettings:
     """How emails are sent.
 
@@ -113,8 +124,8 @@ class MailSettings:
     have been sent when its worker died. `respect_sending_hours` delays late emails to a campaign's sending hours.
     A lease expires after `lease_seconds`. `postmark_credentials`, `mailgun_key`, `ses_topic`, `sendgrid_key` and
     `brevo_token` authenticate the webhooks of these services; without them, the webhook route does not exist.
-    `alert_recipients` are the addresses of the staff who get alerts, and `sandbox_recipients` the only ones that
-    get emails about pledges in the sandbox.
+    Abuse reports are read from `report_mailbox`. `alert_recipients` are the addresses of the staff who get alerts,
+    and `sandbox_recipients` the only ones that get emails about pledges in the sandbox.
     """
 
     server: SmtpServer | None = field(repr=False)
@@ -130,6 +141,7 @@ class MailSettings:
     ses_topic: str | None = None
     sendgrid_key: str | None = None
     brevo_token: str | None = field(default=None, repr=False)
+    report_mailbox: ImapMailbox | None = None
     alert_recipients: tuple[str, ...] = field(default=(), repr=False)
     sandbox_recipients: tuple[str, ...] = field(default=(), repr=False)
 
@@ -366,6 +378,7 @@ def mail_settings(env: Env, *, public_url: str, demo_clock: bool) -> MailSetting
         ses_topic=env.str("SES_TOPIC_ARN", None, validate=SES_TOPIC_ARN),
         sendgrid_key=env.str("SENDGRID_WEBHOOK_KEY", None, validate=_check_sendgrid_key),
         brevo_token=env.str("BREVO_WEBHOOK_TOKEN", None, validate=BREVO_TOKEN),
+        report_mailbox=_report_mailbox(env.str("ARF_MAILBOX_URL", None)),
         alert_recipients=_recipients(env, "ALERT_EMAIL"),
         sandbox_recipients=_recipients(env, "SANDBOX_RECIPIENTS"),
     )
@@ -585,6 +598,26 @@ def _ascii_address(address: str) -> str:
         return ""
     valid = _ATOMS.fullmatch(local_part) and _HOST.fullmatch(ascii_host)
     return f"{local_part}@{ascii_host}" if valid and len(address) <= MAX_ADDRESS_LENGTH else ""
+
+
+def _report_mailbox(url: str | None) -> ImapMailbox | None:
+    """Return the mailbox of a URL; the message of an error does not repeat it, because it has a password in it."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        folder = unquote(parts.path.removeprefix("/")) or "INBOX"
+        valid = parts.scheme == "imaps" and parts.hostname and user and password and not parts.query
+    except ValueError:
+        valid = None
+    # A line break would begin another command, and IMAP has an encoding of its own for names that are not ASCII.
+    if not valid or port == 0 or not (f"{user}{password}{folder}".isprintable() and folder.isascii()):
+        raise SettingsError(
+            "ARF_MAILBOX_URL must be imaps://user:password@host/INBOX; write an @ in the user or password as %40."
+        )
+    return ImapMailbox(host=parts.hostname or "", port=port or 993, user=user, password=password, folder=folder)
 
 
 def _check_sendgrid_key(text: str) -> None:

@@ -1,18 +1,23 @@
 """`mainstay suppressions`: the addresses that get no email."""
 
 import sys
+from pathlib import Path
 
 import click
 
 from schemas.enums import SuppressionReason
 from service.commands.context import get_container, pluralise, write_audit_log
+from service.commands.mailbox_files import read_messages
 from service.db.keyring import KEY_ID_BYTES
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.domain.email import suppression
 from service.domain.email.addresses import normalise_address
+from service.domain.reminders.complaints import apply_abuse_report
+from service.gateways.email_webhooks.arf import parse_abuse_report
 
 # Enough to tell the hashes apart, after the key id that most of them share.
 HASH_PREFIX_BYTES = 6
+PROGRESS_EVERY = 1000
 
 
 @click.group()
@@ -81,6 +86,34 @@ def lift_suppression(address: str, scope: str | None) -> None:
             raise click.ClickException(f"Nothing stands against this address{where}.")
         write_audit_log(session, container, "lift_suppression", {"lifted": lifted, "scope": scope})
     click.echo(f"Lifted {pluralise(lifted, 'suppression')}.")
+
+
+@suppressions.command("import-arf")
+@click.argument("file", type=click.Path(exists=True, allow_dash=True, path_type=Path))
+def import_abuse_reports(file: Path) -> None:
+    """Suppress the readers of the abuse reports (ARF, RFC 5965) in FILE.
+
+    FILE is one email, a mailbox in the format mbox, or a folder in the format Maildir; - reads an email or an mbox
+    from standard input. Only a report that contains an email of ours counts, because anyone can write one.
+    Importing it again changes nothing. Recorded in the audit log.
+    """
+    container = get_container()
+    counts = {"messages": 0, "complaints": 0, "unknown": 0}
+    for content in read_messages(file):
+        counts["messages"] += 1
+        report = parse_abuse_report(content)
+        if report is not None:
+            with container.database.transaction() as session:
+                is_ours = apply_abuse_report(session, report, now=container.clock())
+            counts["complaints" if is_ours else "unknown"] += 1
+        if counts["messages"] % PROGRESS_EVERY == 0:
+            click.echo(f"{counts['messages']} messages read…", err=True)
+    with container.database.transaction() as session:
+        write_audit_log(session, container, "import_abuse_reports", counts)
+    messages, complaints = (pluralise(counts[f"{name}s"], name) for name in ("message", "complaint"))
+    click.echo(
+        f"{messages} read: {complaints} about an email of ours, {counts['unknown']} about no email known here."
+    )
 
 
 def _format_row(row: Suppression) -> str:

@@ -16,7 +16,7 @@ from schemas.enums import JobOutcome
 from service.container import Container
 from service.db.models.jobs import Heartbeat, JobRun
 from tests.jobs.fake_mailer import stopped_event
-from tests.processes import wait_until, worker
+from tests.processes import free_port, wait_until, worker
 from tests.stripe_double import KEY, FakeStripe
 
 SECONDS_BETWEEN_RUNS = {
@@ -30,6 +30,7 @@ SECONDS_BETWEEN_RUNS = {
     "fetch_balances": 60,
     "reconcile": 600,
     "announce_renewals": 3600,
+    "read_abuse_reports": 60,
     "erase_supporters": 30,
     "fold_addresses": 60,
     "expire_pledges": 600,
@@ -51,6 +52,7 @@ FUNCTIONS = {
     "fetch_balances": "fetch_balance_transactions",
     "reconcile": "reconcile_payments",
     "announce_renewals": "queue_renewal_notifications",
+    "read_abuse_reports": "read_abuse_reports",
     "erase_supporters": "erase_supporters",
     "fold_addresses": "fold_addresses",
     "expire_pledges": "expire_pledges",
@@ -131,9 +133,10 @@ def heartbeats(container: Container) -> list[str]:
 
 def test_worker_process_runs_every_job_at_start(container: Container, tmp_path: Path) -> None:
     with FakeStripe() as stripe:
-        # Some jobs do nothing with our own gateway.
+        # Some jobs do nothing with our own gateway, and one does nothing without a mailbox.
         taking_money = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
-        with worker(container.settings.database_url, tmp_path / "log", **taking_money):
+        mailbox = {"ARF_MAILBOX_URL": f"imaps://reports:password@127.0.0.1:{free_port()}/"}
+        with worker(container.settings.database_url, tmp_path / "log", **taking_money, **mailbox):
             expected = set(SECONDS_BETWEEN_RUNS) - {"beat"}
             wait_until(
                 lambda: heartbeats(container) and recorded(container) == expected,

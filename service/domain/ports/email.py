@@ -1,7 +1,7 @@
 """The ports for sending email and for the webhooks of email services."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -238,5 +238,45 @@ class EmailWebhookProvider(Protocol):
 
         Raises:
             InvalidWebhook: the body is not in this service's format.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbuseReport:
+    """A reader's complaint that a mailbox provider forwarded, with the signed tokens in the email of ours, if any.
+
+    Anyone can send such a report, so only the tokens tell whose email it is about.
+    """
+
+    reminder_token: str | None = field(repr=False)
+    pledge_token: str | None = field(repr=False)
+
+
+class MailboxUnavailable(Exception):
+    """The mailbox cannot be read now; the message has nothing personal in it."""
+
+
+class MailboxRefused(MailboxUnavailable):
+    """The mailbox does not exist, or its server rejects our login, so only a person can help."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailboxMessage:
+    """An unread message of a mailbox: the abuse report in it, if any. After `mark_read` it is not read again."""
+
+    report: AbuseReport | None
+    mark_read: Callable[[], None]
+
+
+class ReportMailbox(Protocol):
+    """A mailbox to which abuse reports are sent."""
+
+    def unread_messages(self) -> Generator[MailboxMessage]:
+        """Yield the unread messages, oldest first; closing the generator disconnects.
+
+        Raises:
+            MailboxRefused: there is no such mailbox for us.
+            MailboxUnavailable: the server is away, or slow to answer.
         """
         ...
