@@ -20,10 +20,19 @@ stripe_webhook = ResourceBlueprint(
     "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="Events of Stripe."
 )
 
+SERVICE_DOC = {
+    "in": "path",
+    "name": "service",
+    "description": "`postmark`, `mailgun`, `ses`, `sendgrid` or `brevo`, if its setting is set.",
+}
 EMAIL_BODY_DOC = {
     "required": True,
-    "description": "A report in the format that the service documents.",
-    "content": {"application/json": {"schema": {"type": "object"}}},
+    "description": "A report or a batch of them, in the format that the service documents; up to 1 MiB. Amazon "
+    "sends JSON as text, so the content type does not matter.",
+    "content": {
+        "application/json": {"schema": {"type": ["object", "array"]}},
+        "text/plain": {"schema": {"type": "string"}},
+    },
 }
 SIGNATURE_HEADER_DOC = {"in": "header", "name": "Stripe-Signature", "required": True, "schema": {"type": "string"}}
 STRIPE_BODY_DOC = {
@@ -33,11 +42,15 @@ STRIPE_BODY_DOC = {
 }
 
 
-@mail_webhooks.route("/<service>", methods=["POST"])
+@mail_webhooks.route("/<service>", methods=["POST"], parameters=[SERVICE_DOC])
 @mail_webhooks.doc(requestBody=EMAIL_BODY_DOC)
 @mail_webhooks.response(200, EmailWebhookResponse)
 def receive_email_webhook(service: str) -> dict[str, int]:
-    """Suppress the addresses that bounced, complained or unsubscribed."""
+    """Suppress the addresses that bounced, complained or unsubscribed, as an email service reports.
+
+    The proof of each service is its own: a name and a password, a token, or a signature. 401 means that it is not
+    valid, and 503 that the service did not answer what its proof needs.
+    """
     container = current_container()
     provider = container.email_webhooks.get(service)
     if provider is None:
