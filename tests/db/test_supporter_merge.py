@@ -2,9 +2,10 @@
 
 import datetime
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from schemas.enums import EmailKind
 from service.container import Container
@@ -20,6 +21,8 @@ from service.domain.sign_in import request_sign_in
 from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.notifications import enqueue
+from tests.jobs.test_sign_ups import waiting_for_a_lock
+from tests.processes import wait_until
 
 ADDRESS, OTHER_ADDRESS = "one@news.example", "other@news.example"
 
@@ -137,3 +140,17 @@ def test_merge_moves_notifications_and_sign_ins(container: Container, clock: Fak
     with container.database.read_only() as session:
         assert session.get_one(OutgoingEmail, receipt).supporter_id == reminder.supporter_id
         assert session.scalars(select(SignIn)).one().supporter_id == reminder.supporter_id
+
+
+def test_merge_locks_reminders_in_the_order_in_which_workers_do(container: Container, clock: FakeClock) -> None:
+    first = create_reminder(container, ADDRESS)
+    clock.advance(days=1)
+    second = create_reminder(container, OTHER_ADDRESS)
+    with container.database.transaction() as worker, ThreadPoolExecutor(1) as pool:
+        worker.get_one(Reminder, first, with_for_update=True)
+        merging = pool.submit(merge, container, second, first)
+        wait_until(lambda: merging.done() or waiting_for_a_lock(container), what="the merge to wait")
+        worker.execute(text("SET LOCAL lock_timeout = '5s'"))
+        worker.get_one(Reminder, second, with_for_update=True)
+        worker.commit()
+        assert merging.result(timeout=60).id == first
