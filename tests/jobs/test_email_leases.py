@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
 from jobs.emails import recover_expired_leases, urgent_owner
 from jobs.monitoring import send_heartbeat
@@ -28,6 +29,7 @@ from service.domain.reminders.emails import build_reminder_emails
 from service.domain.reminders.self_service import cancel_reminder, confirm_reminder, reminder_token
 from tests.clock import FakeClock
 from tests.db.factories import create_reminder
+from tests.interleaving import must_wait
 from tests.jobs import fake_mailer
 from tests.jobs.due_emails import KINDS, enqueue_due_email, enqueue_due_emails, find, run_job
 from tests.jobs.fake_mailer import (
@@ -397,6 +399,27 @@ def test_heartbeat_renews_only_the_leases_of_its_worker(
     send_heartbeat(dataclasses.replace(container, worker_id=uuid.uuid4()), RUNNING)
     clock.advance(seconds=1)
     assert recover_expired_leases(container, RUNNING) == {"in_doubt": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_heartbeat_does_not_wait_for_an_email_that_is_being_recorded(
+    container: Container, clock: FakeClock, kind: EmailKind
+) -> None:
+    recorded, other = enqueue_due_emails(container, clock, kind, count=2)
+    worker = uuid.uuid4()
+    assert len(claim(container, worker=worker)) == 2
+    leased_until = find(container, recorded).leased_until
+    clock.advance(seconds=5)
+
+    def renew(session: Session) -> None:
+        renew_leases(session, owners=[worker], now=clock(), lease=container.lease_duration)
+
+    # A batch is recorded and completed in an order of its own, so each would wait for the other.
+    with container.database.transaction() as session:
+        session.get_one(OutgoingEmail, recorded, with_for_update=True)
+        assert not must_wait(container, renew)
+    assert find(container, other).leased_until == clock() + container.lease_duration
+    assert find(container, recorded).leased_until == leased_until
 
 
 @pytest.mark.parametrize("kind", KINDS)

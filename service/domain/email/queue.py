@@ -127,13 +127,20 @@ def shorten_leases(session: Session, *, now: datetime.datetime, lease: datetime.
 def renew_leases(
     session: Session, *, owners: Collection[uuid.UUID], now: datetime.datetime, lease: datetime.timedelta
 ) -> None:
-    """Extend the leases that a live worker holds."""
-    session.execute(
-        update(OutgoingEmail)
-        .where(status_is(EmailStatus.SENDING), OutgoingEmail.leased_by.in_(owners))
-        .values(leased_until=now + lease)
-        .execution_options(synchronize_session=False)
-    )
+    """Extend the leases that a live worker holds.
+
+    One that is locked is being recorded or completed, and is left to the next heartbeat. The statement between two
+    emails locks both in the order of sending, so a heartbeat that waited for one could deadlock with it.
+    """
+    held = select(OutgoingEmail.id).where(status_is(EmailStatus.SENDING), OutgoingEmail.leased_by.in_(owners))
+    ids = session.scalars(held.with_for_update(skip_locked=True)).all()
+    if ids:
+        session.execute(
+            update(OutgoingEmail)
+            .where(OutgoingEmail.id.in_(ids))
+            .values(leased_until=now + lease)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def oldest_due_age(
