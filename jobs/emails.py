@@ -47,13 +47,11 @@ def send_urgent_emails(container: Container, stop: threading.Event) -> Mapping[s
 def recover_expired_leases(container: Container, stop: threading.Event) -> Mapping[str, int]:
     """Complete every email whose lease has expired, by its recorded outcome; return counts by outcome.
 
-    It leaves them alone while the database was away just now, because their owners may live.
+    It leaves them alone if the database was away or its clock was set forward just now: their owners may live.
     """
-    if not container.database_contact.is_steady:
-        return {}
     queue = EmailQueue(container, stop, owner=container.worker_id)
     counts: Counter[str] = Counter()
-    while not stop.is_set() and (recovered := queue.recover_leases()):
+    while not stop.is_set() and container.database_contact.is_steady and (recovered := queue.recover_leases()):
         counts.update(recovered)
     if counts:
         log.warning("lost_emails_recovered", **counts)

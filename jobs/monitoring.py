@@ -7,6 +7,7 @@ import structlog
 
 from jobs.emails import urgent_owner
 from service.container import Container
+from service.db.clock import TOLERANCE as CLOCK_TOLERANCE
 from service.db.clock import DatabaseClock
 from service.domain.email.queue import renew_leases
 from service.domain.monitoring.job_runs import mark_crashed_runs, purge_heartbeats
@@ -21,7 +22,9 @@ def send_heartbeat(container: Container, _stop: threading.Event) -> None:
     with container.database.transaction() as session:
         skew = datetime.timedelta(0)
         if isinstance(clock, DatabaseClock):
-            clock.synchronise(session)
+            if clock.synchronise(session) > CLOCK_TOLERANCE:
+                # The leases of workers that have not read the clock since look expired.
+                container.database_contact.start()
             skew = clock.skew
         now = clock()
         record_heartbeat(session, worker=container.worker_id, now=now, clock_skew=skew)

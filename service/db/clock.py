@@ -50,19 +50,24 @@ class DatabaseClock:
         instant, elapsed = self._read_at
         return instant + datetime.timedelta(seconds=self._elapsed() - elapsed)
 
-    def synchronise(self, session: Session) -> None:
-        """Read the database's clock, and log it if the machine's differs by more than `TOLERANCE`."""
+    def synchronise(self, session: Session) -> datetime.timedelta:
+        """Read the database's clock, and log it if the machine's differs by more than `TOLERANCE`.
+
+        Returns by how much the database's clock is ahead of what this one has counted since it was last read.
+        """
         if session.get_bind().dialect.name != "postgresql":
             self.is_synchronised = True
-            return
+            return datetime.timedelta(0)
         before = self._elapsed()
         now = session.execute(select(func.clock_timestamp())).scalar_one()
         after = self._elapsed()
         half = datetime.timedelta(seconds=(after - before) / 2)
+        ahead = datetime.timedelta(0) if self._read_at is None else now + half - self()
         # The answer took a while, so the clock was read somewhere between. What is within that is not corrected.
-        if self._read_at is None or abs(self() - (now + half)) > half:
+        if self._read_at is None or abs(ahead) > half:
             self._read_at = now + half, after
         skew = self._machine() - self()
         if abs(skew) > TOLERANCE and (not self.is_synchronised or abs(skew - self.skew) > TOLERANCE):
             log.warning("clock_differs_from_database", seconds=round(skew.total_seconds()))
         self.is_synchronised, self.skew = True, skew
+        return ahead

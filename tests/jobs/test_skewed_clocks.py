@@ -1,11 +1,15 @@
 """Workers whose machines' clocks are wrong: leases and due times go by the database's clock."""
 
+import dataclasses
 import datetime
+import uuid
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
+from jobs.emails import recover_expired_leases
+from jobs.monitoring import send_heartbeat
 from schemas.enums import ReminderStatus
 from service.app import create_app
 from service.bootstrap import build_container
@@ -13,11 +17,16 @@ from service.container import Container
 from service.db.clock import DatabaseClock, utc_now
 from service.db.models.email import OutgoingEmail
 from service.db.models.jobs import Heartbeat
+from service.db.models.reminder import Reminder
+from service.domain.email.delivery import mark_sending
+from service.domain.monitoring.database_contact import DatabaseContact
 from tests.conftest import LOCAL_URL, settings_for
 from tests.gateways.smtp_server import SmtpTestServer
-from tests.jobs.test_clock_set_back import libfaketime
+from tests.jobs.fake_mailer import claim
+from tests.jobs.test_clock_set_back import HOUR, libfaketime
 from tests.jobs.test_worker_process import count, create_due_reminders
 from tests.processes import wait_until, worker
+from tests.threads import RUNNING
 
 TEN_MINUTES = datetime.timedelta(minutes=10)
 COUNT = 40
@@ -51,6 +60,39 @@ def test_clock_is_corrected_only_by_what_cannot_be_the_way_of_the_answer(contain
         # The database's clock is read again at nearly the same moment, and the answer took four seconds: it fits.
         clock.synchronise(session)
     assert clock() - first < datetime.timedelta(seconds=30)
+
+
+def test_no_lease_is_taken_for_expired_when_the_clock_of_the_database_was_set_forward(
+    container: Container,
+) -> None:
+    elapsed, monotonic = [10_000.0], [0.0]
+    clock = DatabaseClock(elapsed=lambda: elapsed[0])
+    contact = DatabaseContact(lambda: monotonic[0])
+    alive = dataclasses.replace(container, clock=clock)
+    worker_b = dataclasses.replace(container, clock=clock, database_contact=contact, worker_id=uuid.uuid4())
+    contact.start()
+    for _ in range(5):
+        send_heartbeat(worker_b, RUNNING)
+        monotonic[0] += 5
+    # The database's clock is set forward by an hour, such as by a failover. A worker's is behind until it is read.
+    elapsed[0] -= HOUR.total_seconds()
+    create_due_reminders(container, 1)
+    with container.database.transaction() as session:
+        session.execute(update(Reminder).values(due_at=utc_now() - 2 * HOUR))
+        [lease] = claim(session, alive)
+        mark_sending(session, lease, now=clock())
+    assert recover_expired_leases(worker_b, RUNNING) == {}
+    send_heartbeat(worker_b, RUNNING)
+    # The other worker has sent no heartbeat since, so its lease seems to have ended an hour ago.
+    assert recover_expired_leases(worker_b, RUNNING) == {}
+    send_heartbeat(alive, RUNNING)
+    for _ in range(5):
+        monotonic[0] += 5
+        send_heartbeat(worker_b, RUNNING)
+    assert contact.is_steady
+    assert recover_expired_leases(worker_b, RUNNING) == {}
+    elapsed[0] += HOUR.total_seconds()
+    assert recover_expired_leases(worker_b, RUNNING) == {"in_doubt": 1}
 
 
 def test_sqlite_goes_by_the_clock_of_its_machine(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ STEADY_AFTER_SECONDS = 15
 class DatabaseContact:
     """Tells whether leases that have expired belong to dead workers.
 
-    No worker can renew its leases while the database is away. When it is back, they look expired although their
-    owners live, and may hold the reply to an email that would be sent again. So a worker recovers the
-    leases of others only after its own heartbeats were recorded for a while.
+    No worker can renew its leases while the database is away. When it is back, or when its clock was set forward,
+    they look expired although their owners live, and may hold the reply to an email that would be sent again. So a
+    worker recovers the leases of others only after its own heartbeats were recorded for a while.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -23,7 +23,7 @@ class DatabaseContact:
         self._last_at: float | None = None
 
     def start(self) -> None:
-        """Begin to watch: a worker that starts may do so at the end of an outage."""
+        """Begin to watch, perhaps again: a worker that starts may do so at the end of an outage."""
         self._steady_since = self._last_at = self._monotonic()
 
     def record(self) -> None:
