@@ -113,13 +113,12 @@ def downgrade() -> None:
 def _copy_deliveries() -> None:
     """Copy each delivery of a reminder, and add the emails of those that were claimed or failed without one."""
     sqlite = op.get_bind().dialect.name == "sqlite"
-    new_id = "lower(hex(randomblob(16)))" if sqlite else "gen_random_uuid()"
     parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
     reminder = "r.id::text"
     if sqlite:
         reminder = " || '-' || ".join(f"substr(r.id, {start}, {length})" for start, length in parts)
     current = (
-        f"SELECT {new_id}, "  # noqa: S608  # nosec B608 - constants
+        f"SELECT {_new_id('COALESCE(d.started_at, r.due_at)')}, "  # noqa: S608  # nosec B608 - constants
         "CASE WHEN r.awaits_confirmation THEN 'reminder_confirmation' ELSE 'reminder' END, "
         f"{reminder} || ':' || r.occurrence, CASE WHEN r.awaits_confirmation THEN 1 ELSE 3 END, "
         "r.id, r.occurrence, r.lang, "
@@ -136,7 +135,7 @@ def _copy_deliveries() -> None:
     )
     # Earlier occurrences: whatever became of them, they are not sent again.
     earlier = (
-        f"SELECT {new_id}, 'reminder', "  # noqa: S608  # nosec B608 - constants
+        f"SELECT {_new_id('d.started_at')}, 'reminder', "  # noqa: S608  # nosec B608 - constants
         f"{reminder} || ':' || d.occurrence, 3, r.id, d.occurrence, r.lang, "
         "CASE WHEN d.outcome = 'accepted' THEN 'sent' ELSE 'cancelled' END, d.started_at, d.started_at, "
         "NULL, NULL, NULL, d.lease_number, d.attempts, d.outcome, d.smtp_reply, d.started_at, d.finished_at, NULL "
@@ -152,6 +151,17 @@ def _copy_deliveries() -> None:
             "created_at, reason, leased_by, leased_until, lease_number, attempts, outcome, smtp_reply, "
             f"started_at, finished_at, held_at) {query}"
         )
+
+
+def _new_id(created_at: str) -> str:
+    """Return the SQL of a UUIDv7 (RFC 9562, section 5.7), because the latest emails are found by their ids."""
+    if op.get_bind().dialect.name == "sqlite":
+        random = "lower(hex(randomblob(16)))"
+        milliseconds = f"printf('%012x', strftime('%s', {created_at}) * 1000)"
+        return f"{milliseconds} || '7' || substr({random}, 1, 3) || '8' || substr({random}, 1, 15)"
+    milliseconds = f"lpad(to_hex((extract(epoch FROM {created_at}) * 1000)::bigint), 12, '0')"
+    # The digits after that of the version are random and have the variant.
+    return f"({milliseconds} || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid"
 
 
 def _create_emails() -> None:

@@ -448,6 +448,16 @@ def test_every_delivery_and_notification_is_an_email_afterwards(filled: FilledDa
         assert email["priority"] == PRIORITIES[EmailKind(row["kind"])]
 
 
+def test_new_emails_are_listed_before_those_of_before(filled: FilledDatabase) -> None:
+    migrate_to(filled.container, "head")
+    for name in CASES:
+        for email in emails_of(filled.container, filled.reminders[name]):
+            # The ids are ordered by time (RFC 9562, section 5.7), as are those of new emails.
+            created_at = datetime.datetime.fromtimestamp((email.id.int >> 80) / 1000, datetime.UTC)
+            assert abs(created_at - email.created_at) < datetime.timedelta(seconds=1), name
+            assert (email.id.version, email.id.variant) == (7, uuid.RFC_4122)
+
+
 def test_priorities_are_still_those_that_the_migration_wrote() -> None:
     immediate = {kind for kind, priority in PRIORITIES.items() if priority == IMMEDIATE}
     assert immediate == {EmailKind.SIGN_IN, EmailKind.EMAIL_CHANGE, EmailKind.REMINDER_CONFIRMATION}
