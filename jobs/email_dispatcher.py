@@ -1,17 +1,17 @@
 """Sending a queue of emails: one dispatcher for each connection claims batches and sends them one by one.
 
 Between any two emails there is one statement, which records the result of the first and marks the second as
-sending. The mail server gets the envelope of the second before, but no content before the commit. A worker that
-dies therefore leaves at most one email whose delivery is uncertain.
+sending. It is committed as soon as the reply to the first is read; the mail server may have the envelope of the
+second by then, and gets no content before. A worker that dies therefore leaves at most one email whose delivery is
+uncertain.
 """
 
 import datetime
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
 from typing import NamedTuple
 
 import structlog
@@ -26,7 +26,6 @@ from service.domain.ports import (
     Mailer,
     PermanentFailure,
     RenderedEmail,
-    SendCancelled,
     ServerMisconfigured,
     ServerUnavailable,
     TemporaryFailure,
@@ -111,8 +110,8 @@ class EmailDispatcher:
                         break
                     if following is not None and following.send_at - now <= MAX_PREPARED_AHEAD:
                         self._mailer.prepare(following.message)
-                    mark_sending = partial(self._queue.record_and_mark_next, connection, result, claim)
-                    result = self._send(claim, email, message, cache(mark_sending))
+                    is_held = self._queue.record_and_mark_next(connection, result, claim)
+                    result = self._send(claim, email, message) if is_held else None
                     if self.server_error is not None:
                         break
         except ServerUnavailable as error:
@@ -143,18 +142,11 @@ class EmailDispatcher:
         """Wait; return False if the worker was stopped meanwhile."""
         return not (self._stop.wait(seconds) if seconds > 0 else self._stop.is_set())
 
-    def _send(
-        self, claim: EmailClaim, email: Email, message: RenderedEmail, mark_sending: Callable[[], bool]
-    ) -> DeliveryResult | None:
-        """Send an email once it is marked as sending; return the result, or None if there is none to record.
-
-        `mark_sending` may be called again, and does its work once.
-        """
+    def _send(self, claim: EmailClaim, email: Email, message: RenderedEmail) -> DeliveryResult | None:
+        """Send an email that is marked as sending; return the result, or None if there is none to record."""
         fields = log_fields(claim)
         try:
-            reply = self._mailer.send(message, before_data=mark_sending)
-        except SendCancelled:
-            return None
+            reply = self._mailer.send(message)
         except ServerUnavailable as error:
             self.server_error = error
             needs_operator = isinstance(error, ServerMisconfigured)
@@ -183,8 +175,7 @@ class EmailDispatcher:
             outcome = DeliveryOutcome.ACCEPTED
             self._container.smtp_breaker.record_success()
             log.debug("email_sent", **fields)
-        # A refusal of the envelope comes before the mark, and is an attempt all the same.
-        return DeliveryResult(claim, outcome, reply) if mark_sending() else None
+        return DeliveryResult(claim, outcome, reply)
 
 
 def run_dispatchers(

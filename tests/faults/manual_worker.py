@@ -164,7 +164,7 @@ class SteppedMailer:
 
     def prepare(self, mail: RenderedEmail) -> None: ...
 
-    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
+    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
         self.email = self._rendered.pop(mail.message_id)
         if not before_data():
             raise SendCancelled("cancelled before DATA")

@@ -53,7 +53,7 @@ class FakeMailer:
     def prepare(self, message: RenderedEmail) -> None:
         """Ignore the hint."""
 
-    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool]) -> str:
+    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
         if not before_data():
             raise SendCancelled("cancelled before DATA")
         email = self._rendered.pop(message.message_id)

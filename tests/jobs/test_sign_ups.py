@@ -75,7 +75,7 @@ def test_sign_up_during_claim_starts_a_new_occurrence(container: Container, cloc
     )
     reminder = find(container, reminder_id)
     assert (reminder.status, reminder.occurrence) == (ReminderStatus.SCHEDULED, 2)
-    assert [event for event, _ in status_changes(container, reminder_id)] == ["made", "claim", "ask"]
+    assert [event for event, _ in status_changes(container, reminder_id)] == ["made", "enqueue", "ask"]
 
 
 def test_claim_skips_an_uncommitted_sign_up(container: Container, clock: FakeClock) -> None:

@@ -73,7 +73,7 @@ class OutgoingEmail(UUIDPrimaryKey, Base):
         enum_check("status", EmailStatus, name="status_known"),
         enum_check("outcome", DeliveryOutcome, name="outcome_known"),
         *(_requirement(kind, columns) for kind, columns in REQUIRED_COLUMNS.items()),
-        Index("ix_emails_due", "priority", "due_at", "id", **_where("status = 'scheduled'")),
+        Index("ix_emails_due", "priority", "due_at", "id", **_where("status = 'scheduled' AND held_at IS NULL")),
         Index("ix_emails_leased", "leased_until", **_where("status = 'sending'")),
         Index("ix_emails_failed", "due_at", **_where("status = 'failed'")),
         # Those of reminders are deleted with them.
