@@ -106,12 +106,19 @@ class EmailDispatcher:
                     (claim, email, message, send_at), following = following, next(rendered, None)
                     # By the monotonic clock, because the other may be set back meanwhile.
                     now = claimed_at + datetime.timedelta(seconds=time.monotonic() - started)
+                    if result is not None and send_at > now:
+                        # Not left unrecorded until then, because a crash meanwhile would repeat the email.
+                        self._queue.record_result(result)
+                        result = None
                     if not self._wait((send_at - now).total_seconds()):
                         break
+                    is_held = self._queue.record_and_mark_next(connection, result, claim)
+                    result = None
+                    if not is_held:
+                        continue
                     if following is not None and following.send_at - now <= MAX_PREPARED_AHEAD:
                         self._mailer.prepare(following.message)
-                    is_held = self._queue.record_and_mark_next(connection, result, claim)
-                    result = self._send(claim, email, message) if is_held else None
+                    result = self._send(claim, email, message)
                     if self.server_error is not None:
                         break
         except ServerUnavailable as error:

@@ -1,0 +1,55 @@
+"""The envelope of the next email leaves ahead; what becomes of the next email meanwhile still counts."""
+
+import dataclasses
+import threading
+
+import pytest
+
+from jobs.emails import send_emails
+from service.bootstrap import build_container
+from service.container import Container
+from service.db.models.reminder import Reminder
+from service.domain.circuit_breaker import CircuitBreaker
+from service.domain.reminders.transitions import cancel
+from tests.clock import FakeClock
+from tests.conftest import settings_for
+from tests.db.factories import create_reminder
+from tests.gateways.raw_smtp_server import CONTENT, RawSmtpServer
+from tests.jobs.fake_mailer import enqueue_due
+
+PIPELINING = ("PIPELINING", "SIZE 1000000")
+COUNT = 5
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, PIPELINING[1:]], ids=["pipelining", "none"])
+@pytest.mark.parametrize("cancelled", [{1}, {1, 2}, {4}, {3, 4}, {1, 3}, {0}])
+def test_email_that_is_cancelled_after_its_envelope_left_is_not_sent(
+    container: Container, clock: FakeClock, cancelled: set[int], extensions: tuple[str, ...]
+) -> None:
+    ids = []
+    for number in range(COUNT):
+        ids.append(create_reminder(container, f"reader-{number}@news.example"))
+        clock.advance(seconds=1)
+    clock.advance(days=32)
+    with container.database.transaction() as session:
+        enqueue_due(session, container)
+
+    def cancel_some(step: str) -> None:
+        # The first email is on its way, with the envelope of the second.
+        if step == CONTENT and server.count(CONTENT) == 1:
+            with container.database.transaction() as session:
+                for number in cancelled:
+                    cancel(session, session.get_one(Reminder, ids[number], with_for_update=True), now=clock())
+
+    with RawSmtpServer(extensions=extensions) as server:
+        server.on_command = cancel_some
+        settings = settings_for(container.settings.database_url, MAIL_URL=server.url, SENDING_HOURS="any")
+        mailers = build_container(settings, clock=clock).mailers
+        container = dataclasses.replace(container, mailers=mailers, smtp_breaker=CircuitBreaker())
+        counts = send_emails(container, threading.Event())
+        addressed = [mail.split(b"To: ")[1].split(b"@")[0].decode() for mail in server.mails]
+        # A cancel of the one that is being sent comes too late.
+        assert addressed == [f"reader-{number}" for number in range(COUNT) if number not in cancelled - {0}]
+        assert server.violations == []
+    assert counts is not None
+    assert counts["sent"] == COUNT - len(cancelled)
