@@ -114,7 +114,8 @@ def test_change_moves_pledges_and_reminders_to_the_new_address(
     clock.advance(days=31)
     mailer = FakeMailer()
     run_send_reminders(without_sending_hours(container), mailer)
-    assert mailer.addresses == [NEW]
+    # The receipt and the reminder.
+    assert mailer.addresses == [NEW, NEW]
 
 
 def test_change_to_another_spelling_of_the_same_address_is_no_conflict(
