@@ -215,6 +215,7 @@ def _create_emails() -> None:
         sa.UniqueConstraint("kind", "dedup_key", name=op.f("uq_emails_kind_dedup_key")),
     )
     _create_index("due", ["priority", "due_at", "id"], "status = 'scheduled' AND held_at IS NULL")
+    _create_index("held", ["due_at", "id"], "held_at IS NOT NULL")
     _create_index("leased", ["leased_until"], "status = 'sending'")
     _create_index("failed", ["due_at"], "status = 'failed'")
     _create_index(

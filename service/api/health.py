@@ -80,7 +80,7 @@ def _attention() -> dict[str, str]:
             erasures = describe_late_erasures(session, now=current_container().clock())
             disputes = describe_disputes_and_warnings(session)
             waiting = disputes | describe_parked(session) | erasures | _waiting_for_key(session)
-            waiting |= describe_held(session, now=current_container().clock())
+            waiting |= describe_held(session)
             waiting |= describe_wrong_clocks(session, now=current_container().clock())
             if _last_mail_error(session) == ServerUnavailable.__name__:
                 waiting["mail"] = "the mail server does not answer; emails wait until it does"

@@ -17,7 +17,8 @@ from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
-from service.domain.email.queue import count_due, oldest_due_age
+from service.domain.email.queue import ClaimResult, claim_due_emails, count_due, oldest_due_age
+from service.domain.monitoring.restore_guard import HeldFilter, release_held
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import GatewayUnavailable, ServerMisconfigured, ServerUnavailable
 from service.domain.reminders.queue import count_due_reminders, enqueue_due_reminders, oldest_due_reminder_age
@@ -197,6 +198,43 @@ def test_backlog_queries_use_index_with_generic_plan(container: Container, clock
             assert index in plan, (statement, plan)
             assert "Seq Scan" not in plan, (statement, plan)
         session.rollback()
+
+
+def test_what_is_held_after_a_restore_is_read_only_by_what_decides_on_it(
+    container: Container, clock: FakeClock
+) -> None:
+    """A restored backup may hold a million emails, for weeks: no claim reads them, and a batch only its own."""
+    plans: list[str] = []
+
+    def explain(connection, _cursor, statement: str, parameters: object, _context, _many) -> None:
+        if statement.startswith("SELECT emails.id"):
+            query = f"EXPLAIN (ANALYZE, TIMING OFF) {statement}"
+            rows = connection.connection.dbapi_connection.execute(query, parameters).fetchall()
+            plans.append("\n".join(line for (line,) in rows))
+
+    with container.database.transaction() as session:
+        fill(session)
+        session.execute(update(OutgoingEmail).values(held_at=clock()))
+        session.execute(text("ANALYZE emails"))
+        event.listen(container.database.engine, "before_cursor_execute", explain)
+        try:
+            assert claim_due_emails(
+                session,
+                worker=container.worker_id,
+                now=clock(),
+                limit=100,
+                lease=container.lease_duration,
+                respect_sending_hours=False,
+            ) == ClaimResult([], 0)
+            assert len(plans) == 3
+            assert release_held(session, HeldFilter(), limit=100) == 100
+        finally:
+            event.remove(container.database.engine, "before_cursor_execute", explain)
+        session.rollback()
+    assert len(plans) == 4
+    for plan in plans:
+        assert "Rows Removed by Filter" not in plan
+        assert "Sort" not in plan
 
 
 def fill(session) -> None:

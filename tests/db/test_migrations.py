@@ -136,6 +136,7 @@ PARTIAL_INDEXES = {
     "ix_emails_email_change_id",
     "ix_emails_failed",
     "ix_emails_finished",
+    "ix_emails_held",
     "ix_emails_leased",
     "ix_emails_payment_id",
     "ix_emails_pledge_id",

@@ -73,7 +73,9 @@ class OutgoingEmail(UUIDPrimaryKey, Base):
         enum_check("status", EmailStatus, name="status_known"),
         enum_check("outcome", DeliveryOutcome, name="outcome_known"),
         *(_requirement(kind, columns) for kind, columns in REQUIRED_COLUMNS.items()),
+        # Without what is held after a restore: a million emails, perhaps, that no claim has to read.
         Index("ix_emails_due", "priority", "due_at", "id", **_where("status = 'scheduled' AND held_at IS NULL")),
+        Index("ix_emails_held", "due_at", "id", **_where("held_at IS NOT NULL")),
         Index("ix_emails_leased", "leased_until", **_where("status = 'sending'")),
         Index("ix_emails_failed", "due_at", **_where("status = 'failed'")),
         # Those of reminders are deleted with them.

@@ -188,6 +188,7 @@ def count_waiting_for_key(session: Session, *, now: datetime.datetime) -> int:
     """Return how many emails wait because no worker that claimed them could read their address."""
     waiting = select(OutgoingEmail.id).where(
         status_is(EmailStatus.SCHEDULED),
+        OutgoingEmail.held_at.is_(None),
         OutgoingEmail.due_at <= now + NEXT_KEY_WAIT,
         OutgoingEmail.reason == UNREADABLE,
     )
