@@ -18,7 +18,7 @@ from service.container import Container
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.email.queue import ClaimResult, claim_due_emails, count_due, oldest_due_age
-from service.domain.monitoring.restore_guard import HeldFilter, release_held
+from service.domain.monitoring.restore_guard import HeldFilter, release_held, start_guard
 from service.domain.monitoring.summary import record_heartbeat
 from service.domain.ports import GatewayUnavailable, ServerMisconfigured, ServerUnavailable
 from service.domain.reminders.queue import count_due_reminders, enqueue_due_reminders, oldest_due_reminder_age
@@ -235,6 +235,27 @@ def test_what_is_held_after_a_restore_is_read_only_by_what_decides_on_it(
     for plan in plans:
         assert "Rows Removed by Filter" not in plan
         assert "Sort" not in plan
+
+
+def test_guard_after_a_restore_reads_what_is_due_in_few_passes(container: Container, clock: FakeClock) -> None:
+    """Each pass goes over the entries of those before it in the index, because all are in one transaction."""
+    passes: list[str] = []
+
+    def count(_connection, _cursor, statement: str, *_: object) -> None:
+        if "FROM reminders" in statement and "FOR UPDATE" in statement:
+            passes.append(statement)
+
+    with container.database.transaction() as session:
+        fill(session)
+        session.execute(text("DELETE FROM emails"))
+        session.execute(text("DELETE FROM reminders WHERE id NOT IN (SELECT id FROM reminders LIMIT 1500)"))
+        event.listen(container.database.engine, "before_cursor_execute", count)
+        try:
+            assert start_guard(session, sent_before=clock(), now=clock()) == 1500
+        finally:
+            event.remove(container.database.engine, "before_cursor_execute", count)
+        session.rollback()
+    assert len(passes) == 2
 
 
 def fill(session) -> None:

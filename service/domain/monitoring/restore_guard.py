@@ -34,6 +34,8 @@ OTHER_KINDS = frozenset(EmailKind) - frozenset(REMINDER_KINDS)
 # A worker records its heartbeat every few seconds, so after this time nobody knows what happened meanwhile.
 SILENCE = datetime.timedelta(hours=1)
 BATCH_SIZE = 500
+# More, because in one transaction each batch goes over those before it. PostgreSQL takes 65,535 parameters.
+ENQUEUE_BATCH_SIZE = 10_000
 SENT_BEFORE_RESTORE = "it was sent before the backup was restored"
 
 
@@ -143,7 +145,9 @@ def start_guard(session: Session, *, sent_before: datetime.datetime, now: dateti
     for email in session.scalars(leased.with_for_update()):
         transition_email(email, EmailEvent.RELEASE)
     session.flush()
-    while enqueue_due_reminders(session, now=sent_before, respect_sending_hours=False).enqueued:
+    while enqueue_due_reminders(
+        session, now=sent_before, respect_sending_hours=False, limit=ENQUEUE_BATCH_SIZE
+    ).enqueued:
         pass
     result: Any = session.execute(
         update(OutgoingEmail)
