@@ -368,6 +368,17 @@ def test_recording_a_result_is_idempotent_and_final(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_mark_that_is_repeated_counts_one_attempt(container: Container, clock: FakeClock, kind: EmailKind) -> None:
+    """A commit whose confirmation was lost is repeated."""
+    email_id = enqueue_due_email(container, clock, kind)
+    lease = claim_one(container)
+    assert [mark_sending(container, lease) for _ in range(2)] == [1, 1]
+    assert find(container, email_id).attempts == 1
+    record_result(container, lease, DeliveryOutcome.NOT_ATTEMPTED)
+    assert find(container, email_id).attempts == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_worker_renews_only_its_own_leases(container: Container, clock: FakeClock, kind: EmailKind) -> None:
     enqueue_due_email(container, clock, kind)
     worker = uuid.uuid4()

@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import ColumnElement, bindparam, false, func, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, false, func, literal_column, null, or_, select, update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
 
@@ -98,7 +98,7 @@ def mark_sending(session: Session, claim: EmailClaim, *, now: datetime.datetime)
     """Record that the email is about to be sent; return the number of the attempt, from 1.
 
     One statement locks the row and checks it again, so that an email that was cancelled or taken over, in whatever
-    order the two transactions run, is not sent.
+    order the two transactions run, is not sent. Idempotent: an attempt counts once.
 
     Raises:
         LeaseLost: it was cancelled, taken over or purged since its claim, or was accepted.
@@ -277,7 +277,11 @@ def _mark_statement() -> Any:
             or_(TABLE.c.outcome.is_(None), TABLE.c.outcome != _literal(DeliveryOutcome.ACCEPTED)),
         )
         .values(
-            attempts=TABLE.c.attempts + literal_column("1"),
+            # An email is sent once in a lease, so this is a repeat of a statement whose confirmation was lost.
+            attempts=case(
+                (TABLE.c.outcome == _literal(DeliveryOutcome.SENDING), TABLE.c.attempts),
+                else_=TABLE.c.attempts + literal_column("1"),
+            ),
             outcome=_literal(DeliveryOutcome.SENDING),
             started_at=_NOW,
             smtp_reply=null(),
