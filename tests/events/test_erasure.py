@@ -1,6 +1,7 @@
 """Erasing a supporter who gives by Stripe: it ends there first, and no later event brings the address back."""
 
 import dataclasses
+import datetime
 import json
 import random
 import threading
@@ -24,6 +25,7 @@ from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.db.models.erasure import ErasedCustomer, Erasure
 from service.db.models.payment import GatewayEvent, GatewayEventAddress, Payment
 from service.db.models.pledge import Pledge
+from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.domain.event_addresses import find_addresses, redact_payload
 from service.domain.payments.recovery import complete_pending_operations
@@ -231,6 +233,28 @@ def test_no_email_leaves_while_an_erasure_waits_for_stripe(
         run_send_reminders(container, mailer)
     assert mailer.sent == []
     assert count(container, DevOutboxEmail) == sent
+
+
+def test_no_email_that_a_worker_has_claimed_leaves_after_the_request(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    give(scenario)
+    assert post_reminder(client, email=EMAIL).status_code == 201
+    with container.database.transaction() as session:
+        # Long before the reader asked for the reminder.
+        session.execute(update(Payment).values(paid_at=clock() - datetime.timedelta(days=30)))
+        clock.now = session.scalars(select(Reminder.due_at)).one()
+    stripe.faults.respond(503, "POST /v1/customers/{id}", times=50)
+    answers: list[int] = []
+    # A worker connects once it has claimed and built a batch.
+    mailer = FakeMailer(on_connect=lambda: answers.append(erase(client, container).status_code))
+    run_send_reminders(container, mailer)
+    assert answers == [202]
+    assert mailer.sent == []
+    with container.database.read_only() as session:
+        emails = session.execute(select(OutgoingEmail.kind, OutgoingEmail.status, OutgoingEmail.reason)).all()
+    assert {email.kind for email in emails} >= {EmailKind.RECEIPT, EmailKind.REMINDER}
+    assert {email[1:] for email in emails} == {("skipped", "suppressed: erasure")}
 
 
 def test_staff_learn_of_an_erasure_that_stripe_refuses(

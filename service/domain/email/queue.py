@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail, SendRateLimit, status_is
+from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.upsert import dialect_insert
 from service.domain.calendar import at_local_hour
@@ -141,6 +142,37 @@ def renew_leases(
             .values(leased_until=now + lease)
             .execution_options(synchronize_session=False)
         )
+
+
+def release_unsent(session: Session, supporter_ids: Collection[uuid.UUID]) -> None:
+    """Take the emails to these supporters back from workers that have claimed and not begun them.
+
+    The next claim checks again whether they may be sent.
+    """
+    pledges = select(Pledge.id).where(Pledge.supporter_id.in_(supporter_ids))
+    reminders = select(Reminder.id).where(Reminder.supporter_id.in_(supporter_ids))
+    claimed = (
+        select(OutgoingEmail.id)
+        .where(
+            status_is(EmailStatus.SENDING),
+            OutgoingEmail.outcome.is_(None),
+            or_(
+                OutgoingEmail.supporter_id.in_(supporter_ids),
+                OutgoingEmail.pledge_id.in_(pledges),
+                OutgoingEmail.reminder_id.in_(reminders),
+            ),
+        )
+        # In the order in which workers complete them.
+        .order_by(OutgoingEmail.id)
+    )
+    ids = session.scalars(claimed.with_for_update()).all()
+    released = next_status(EmailStatus.SENDING, EmailEvent.RELEASE)
+    session.execute(
+        update(OutgoingEmail)
+        .where(OutgoingEmail.id.in_(ids))
+        .values(status=released, leased_by=None, leased_until=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def oldest_due_age(

@@ -26,6 +26,7 @@ from service.db.models.sign_in import SignIn
 from service.db.session import session_keyring
 from service.db.types import equals_literal
 from service.domain.email.outbox import enqueue_alert
+from service.domain.email.queue import release_unsent
 from service.domain.email.suppression import lookup_hashes, suppress
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable, RecurringPledgeActive
 from service.domain.event_addresses import lock_events
@@ -250,6 +251,8 @@ def _request(
     session.execute(delete(EmailChange).where(EmailChange.supporter_id.in_(supporters)))
     # Nobody goes on reading the account of a supporter who is being erased.
     session.execute(delete(SignIn).where(SignIn.supporter_id.in_(supporters)))
+    # The suppression is seen by the next claim, and not by a worker that has a batch in hand.
+    release_unsent(session, supporters)
     return erasure.id
 
 
