@@ -89,9 +89,12 @@ def test_held_uncertain_receipt_is_sent_again_only_by_staff(
             f"{len(held)} held for staff"
         )
         assert report.duplicates == 0
-        assert set(report.copies) == readers
+        # A second email in hand was begun, and may not have arrived.
+        missing = readers - set(report.copies)
+        assert set(report.copies) <= readers
         # A kill may hit a worker with an email in hand on each of its connections.
         assert 1 <= len(held) <= (1 if fault == "hang up" else CONNECTIONS)
+        assert len(missing) < len(held)
         assert {email.reason for email in held} == {UNCERTAIN}
         assert status_counts(container) == {"sent": count - len(held), "failed": len(held)}
         retried = run_cli(
@@ -104,5 +107,6 @@ def test_held_uncertain_receipt_is_sent_again_only_by_staff(
         assert retried.exit_code == 0, retried.stderr
         workers.until(lambda: status_counts(container) == {"sent": count}, what="the retried receipts to be sent")
     report = sink.report()
-    assert report.duplicates == len(held)
+    assert set(report.copies) == readers
+    assert report.duplicates == len(held) - len(missing)
     assert len({message_id for message_id, _, _ in report.mails}) == count

@@ -190,9 +190,8 @@ def test_logs_contain_no_personal_data(live_server: LiveServer) -> None:
     assert {
         "request",
         "worker_started",
-        "reminder_sent",
-        "notice_sent",
-        "reminders_unwritable",
+        "email_sent",
+        "emails_unwritable",
         "unexpected_error",
     } <= events
     for secret in live_server.secrets | {DONOR, READER, LOST, TYPO, KEYS}:
