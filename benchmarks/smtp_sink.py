@@ -128,7 +128,7 @@ class SmtpSink:
 
     def wait_for(self, emails: int) -> SinkStats:
         """Wait until this many distinct emails were accepted, and return the counts."""
-        wait_until(lambda: self.stats().distinct >= emails, what=f"{emails} emails", seconds=60 + emails / 2)
+        wait_until(lambda: self.stats().distinct >= emails, what=f"{emails} emails", seconds=400 + emails)
         return self.stats()
 
 
