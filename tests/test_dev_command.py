@@ -34,7 +34,7 @@ def development(tmp_path: Path) -> Iterator[Development]:
         assert process.poll() is None, log.read_text()
         yield Development(f"http://localhost:{port}", log)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=90) == 0
+        assert process.wait(timeout=300) == 0
 
 
 def test_banner_stays_in_view_and_the_demo_leads_back(development: Development) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
@@ -116,8 +117,8 @@ def run_together(*actions: Callable[[], object]) -> list[object]:
     return results
 
 
-def erase(container: Container, email: str) -> Any:
-    client = create_app(container).test_client()
+def erase(container: Container, email: str, app: Flask | None = None) -> Any:
+    client = (app or create_app(container)).test_client()
     return client.post("/v1/admin/erasures", json={"email": email}, headers=auth_headers(container, "manage"))
 
 
@@ -182,8 +183,10 @@ def test_links_of_two_supporters_to_each_other_may_be_opened_at_once(
         link_to(container, supporter_of(container, GRACE), ADA),
     ]
 
+    app = create_app(container)
+
     def confirm(token: str) -> int:
-        return create_app(container).test_client().post(f"/me/email/{token}").status_code
+        return app.test_client().post(f"/me/email/{token}").status_code
 
     results = run_together(*(lambda token=token: confirm(token) for token in links))
     assert sorted(results) == [303, 404], results
@@ -193,9 +196,11 @@ def test_erasure_that_is_requested_several_times_at_once_happens_once(
     container: Container, scenario: StripeScenario
 ) -> None:
     pledge_id = give(scenario, ADA)
+    # Made before the threads: Python 3.11 may fail to compile in several of them at once (a SystemError).
+    app = create_app(container)
 
     def request() -> tuple[int, str]:
-        answer = erase(container, ADA)
+        answer = erase(container, ADA, app)
         return answer.status_code, answer.json["status"]
 
     assert run_together(request, request, request) == [(200, ErasureStatus.COMPLETED)] * 3
