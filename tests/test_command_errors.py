@@ -45,8 +45,12 @@ COMMANDS = [
     ["export"],
     ["keys", "rotate"],
     ["jobs"],
-    ["reminders", "failed"],
-    ["reminders", "retry"],
+    ["emails"],
+    ["emails", "list"],
+    ["emails", "show"],
+    ["emails", "failed"],
+    ["emails", "retry"],
+    ["emails", "check"],
     ["suppressions", "list"],
     ["suppressions", "check"],
     ["suppressions", "lift"],
@@ -82,7 +86,7 @@ def test_unreachable_database_is_reported_in_one_sentence(command: list[str], ur
 
 
 @pytest.mark.parametrize(
-    "command", [["campaign", "show"], ["token", "list"], ["export"], ["reminders", "failed"]], ids=" ".join
+    "command", [["campaign", "show"], ["token", "list"], ["export"], ["emails", "failed"]], ids=" ".join
 )
 def test_missing_tables_error_suggests_migrate(worker_id: str, tmp_path: Path, command: list[str]) -> None:
     for url in (make_database(f"mainstay_bare_{worker_id}"), f"sqlite:///{tmp_path}/bare.db"):
