@@ -25,7 +25,8 @@ from service.db.clock import DatabaseClock, utc_now
 from service.db.prepared_statements import is_name_conflict
 from service.db.time_limits import JOB_LIMITS
 from service.logs import configure_logging
-from service.settings import SettingsError, read_settings
+from service.setting_values import SettingsError
+from service.settings import read_settings
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

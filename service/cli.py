@@ -26,7 +26,8 @@ from service.commands.supporters import supporters
 from service.commands.suppressions import suppressions
 from service.commands.tokens import token
 from service.domain.errors import DomainError
-from service.settings import SettingsError, read_settings
+from service.setting_values import SettingsError
+from service.settings import read_settings
 
 EXIT_CODES = """\
 Exit codes: 0 means that it was done; 1 that it was not, and standard error says why in one sentence; 2 that the

@@ -2,7 +2,8 @@
 
 import sys
 
-from service.settings import SettingsError, read_settings
+from service.setting_values import SettingsError
+from service.settings import read_settings
 
 try:
     settings = read_settings()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.settings import DEMO_KEY, Settings, SettingsError, read_settings
+from service.setting_values import SettingsError
+from service.settings import DEMO_KEY, Settings, read_settings
 
 VALID = {
     "DATABASE_URL": "postgresql://u:hidden@host/name",

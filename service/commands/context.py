@@ -9,7 +9,8 @@ from service.bootstrap import build_container
 from service.container import Container
 from service.db.time_limits import MIGRATION_LIMITS
 from service.domain.staff import write_audit_entry
-from service.settings import DEFAULT_SQLITE_FILE, Settings, SettingsError, read_settings, sqlite_path
+from service.setting_values import SettingsError
+from service.settings import DEFAULT_SQLITE_FILE, Settings, read_settings, sqlite_path
 
 CLI_ACTOR = "command line"
 

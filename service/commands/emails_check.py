@@ -14,7 +14,8 @@ from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.sender_dns import DnsUnreachable, Finding, SenderDns, State, usual_selectors
 from service.gateways.email.smtp import SmtpMailer
 from service.gateways.email.smtp_handshake import Exchange
-from service.settings import MailSettings, SmtpServer, read_settings
+from service.mail_settings import MailSettings, SmtpServer
+from service.settings import read_settings
 
 STATES: dict[State, str] = {
     "ok": "ok",

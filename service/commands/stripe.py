@@ -18,7 +18,8 @@ from service.domain.payments.parked import advice
 from service.domain.pledges.installation import replace_installation_id
 from service.domain.ports import EventSource, GatewayRejected, GatewayUnavailable
 from service.domain.privacy.erasure import complete_erasures
-from service.settings import Settings, SettingsError, StripeSettings
+from service.setting_values import SettingsError
+from service.settings import Settings, StripeSettings
 
 WEBHOOK_PATH = "/v1/webhooks/stripe"
 PRIVATE_SUFFIXES = ("localhost", "local", "internal", "test", "invalid", "lan", "home.arpa")

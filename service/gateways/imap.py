@@ -9,7 +9,7 @@ from functools import partial
 
 from service.domain.ports import MailboxMessage, MailboxRefused, MailboxUnavailable
 from service.gateways.email_webhooks.arf import parse_abuse_report
-from service.settings import ImapMailbox
+from service.mail_settings import ImapMailbox
 
 # For connecting, and for each answer.
 TIMEOUT_SECONDS = 30.0

@@ -17,7 +17,8 @@ from schemas.enums import SuppressionReason
 from service.container import Container
 from service.db.clock import utc_now
 from service.gateways.email_webhooks import configured_providers
-from service.settings import Settings, SettingsError
+from service.setting_values import SettingsError
+from service.settings import Settings
 from tests.api.client import assert_problem
 from tests.api.email_webhook_payloads import READER, all_suppressions, suppressions_for
 from tests.api.sendgrid import (

@@ -13,7 +13,8 @@ from service.app import create_app
 from service.bootstrap import build_container
 from service.container import Container
 from service.processes import WEB_COMMAND, WORKER_COMMAND
-from service.settings import DEMO_KEY, SettingsError, read_settings
+from service.setting_values import SettingsError
+from service.settings import DEMO_KEY, read_settings
 from tests.api.client import update_campaign
 from tests.cli import run_cli
 from tests.conftest import make_database, settings_for

@@ -11,7 +11,8 @@ import pytest
 
 from service.cli import cli
 from service.processes import serve
-from service.settings import SettingsError, read_settings
+from service.setting_values import SettingsError
+from service.settings import read_settings
 from tests.deploy.test_production import SERVE
 from tests.processes import KEYS, ROOT, environment, free_port, running
 

@@ -9,7 +9,8 @@ from schemas.enums import EmailKind, EmailStatus
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.email import DevOutboxEmail, OutgoingEmail
-from service.settings import SettingsError, read_settings
+from service.setting_values import SettingsError
+from service.settings import read_settings
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.db.factories import create_paid_pledge, create_reminder

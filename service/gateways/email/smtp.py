@@ -19,7 +19,7 @@ from service.gateways.email.smtp_connection import PendingReply, SmtpConnection
 from service.gateways.email.smtp_handshake import Exchange
 from service.gateways.email.smtp_refusals import ConnectRefusals
 from service.gateways.email.smtp_replies import SERVICE_CLOSING, SmtpReply, Step, error_from_reply
-from service.settings import SmtpServer
+from service.mail_settings import SmtpServer
 
 # A server that ends the connection each time an envelope was sent ahead gets none any more.
 MAX_LOST_IN_A_ROW = 2

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from service.settings import SmtpServer
+from service.mail_settings import SmtpServer
 
 # Seconds. An email has four replies, so the slowest server takes two minutes for one.
 REPLY_TIMEOUT = 30.0

@@ -13,7 +13,7 @@ from service.domain.ports import ServerUnavailable, UncertainDelivery
 from service.gateways.email import smtp_client
 from service.gateways.email.smtp_handshake import Exchange, Handshake
 from service.gateways.email.smtp_replies import SmtpReply
-from service.settings import SmtpServer
+from service.mail_settings import SmtpServer
 
 # Seconds. The reply to QUIT does not matter, and a stopping worker has little time.
 QUIT_TIMEOUT = 2.0

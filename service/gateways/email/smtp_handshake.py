@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from service.domain.ports import ServerMisconfigured, ServerUnavailable
 from service.gateways.email.smtp_client import REPLY_TIMEOUT, DeadlineSMTP, create_client
 from service.gateways.email.smtp_replies import SmtpReply
-from service.settings import SmtpServer
+from service.mail_settings import SmtpServer
 
 GREETING, STARTTLS, LOGIN = "greeting", "STARTTLS", "AUTH"
 # RFC 5321, section 3.2: a server that knows no EHLO says so with one of these.

@@ -8,7 +8,7 @@ from service.gateways.email_webhooks.mailgun import MailgunWebhooks
 from service.gateways.email_webhooks.postmark import PostmarkWebhooks
 from service.gateways.email_webhooks.sendgrid import SendGridWebhooks
 from service.gateways.email_webhooks.ses import SesWebhooks
-from service.settings import MailSettings
+from service.mail_settings import MailSettings
 
 
 def configured_providers(settings: MailSettings) -> dict[str, EmailWebhookProvider]:

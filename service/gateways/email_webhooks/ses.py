@@ -24,7 +24,7 @@ from service.domain.ports import BounceReport, EmailWebhookProvider, InvalidWebh
 from service.gateways.email_webhooks.encoding import decode_base64
 from service.gateways.email_webhooks.timestamps import parse_iso
 from service.gateways.https_fetcher import DocumentRefused, FetchError, HttpsFetcher
-from service.settings import SES_TOPIC
+from service.mail_settings import SES_TOPIC
 
 # SNS retries for an hour at most.
 MESSAGE_TTL = datetime.timedelta(hours=2)

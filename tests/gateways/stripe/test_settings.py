@@ -3,7 +3,8 @@
 import pytest
 
 from service.bootstrap import build_container
-from service.settings import Settings, SettingsError, read_settings
+from service.setting_values import SettingsError
+from service.settings import Settings, read_settings
 
 ENVIRONMENT = {
     "GATEWAY": "stripe",
