@@ -16,6 +16,7 @@ from service.commands.campaign_files import load_campaign_file
 from service.commands.context import get_container, pluralise, write_audit_log
 from service.commands.output_file import choose_output, open_output
 from service.commands.tables import format_table
+from service.container import Container
 from service.domain.campaigns import definitions
 from service.domain.campaigns.amounts import campaign_currencies
 from service.domain.campaigns.cache import wait_for_ttl
@@ -384,10 +385,7 @@ def close_campaign(slug: str, waiting: str | None) -> None:
             f"{slug} was not closed: {_reminders(error.count, 'waits', 'wait')}. Say what becomes of them: "
             "--waiting keep (they wait until it is reopened) or --waiting cancel (none is sent)."
         ) from error
-    with container.database.transaction() as session:
-        details = {"campaign": slug} | ({"waiting": waiting} if waiting else {})
-        write_audit_log(session, container, "close_campaign", details)
-    wait_for_ttl()
+    _record_and_wait(container, "close_campaign", slug, {"waiting": waiting})
     click.echo(f"Closed the campaign {slug!r}. Browsers may show its box for some minutes more.", err=True)
     if closed.cancelled:
         click.echo(f"Reminders cancelled: {closed.cancelled}.", err=True)
@@ -421,14 +419,19 @@ def reopen_campaign(slug: str, late: str | None) -> None:
             f"{slug} was not reopened: {_reminders(error.count, 'came due', 'came due')} while it was closed. "
             "Say what becomes of them: --late send (they are sent now) or --late skip (they are not)."
         ) from error
-    with container.database.transaction() as session:
-        details = {"campaign": slug} | ({"late": late} if late else {})
-        write_audit_log(session, container, "reopen_campaign", details)
-    wait_for_ttl()
+    _record_and_wait(container, "reopen_campaign", slug, {"late": late})
     click.echo(f"Reopened the campaign {slug!r}.", err=True)
     if count:
         done = "being sent by the workers" if late == "send" else "skipped"
         click.echo(f"Reminders {done}: {count:,}.", err=True)
+
+
+def _record_and_wait(container: Container, action: str, slug: str, choice: dict[str, str | None]) -> None:
+    """Record what was done in the audit log, and wait until no web process has the campaign of before."""
+    details = {"campaign": slug} | {name: value for name, value in choice.items() if value}
+    with container.database.transaction() as session:
+        write_audit_log(session, container, action, details)
+    wait_for_ttl()
 
 
 def _reminders(count: int, one: str, many: str) -> str:
