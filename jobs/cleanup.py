@@ -58,7 +58,7 @@ def purge_notifications(container: Container, stop: threading.Event) -> dict[str
         "notices": sum(run_in_batches(container, stop, retention.purge_notifications)),
     }
     if any(counts.values()):
-        log.info("notices_forgotten", **counts)
+        log.info("notifications_purged", **counts)
     return counts
 
 

@@ -17,7 +17,7 @@ def find_restore_when_up(container: Container, is_told_to_stop: Callable[[], boo
     """Return the signs that the database was restored, as soon as it answers; None if there are none.
 
     No job may run before: the database that comes back after an outage may be a restored one, and its clock is not
-    known. The worker exits with 0 if it is told to stop meanwhile.
+    known. On a signal to stop, the worker exits with 0.
     """
     was_away = False
     while True:

@@ -1,4 +1,4 @@
-"""The identity of a database, by which a restored backup is told from the database that it was made of."""
+"""The identity of a database, which distinguishes a restored backup from the database that was backed up."""
 
 import datetime
 

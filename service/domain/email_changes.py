@@ -47,7 +47,7 @@ def request_email_change(
     _enqueue(session, EmailKind.EMAIL_CHANGE, change, lang=lang, now=now)
 
 
-def enqueue_notice_to_old_address(
+def enqueue_old_address_notification(
     session: Session, change: EmailChange, *, lang: str, now: datetime.datetime
 ) -> None:
     """Enqueue the email that tells the old address of a change."""

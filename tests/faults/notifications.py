@@ -14,7 +14,7 @@ from service.db.session import session_keyring
 from service.domain.email.addresses import address_hashes
 from service.domain.email.outbox import enqueue_alert
 from service.domain.email_changes import LINK_TTL as EMAIL_CHANGE_LINK_TTL
-from service.domain.email_changes import enqueue_notice_to_old_address, request_email_change
+from service.domain.email_changes import enqueue_old_address_notification, request_email_change
 from service.domain.notifications.context import DATE_PASSED, MAX_AGE, TOO_OLD
 from service.domain.sign_in import LINK_TTL, request_sign_in
 from service.domain.supporters import get_or_create_supporter
@@ -102,6 +102,6 @@ def _enqueue_without_pledge(container: Container, kind: EmailKind, now: datetime
                 )
                 session.add(change)
                 session.flush()
-                enqueue_notice_to_old_address(session, change, lang="en", now=now)
+                enqueue_old_address_notification(session, change, lang="en", now=now)
             case EmailKind.ALERT:
                 enqueue_alert(session, str(new_id()), subject="Look at this", body="Please.", now=now)

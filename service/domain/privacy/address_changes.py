@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.db.session import constraint_name, session_keyring
 from service.domain.email.addresses import address_hashes
-from service.domain.email_changes import enqueue_notice_to_old_address, find_open_change
+from service.domain.email_changes import enqueue_old_address_notification, find_open_change
 from service.domain.errors import EmailInUse, ErasureUnderWay
 from service.domain.event_addresses import is_being_erased
 from service.domain.payments.customer_addresses import EMAIL_CONSTRAINT, record_address, update_customers
@@ -108,7 +108,7 @@ def _confirm(
         if old is not None and old != change.new_email:
             change.old_email = old
             change.old_email_hash = address_hashes(session_keyring(session), old)[0]
-            enqueue_notice_to_old_address(session, change, lang=lang, now=now)
+            enqueue_old_address_notification(session, change, lang=lang, now=now)
         return supporter_id
 
 

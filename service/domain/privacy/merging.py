@@ -56,7 +56,7 @@ def merge_supporters(
         first, second = sorted((reminder, other), key=lambda each: each.id)
         are_upcoming = first.status in UPCOMING_STATUSES and second.status in UPCOMING_STATUSES
         if are_upcoming and second.confirmed_at is None:
-            # Anyone can type in an address, and somebody did so for the second one.
+            # Anyone can type in an address, so the second one may not come from the reader.
             left, gone = first, second
             if second is newer:
                 _move_date(session, first, second, now=now)

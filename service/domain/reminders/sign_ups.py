@@ -31,7 +31,8 @@ class KnownReader:
     """What is known about an address before a sign-up. `status` is None if it has no reminder for this campaign.
 
     The reader `is_unsubscribed` if they said no after they last proved, by a link of ours, that they want this
-    campaign's email. `last_sent_at` is when its last email was begun, and `email_status` is what became of that.
+    campaign's email. `email_status` is the status of the reminder's last email, and `last_sent_at` is when it was
+    begun.
     """
 
     is_unsubscribed: bool
