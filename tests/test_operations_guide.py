@@ -16,11 +16,11 @@ from service.db.session import CONNECT_TIMEOUT_SECONDS
 from service.db.time_limits import ANSWER_MARGIN_SECONDS, EXPORT_LIMITS, JOB_LIMITS
 from service.settings import read_settings
 from tests.processes import KEYS, ROOT
+from tests.setting_names import setting_names
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 SECURITY = (ROOT / "docs/security.md").read_text()
 REPORTING = (ROOT / "SECURITY.md").read_text()
-SETTING_SOURCES = ("service/settings.py", "service/bootstrap.py")
 # Names in capitals that are set for other programs, or stand for something that the reader fills in.
 NO_SETTINGS = {
     "CI",
@@ -63,16 +63,11 @@ def named(text: str, pattern: str = r"[a-z_]+") -> set[str]:
     return {name for cell in FIRST_CELL.findall(text) for name in re.findall(rf"`({pattern})`", cell)}
 
 
-def known_settings() -> set[str]:
-    sources = [(ROOT / name).read_text() for name in SETTING_SOURCES]
-    return set(re.findall(r'"([A-Z][A-Z_]{3,})"', "".join(sources))) | {"HOST", "PORT"}
-
-
 @pytest.mark.parametrize("page", [OPERATIONS, SECURITY, REPORTING], ids=["operations", "security", "reporting"])
 def test_every_setting_exists(page: str) -> None:
     spans = [re.sub(r"-----.*|[=:].*", "", span) for span in SPAN.findall(BLOCK.sub("", page))]
     names = {name for span in spans for name in CAPITALS.findall(span)} - NO_SETTINGS
-    assert names - known_settings() == set()
+    assert names - setting_names() == set()
 
 
 def test_guide_names_settings() -> None:
