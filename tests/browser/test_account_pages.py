@@ -10,6 +10,7 @@ from tests.browser.account_states import STATES, AccountPage
 from tests.browser.accounts import create_paid_pledge, pledge_page_url, sign_in_link
 from tests.browser.conftest import NewPage
 from tests.browser.live_server import LiveServer
+from tests.browser.page_states import heading_pattern
 
 MAX_TAB_STOPS = 40
 
@@ -91,14 +92,15 @@ def test_account_pages_work_with_keyboard_only_and_without_javascript(
 
 @pytest.mark.parametrize(("open_state", "heading"), STATES, ids=[open_state.__name__ for open_state, _ in STATES])
 def test_account_state_is_accessible(
-    live_server: LiveServer, page: Page, open_state: Callable[[AccountPage], None], heading: str
+    live_server: LiveServer, page: Page, open_state: Callable[[AccountPage], None], heading: str | None
 ) -> None:
     email = f"{open_state.__name__}@example.org"
     create_paid_pledge(live_server, page, email, frequency="once", amount=2500)
     pledge_id = create_paid_pledge(live_server, page, email)
     with live_server.paused_worker():
         open_state(AccountPage(page, live_server, email, pledge_id))
-        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        if heading is not None:
+            expect(page.get_by_role("heading", level=1)).to_have_text(heading_pattern(heading, "en"))
         check_page(page, open_state.__name__)
 
 
