@@ -25,7 +25,6 @@ from service.domain.ports import (
     Email,
     PermanentFailure,
     RenderedEmail,
-    SendCancelled,
     ServerMisconfigured,
     TemporaryFailure,
     UncertainDelivery,
@@ -164,10 +163,8 @@ class SteppedMailer:
 
     def prepare(self, mail: RenderedEmail) -> None: ...
 
-    def send(self, mail: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
+    def send(self, mail: RenderedEmail) -> str:
         self.email = self._rendered.pop(mail.message_id)
-        if not before_data():
-            raise SendCancelled("cancelled before DATA")
         outcome, arrives = self._gate.wait(REPLY)
         if arrives:
             self._deliver(outcome)

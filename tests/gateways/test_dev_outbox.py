@@ -1,12 +1,10 @@
 """The development mailer, which stores emails instead of sending them."""
 
-import pytest
 from sqlalchemy import select
 
 from service.container import Container
 from service.db.clock import utc_now
 from service.db.models.email import DevOutboxEmail
-from service.domain.ports import SendCancelled
 from service.gateways.email.dev_outbox import DevOutboxMailer
 from service.gateways.email.renderer import EmailRenderer
 from tests.gateways.emails import reminder_email, send
@@ -28,14 +26,6 @@ def test_email_is_stored_once_by_message_id(container: Container) -> None:
     with container.database.read_only() as session:
         stored = session.scalars(select(DevOutboxEmail.message_id).order_by(DevOutboxEmail.id)).all()
     assert stored == ["<reminder-1-1@desk.test>", "<other@desk.test>"]
-
-
-def test_cancelled_email_is_not_stored(container: Container) -> None:
-    mailer = outbox(container)
-    with pytest.raises(SendCancelled):
-        mailer.send(mailer.render(reminder_email()), before_data=lambda: False)
-    with container.database.read_only() as session:
-        assert session.scalars(select(DevOutboxEmail)).all() == []
 
 
 def test_stored_email_is_the_whole_message(container: Container) -> None:

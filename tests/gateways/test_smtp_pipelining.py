@@ -13,7 +13,6 @@ from service.domain.ports import (
     EmailError,
     PermanentFailure,
     RenderedEmail,
-    SendCancelled,
     ServerMisconfigured,
     ServerUnavailable,
     TemporaryFailure,
@@ -39,16 +38,14 @@ def emails(mailer: SmtpMailer, count: int) -> list[RenderedEmail]:
     ]
 
 
-def send_all(
-    mailer: SmtpMailer, messages: list[RenderedEmail], before_data: Callable[[], bool] = lambda: True
-) -> list[str]:
+def send_all(mailer: SmtpMailer, messages: list[RenderedEmail]) -> list[str]:
     """Send each email, with the one after it as a hint; return the reply or the error of each."""
     results = []
     for message, following in itertools.zip_longest(messages, messages[1:]):
         if following is not None:
             mailer.prepare(following)
         try:
-            results.append(mailer.send(message, before_data=before_data))
+            results.append(mailer.send(message))
         except EmailError as error:
             results.append(f"{type(error).__name__}: {error}")
     return results
@@ -89,22 +86,6 @@ def test_without_pipelining_each_command_waits_for_the_reply_before(mailer_to: M
         assert send_all(mailer, emails(mailer, 3)) == ["250 2.0.0 Accepted"] * 3
         assert server.steps == ["EHLO", *[*ENVELOPE, "DATA", CONTENT] * 3]
         assert (len(server.reads), server.violations) == (1 + 3 * 4, [])
-
-
-@pytest.mark.parametrize("extensions", [PIPELINING, ()], ids=["pipelining", "none"])
-def test_data_never_leaves_before_the_commit(mailer_to: MakeMailer, extensions: tuple[str, ...]) -> None:
-    with RawSmtpServer(extensions=extensions) as server:
-        mailer = mailer_to(server.url)
-
-        def commit() -> bool:
-            # Long enough for a DATA that did not wait to be in the log before this.
-            threading.Event().wait(0.05)
-            server.log.append("commit")
-            return True
-
-        send_all(mailer, emails(mailer, 4), commit)
-        assert [step for step in server.steps if step in ("commit", "DATA")] == ["commit", "DATA"] * 4
-        assert ids(server) == ["0", "1", "2", "3"]
 
 
 def test_reply_is_returned_before_the_replies_to_the_next_envelope(mailer_to: MakeMailer) -> None:
@@ -183,11 +164,9 @@ def test_connection_that_ends_before_a_prepared_email_is_replaced(
 ) -> None:
     with RawSmtpServer(extensions=PIPELINING) as server:
         server.replies_once[step] = ["354 Go" if step == "DATA" else "250 OK", reply]
-        commits: list[str] = []
         mailer = mailer_to(server.url)
-        results = send_all(mailer, emails(mailer, 3), lambda: not commits.append("commit"))
-        assert results == ["250 2.0.0 Accepted"] * 3
-        assert (ids(server), server.connections, len(commits)) == (["0", "1", "2"], 2, 3)
+        assert send_all(mailer, emails(mailer, 3)) == ["250 2.0.0 Accepted"] * 3
+        assert (ids(server), server.connections) == (["0", "1", "2"], 2)
 
 
 @pytest.mark.parametrize("reply", [CLOSE, RESET])
@@ -237,37 +216,15 @@ def test_server_that_loses_what_was_sent_ahead_gets_no_more_of_it(
         assert (ids(server), server.connections) == (list("01234"), 3)
 
 
-def test_cancelled_prepared_email_is_reset(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
-        mailer = mailer_to(server.url)
-        wanted = iter([True, False, True])
-        results = send_all(mailer, emails(mailer, 3), lambda: next(wanted))
-        assert results[1] == "SendCancelled: cancelled before DATA"
-        assert server.steps == [
-            "EHLO", *ENVELOPE, "DATA", CONTENT, *ENVELOPE, "RSET", *ENVELOPE, "DATA", CONTENT,
-        ]  # fmt: skip
-        assert (ids(server), server.connections) == (["0", "2"], 1)
-
-
-def test_cancelled_last_email_is_reset_at_once(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
-        mailer = mailer_to(server.url)
-        [message] = emails(mailer, 1)
-        with pytest.raises(SendCancelled):
-            mailer.send(message, before_data=lambda: False)
-        server.wait_for("RSET")
-        mailer.close()
-        assert server.steps == ["EHLO", *ENVELOPE, "RSET", "QUIT"]
-
-
 @pytest.mark.parametrize("reply", ["502 5.5.1 Not implemented", "421 4.3.2 Closing", CLOSE])
 def test_connection_that_fails_to_reset_is_replaced(mailer_to: MakeMailer, reply: str) -> None:
     with RawSmtpServer(extensions=PIPELINING) as server:
         server.replies["RSET"] = reply
         mailer = mailer_to(server.url)
         first, second = emails(mailer, 2)
-        with pytest.raises(SendCancelled):
-            mailer.send(first, before_data=lambda: False)
+        server.replies_once["RCPT"] = ["550 5.1.1 Unknown"]
+        with pytest.raises(PermanentFailure):
+            mailer.send(first)
         assert mailer.send(second) == "250 2.0.0 Accepted"
         assert (ids(server), server.connections) == (["1"], 2)
 
@@ -278,8 +235,9 @@ def test_connection_that_failed_to_reset_is_found_by_connect(mailer_to: MakeMail
         server.replies["RSET"] = reply
         mailer = mailer_to(server.url)
         first, second = emails(mailer, 2)
-        with pytest.raises(SendCancelled):
-            mailer.send(first, before_data=lambda: False)
+        server.replies_once["RCPT"] = ["550 5.1.1 Unknown"]
+        with pytest.raises(PermanentFailure):
+            mailer.send(first)
         mailer.connect()
         assert server.connections == 2
         assert mailer.send(second) == "250 2.0.0 Accepted"
@@ -329,19 +287,6 @@ def test_prepared_email_that_is_never_sent_ends_with_the_connection(mailer_to: M
         mailer.send(first)
         mailer.close()
         assert (server.steps[-1], ids(server)) == ("QUIT", ["0"])
-        mailer.send(second)
-        assert (ids(server), server.connections) == (["0", "1"], 2)
-
-
-def test_failed_commit_ends_the_connection_and_the_envelopes_on_it(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
-        mailer = mailer_to(server.url)
-        first, second = emails(mailer, 2)
-        mailer.prepare(second)
-        mailer.send(first)
-        with pytest.raises(ZeroDivisionError):
-            mailer.send(second, before_data=lambda: bool(1 / 0))
-        assert ids(server) == ["0"]
         mailer.send(second)
         assert (ids(server), server.connections) == (["0", "1"], 2)
 
@@ -417,7 +362,6 @@ REPLIES = {
 FAULTS = st.lists(
     st.one_of(
         st.none(),
-        st.just("cancel"),
         *(st.tuples(st.just(step), st.sampled_from(replies)) for step, replies in REPLIES.items()),
     ),
     min_size=1,
@@ -433,27 +377,13 @@ def outcomes(faults: list, *, pipelining: bool) -> tuple[list[str], list[str]]:
         mailer = SmtpMailer(mail.server, EmailRenderer("The Paper <a@b.example>", utc_now), per_connection=4)
         messages = emails(mailer, len(faults))
         sizes = {f"reader-{number}@news.example": fault for number, fault in enumerate(faults)}
-        turn = iter(faults)
 
         def reply_for(step: str, recipient: str | None) -> str | None:
             fault = sizes.get(recipient or "")
             return fault[1] if isinstance(fault, tuple) and fault[0] == step else None
 
         server.reply_for = reply_for
-        current: list[object] = []
-
-        def before_data() -> bool:
-            return current[-1] != "cancel"
-
-        results = []
-        for message, following in itertools.zip_longest(messages, messages[1:]):
-            current.append(next(turn))
-            if following is not None:
-                mailer.prepare(following)
-            try:
-                results.append(mailer.send(message, before_data=before_data))
-            except EmailError as error:
-                results.append(f"{type(error).__name__}: {error}")
+        results = send_all(mailer, messages)
         mailer.close()
         assert server.violations == []
         return results, ids(server)

@@ -18,7 +18,7 @@ from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email import delivery
 from service.domain.email.delivery import DeliveryResult, OnFinished
 from service.domain.email.queue import EmailClaim, claim_due_emails
-from service.domain.ports import ReminderEmail, RenderedEmail, SendCancelled
+from service.domain.ports import ReminderEmail, RenderedEmail
 from service.domain.reminders.delivery import finish_reminders
 from service.domain.reminders.queue import EnqueueResult, email_of_occurrence, enqueue_due_reminders
 
@@ -53,9 +53,7 @@ class FakeMailer:
     def prepare(self, message: RenderedEmail) -> None:
         """Ignore the hint."""
 
-    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
-        if not before_data():
-            raise SendCancelled("cancelled before DATA")
+    def send(self, message: RenderedEmail) -> str:
         email = self._rendered.pop(message.message_id)
         self.on_send(email)
         self.sent.append(email)

@@ -2,12 +2,16 @@
 
 import dataclasses
 import threading
+from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from jobs.emails import send_emails
+from schemas.enums import DeliveryOutcome
 from service.bootstrap import build_container
 from service.container import Container
+from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.reminders.transitions import cancel
@@ -15,7 +19,7 @@ from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.db.factories import create_reminder
 from tests.gateways.raw_smtp_server import CONTENT, RawSmtpServer
-from tests.jobs.fake_mailer import enqueue_due
+from tests.jobs.fake_mailer import enqueue_due, run_send_reminders, without_sending_hours
 
 PIPELINING = ("PIPELINING", "SIZE 1000000")
 COUNT = 5
@@ -43,13 +47,39 @@ def test_email_that_is_cancelled_after_its_envelope_left_is_not_sent(
 
     with RawSmtpServer(extensions=extensions) as server:
         server.on_command = cancel_some
-        settings = settings_for(container.settings.database_url, MAIL_URL=server.url, SENDING_HOURS="any")
-        mailers = build_container(settings, clock=clock).mailers
-        container = dataclasses.replace(container, mailers=mailers, smtp_breaker=CircuitBreaker())
-        counts = send_emails(container, threading.Event())
+        counts = send_emails(connected_to(server, container, clock), threading.Event())
         addressed = [mail.split(b"To: ")[1].split(b"@")[0].decode() for mail in server.mails]
         # A cancel of the one that is being sent comes too late.
         assert addressed == [f"reader-{number}" for number in range(COUNT) if number not in cancelled - {0}]
         assert server.violations == []
     assert counts is not None
     assert counts["sent"] == COUNT - len(cancelled)
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, PIPELINING[1:]], ids=["pipelining", "none"])
+def test_content_leaves_after_its_mark_is_committed(
+    container: Container, clock: FakeClock, extensions: tuple[str, ...]
+) -> None:
+    ids = []
+    for number in range(COUNT):
+        ids.append(create_reminder(container, f"reader-{number}@news.example"))
+        clock.advance(seconds=1)
+    clock.advance(days=32)
+    marked: list[list[UUID | None]] = []
+
+    def read_marks(step: str) -> None:
+        if step == "DATA":
+            with container.database.read_only() as session:
+                sending = select(OutgoingEmail.reminder_id).where(OutgoingEmail.outcome == DeliveryOutcome.SENDING)
+                marked.append(list(session.scalars(sending)))
+
+    with RawSmtpServer(extensions=extensions) as server:
+        server.on_command = read_marks
+        counts = run_send_reminders(connected_to(server, container, clock))
+    assert (counts["sent"], marked) == (COUNT, [[reminder_id] for reminder_id in ids])
+
+
+def connected_to(server: RawSmtpServer, container: Container, clock: FakeClock) -> Container:
+    settings = settings_for(container.settings.database_url, MAIL_URL=server.url, SENDING_HOURS="any")
+    mailers = build_container(settings, clock=clock).mailers
+    return dataclasses.replace(without_sending_hours(container), mailers=mailers, smtp_breaker=CircuitBreaker())

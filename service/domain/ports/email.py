@@ -119,10 +119,6 @@ class PermanentFailure(EmailError):
         self.is_hard_bounce = is_hard_bounce
 
 
-class SendCancelled(EmailError):
-    """`before_data` returned False, so this email was not sent."""
-
-
 class ServerUnavailable(EmailError):
     """No email can be sent now: the server does not reply, or closes the service (421)."""
 
@@ -145,14 +141,10 @@ class Mailer(Protocol):
             ServerMisconfigured: an operator must act.
         """
 
-    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
+    def send(self, message: RenderedEmail) -> str:
         """Send one email; return the server's reply when it accepted it.
 
-        The server may get the envelope first. `before_data`, which may block, is called before any content is
-        sent. Nothing is sent if it returns False.
-
         Raises:
-            SendCancelled: `before_data` returned False.
             TemporaryFailure, UncertainDelivery: try again later.
             PermanentFailure: do not try again.
             ServerUnavailable, ServerMisconfigured: neither this email nor any other can be sent.
@@ -163,8 +155,8 @@ class Mailer(Protocol):
 
         It saves a wait where the server lets us: the envelope of this email may then be sent along with the end
         of that one. It is a hint without any result. What the server says to the envelope is reported by `send`
-        for this email, whose content still waits for its own `before_data`. If `send` is never called for it,
-        or for another email first, the envelope is withdrawn. The hint is for one call of `send` only.
+        for this email, and its content leaves only then. If `send` is never called for it, or for another email
+        first, the envelope is withdrawn. The hint is for one call of `send` only.
         """
 
     def close(self) -> None:

@@ -1,13 +1,11 @@
 """A mailer for demonstrations and tests: it stores emails in the database, and /dev/outbox shows them."""
 
-from collections.abc import Callable
-
 from service.db.base import new_id
 from service.db.models.email import DevOutboxEmail
 from service.db.session import Database
 from service.db.upsert import dialect_insert
 from service.domain.email.addresses import fold_address
-from service.domain.ports import Clock, Email, RenderedEmail, SendCancelled
+from service.domain.ports import Clock, Email, RenderedEmail
 from service.gateways.email.renderer import EmailRenderer
 
 ACCEPTED_REPLY = "250 kept in the outbox"
@@ -31,14 +29,8 @@ class DevOutboxMailer:
     def prepare(self, message: RenderedEmail) -> None:
         """Do nothing: no email waits for another."""
 
-    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
-        """Store the email and return a reply like a server's.
-
-        Raises:
-            SendCancelled: `before_data` returned False.
-        """
-        if not before_data():
-            raise SendCancelled("cancelled before DATA")
+    def send(self, message: RenderedEmail) -> str:
+        """Store the email and return a reply like a server's."""
         with self._database.transaction() as session:
             session.execute(
                 dialect_insert(session, DevOutboxEmail)

@@ -9,7 +9,6 @@ from service.domain.ports import (
     EmailError,
     PermanentFailure,
     RenderedEmail,
-    SendCancelled,
     ServerMisconfigured,
     ServerUnavailable,
     UncertainDelivery,
@@ -29,14 +28,12 @@ class SmtpMailer:
     """Sends emails through the configured server (RFC 5321).
 
     If the server takes several commands in one write (PIPELINING, RFC 2920), MAIL and RCPT are one write, and
-    those of the email that `prepare` named leave with the end of the one before. DATA is always sent alone, after
-    `before_data`.
+    those of the email that `prepare` named leave with the end of the one before. DATA is always sent alone.
 
     | what happens | error |
     |---|---|
     | cannot connect, connection lost before the whole email was sent, service closing (421) | ServerUnavailable |
     | login, certificate or sender refused; before MAIL, the third refusal in a row | ServerMisconfigured |
-    | `before_data` returned False, which is called once the recipient is accepted | SendCancelled |
     | recipient or message refused for now (4xx) | TemporaryFailure |
     | recipient or message refused permanently (5xx) | PermanentFailure |
     | connection lost after the whole email was sent, and before the reply | UncertainDelivery |
@@ -96,14 +93,14 @@ class SmtpMailer:
         """
         self._following = message
 
-    def send(self, message: RenderedEmail, *, before_data: Callable[[], bool] = lambda: True) -> str:
+    def send(self, message: RenderedEmail) -> str:
         """Send one email; return the server's reply when it accepted it.
 
         Raises:
             EmailError: see the table above.
         """
         try:
-            return self._send(message, before_data)
+            return self._send(message)
         except (ServerUnavailable, UncertainDelivery):
             self._drop()
             raise
@@ -126,15 +123,13 @@ class SmtpMailer:
         if connection is not None:
             connection.quit()
 
-    def _send(self, message: RenderedEmail, before_data: Callable[[], bool]) -> str:
+    def _send(self, message: RenderedEmail) -> str:
         prepared = self._take_prepared(message)
         if prepared is None or not self._is_still_open(prepared):
             prepared = None
             self._send_envelope(message)
         else:
             self._check_envelope(message, prepared)
-        if not before_data():
-            raise SendCancelled("cancelled before DATA")
         connection, reply = self._begin_data(message, is_prepared=prepared is not None)
         _expect(3, "message", reply)
         following, commands = self._following_envelope(connection)
