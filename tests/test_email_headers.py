@@ -26,6 +26,7 @@ def reminder_email(token: str) -> ReminderEmail:
         give_url=f"{LONG_URL}/support/default",
         manage_url=f"{LONG_URL}/r/{token}",
         cancel_url=f"{LONG_URL}/v1/reminders/{token}/cancel",
+        account_url=f"{LONG_URL}/me",
     )
 
 

@@ -141,7 +141,7 @@ def test_bounced_first_debit_of_a_subscription_is_told_in_any_order(
     assert status_of(scenario, checkout) == PledgeStatus.PAST_DUE
     send(container)
     [failed] = emails(container)
-    assert "did not go through" in failed
+    assert "didn’t go through" in failed
     scenario.deliver_webhooks(*scenario.stripe.events)
     scenario.run_until_idle()
     assert len(notifications(container, EmailKind.PAYMENT_FAILED)) == 1

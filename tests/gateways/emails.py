@@ -23,6 +23,7 @@ REMINDER_EMAIL = ReminderEmail(
     give_url="http://desk.test/support/default",
     manage_url="http://desk.test/r/token",
     cancel_url="http://desk.test/v1/reminders/token/cancel",
+    account_url="http://desk.test/me",
 )
 
 

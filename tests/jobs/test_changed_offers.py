@@ -181,8 +181,8 @@ def test_emails_do_not_promise_reminders_that_are_off(
     token = reminder_token_for(container, READER)
     change_campaign(container, reminder={"enabled": False})
     [text] = send_due(container, clock, mailer)
-    assert "You can be reminded later" not in text
-    assert "You can stop these emails:" in text
+    assert "Not today?" not in text
+    assert "Don’t want these emails? Unsubscribe:" in text
     assert "Remind me" not in client.get(f"/r/{token}").text
 
 

@@ -14,7 +14,7 @@ from service.domain.offer_changes import OfferChange
 class ReminderEmail:
     """The content of a reminder email. `to` and the tokens in the URLs must not reach a log.
 
-    `requested_on` is a date in the reader's time zone. `give_url`, `manage_url` and `cancel_url` are absolute.
+    `requested_on` is a date in the reader's time zone. The URLs are absolute; supporters sign in at `account_url`.
     With `every_months` the reminder repeats; one that did and `is_last` does not any more. `offer_changes` are
     what the campaign does not offer any more of the reader's choice. A campaign that offers no reminders has none
     that `can_be_moved`. With `is_confirmation_request` the email asks whether the reader
@@ -34,6 +34,7 @@ class ReminderEmail:
     give_url: str
     manage_url: str = field(repr=False)
     cancel_url: str = field(repr=False)
+    account_url: str
     every_months: int | None = None
     is_confirmation_request: bool = False
     offer_changes: tuple[OfferChange, ...] = ()

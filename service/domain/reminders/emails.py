@@ -205,6 +205,7 @@ def _build_email(
         ),
         manage_url=urls.manage_reminder_url(token),
         cancel_url=urls.unsubscribe_url(token),
+        account_url=urls.account_url(),
         every_months=every_months,
         offer_changes=preference.changes,
         can_be_moved=campaign.reminder_enabled,

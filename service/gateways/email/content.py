@@ -14,7 +14,6 @@ from service.domain.ports import NotificationEmail, ReminderEmail
 
 EmailContent = dict[str, str | list[tuple[str, str]]]
 MAX_DUNNING_EMAILS = 3
-MAX_PAGE_NAME_LENGTH = 200
 
 
 def email_language(email: ReminderEmail | NotificationEmail) -> str:
@@ -31,7 +30,6 @@ def reminder_content(email: ReminderEmail, lang: str) -> dict[str, str]:
         "campaign": email.campaign_name,
         "heading": email.campaign_heading,
         "date": format_long_date(email.requested_on, lang),
-        "page": shorten_url(email.requested_from or ""),
         "amount": "" if email.money is None else cached_format_money(email.money, lang),
         "every": "" if email.every_months is None else _format_interval(email.every_months, texts, lang),
     }
@@ -52,7 +50,8 @@ def _reminder_parts(email: ReminderEmail) -> dict[str, str]:
         "subject": "subject",
         "preview": f"preview{every}",
         "greeting": "greeting",
-        "asked": "asked_on_page" if email.requested_from else "asked",
+        "asked": "asked",
+        "page": "page_link",
         "message": f"message{every}",
         "button": f"give_{email.frequency}" if has_amount else "give_any",
         "after": f"manage{manage}",
@@ -60,6 +59,8 @@ def _reminder_parts(email: ReminderEmail) -> dict[str, str]:
         "thanks": "thanks",
         "signature": "signature",
         "why": f"why{every}",
+        "supporter": "supporter",
+        "supporter_link": "supporter_link",
     }
 
 
@@ -68,7 +69,7 @@ def _confirmation_parts(email: ReminderEmail) -> dict[str, str]:
         "subject": "confirm_subject",
         "preview": "confirm_preview",
         "greeting": "greeting",
-        "asked": "confirm_asked_on_page" if email.requested_from else "confirm_asked",
+        "asked": "confirm_asked",
         "message": "confirm_message_every" if email.every_months else "confirm_message",
         "button": "confirm_button",
         "after": "confirm_silence",
@@ -78,10 +79,9 @@ def _confirmation_parts(email: ReminderEmail) -> dict[str, str]:
     }
 
 
-def shorten_url(url: str) -> str:
-    """Return a page's URL, truncated and without its query and fragment, which may contain personal data."""
-    bare = url.partition("#")[0].partition("?")[0]
-    return bare if len(bare) <= MAX_PAGE_NAME_LENGTH else f"{bare[:MAX_PAGE_NAME_LENGTH]}…"
+def bare_url(url: str) -> str:
+    """Return a page's URL without its query and fragment, which may contain personal data."""
+    return url.partition("#")[0].partition("?")[0]
 
 
 # Cached, because the emails of a day share few dates and amounts, and Babel takes longer than everything else.
@@ -133,6 +133,7 @@ def _receipt_lines(email: NotificationEmail, texts: dict[str, str], lang: str) -
         "number": email.receipt_number,
         "date": None if email.event_date is None else format_long_date(email.event_date, lang),
         "amount": None if email.money is None else cached_format_money(email.money, lang),
+        "frequency": None if email.frequency is None else texts[f"notice_frequency_{email.frequency}"],
         "fees": None if email.fees is None else cached_format_money(email.fees, lang),
     }
     return [(texts[f"notice_fact_{name}"], fact) for name, fact in facts.items() if fact is not None]

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from service.domain.money import resolve_locale
 from service.domain.ports import AlertEmail, Clock, Email, NotificationEmail, RenderedEmail
-from service.gateways.email.content import email_language, notification_content, reminder_content
+from service.gateways.email.content import bare_url, email_language, notification_content, reminder_content
 from service.gateways.email.mime import build_message
 
 
@@ -42,10 +42,12 @@ class EmailRenderer:
         if isinstance(email, NotificationEmail):
             content, unsubscribe_url = notification_content(email, lang), None
             button_url, link_url = email.page_url, email.invoice_url or email.account_url
+            page_url = None
         else:
             content, unsubscribe_url = reminder_content(email, lang), email.cancel_url
             button_url = email.manage_url if email.is_confirmation_request else email.give_url
             link_url = email.manage_url
+            page_url = None if email.is_confirmation_request else email.requested_from
         context = {
             **content,
             "lang": lang,
@@ -53,6 +55,8 @@ class EmailRenderer:
             "campaign": email.campaign_name,
             "button_url": button_url,
             "link_url": link_url,
+            "page_url": page_url and bare_url(page_url),
+            "account_url": email.account_url,
         }
         message = build_message(
             sender=self._sender,
