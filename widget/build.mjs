@@ -1,26 +1,42 @@
 /**
- * Builds the widget into the directory that the web process serves. The built file is committed because Heroku's web
- * process has no Node; `--check` builds in memory and fails if the committed file differs.
+ * Builds the widget into the directory that the web process serves: `v1.js`, which every page loads, and the parts that
+ * it loads when a reader needs them. The built files are committed because Heroku's web process has no Node; `--check`
+ * builds in memory and fails if a committed file differs.
  */
 
+import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
 import { minify } from "terser";
 
 const resolvePath = (path) => fileURLToPath(new URL(path, import.meta.url));
-export const OUTPUT_FILE = resolvePath("../service/pages/static/v1.js");
+export const OUTPUT_FOLDER = resolvePath("../service/pages/static/");
 const BANNER = "/* Mainstay support box, MIT */\n";
+
+/**
+ * The parts, by name. The number in a part's file counts the versions of what it shares with v1.js: `PartContext`,
+ * `View` and the names below.
+ */
+const PARTS = { offers: "src/parts/offers.js", reminder: "src/parts/reminder.js" };
+const partFile = (name) => `${name}-1.js`;
 
 /**
  * Internal properties that the build shortens. Tests reject a name that is a JSON field of the service, a text key or a
  * property of a browser object. It must not be a property of a custom event's detail either.
+ *
+ * Each name becomes the letter of its place, so that the parts fit the v1.js of other builds. Add names at the end, and
+ * put "unused" in the place of one that goes.
  */
 export const MANGLED_PROPS = [
   "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst leaveFrame",
   "keyForBody minor money nodes preset readUrl rejectUrl resetKey retryAfterSeconds setBusy setMessage setState showClose showError",
-  "showFieldError showPledge showReminder showReminderCreated showView submitPledge submitReminder symbol",
+  "showFieldError showPledge showReminder watchView showView submitPledge commonFields symbol preloadReminder sendRequest",
+  "currencyField feesCheckbox offers updateFees",
 ].flatMap((line) => line.split(" "));
+
+const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const mangleCache = Object.fromEntries(MANGLED_PROPS.map((name, place) => [name, LETTERS[place]]));
 
 /**
  * Texts that the box may need before its campaign is loaded. The campaign's response brings all others. The service has
@@ -52,12 +68,15 @@ const styleSheets = {
   },
 };
 
-export async function buildWidget() {
+/** Bundles and minifies a module. */
+async function buildScript(entryPoint, constants = {}) {
   const { outputFiles } = await build({
-    entryPoints: [resolvePath("src/element.js")],
+    entryPoints: [resolvePath(entryPoint)],
     bundle: true,
     minify: true,
     mangleProps: new RegExp(`^(${MANGLED_PROPS.join("|")})$`),
+    mangleCache,
+    define: constants,
     write: false,
     format: "esm",
     // The oldest browsers with adopted style sheets. Older ones show the newsroom's own link.
@@ -73,12 +92,30 @@ export async function buildWidget() {
   return `${BANNER}${code}\n`;
 }
 
+/** The hash that the service writes in the URLs of its static files. */
+const hashOf = (script) => createHash("sha256").update(script).digest("hex").slice(0, 16);
+
+/** @returns {Promise<Record<string, string>>} the built scripts by file name */
+export async function buildWidget() {
+  const files = {};
+  const hashes = {};
+  for (const [name, entryPoint] of Object.entries(PARTS)) {
+    const script = await buildScript(entryPoint);
+    files[partFile(name)] = script;
+    hashes[name] = hashOf(script);
+  }
+  files["v1.js"] = await buildScript("src/element.js", { PART_HASHES: JSON.stringify(hashes) });
+  return files;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const script = await buildWidget();
-  if (!process.argv.includes("--check")) {
-    await writeFile(OUTPUT_FILE, script);
-  } else if ((await readFile(OUTPUT_FILE, "utf8").catch(() => "")) !== script) {
-    console.error("service/pages/static/v1.js is stale. Run make widget and commit the result.");
-    process.exitCode = 1;
+  for (const [name, script] of Object.entries(await buildWidget())) {
+    const path = OUTPUT_FOLDER + name;
+    if (!process.argv.includes("--check")) {
+      await writeFile(path, script);
+    } else if ((await readFile(path, "utf8").catch(() => "")) !== script) {
+      console.error(`service/pages/static/${name} is stale. Run make widget and commit the result.`);
+      process.exitCode = 1;
+    }
   }
 }

@@ -13,9 +13,10 @@ FOLDER = Path(__file__).with_name("static")
 TYPES = {
     "pages.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml; charset=utf-8",
-    "v1.js": "text/javascript; charset=utf-8",
 }
-WIDGET = "v1.js"
+# The widget, and the parts that it loads when a reader needs them. `make widget` builds them.
+WIDGET_SCRIPTS = ("v1.js", "offers-1.js", "reminder-1.js")
+SCRIPT_TYPE = "text/javascript; charset=utf-8"
 WIDGET_CACHE = "public, max-age=300, stale-while-revalidate=86400"
 HASHED_CACHE = "public, max-age=31536000, immutable"
 
@@ -36,10 +37,16 @@ def static_url(name: str) -> str:
     return f"/static/{name}?v={_read(name).hash}"
 
 
-@files.get("/widget/v1.js")
-def widget() -> Response:
-    """Serve the widget's script to any origin."""
-    response = _send(WIDGET, WIDGET_CACHE)
+@files.get("/widget/<name>")
+def widget(name: str) -> Response:
+    """Serve a script of the widget to any origin.
+
+    A part's URL has the hash that its `v1.js` was built with. Any hash gets the current part, because an older
+    `v1.js` may come from a cache, and web processes of two releases may run side by side.
+    """
+    if name not in WIDGET_SCRIPTS:
+        raise NotFound
+    response = _send(name, SCRIPT_TYPE, HASHED_CACHE if _is_current(name) else WIDGET_CACHE)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
@@ -47,16 +54,20 @@ def widget() -> Response:
 
 @files.get("/static/<name>")
 def static_file(name: str) -> Response:
-    if name not in TYPES or name == WIDGET:
+    if name not in TYPES:
         raise NotFound
-    is_current = request.args.get("v") == _read(name).hash
-    return _send(name, HASHED_CACHE if is_current else "no-cache")
+    return _send(name, TYPES[name], HASHED_CACHE if _is_current(name) else "no-cache")
 
 
-def _send(name: str, cache_control: str) -> Response:
+def _is_current(name: str) -> bool:
+    """Whether the request's URL has the hash of the file's present content."""
+    return request.args.get("v") == _read(name).hash
+
+
+def _send(name: str, content_type: str, cache_control: str) -> Response:
     file = _read(name)
     use_gzip = request.accept_encodings["gzip"] > 0
-    response = Response(file.gzipped if use_gzip else file.plain, content_type=TYPES[name])
+    response = Response(file.gzipped if use_gzip else file.plain, content_type=content_type)
     if use_gzip:
         response.headers["Content-Encoding"] = "gzip"
     # The two representations differ, so each has its own strong entity tag (RFC 9110, section 8.8.3).

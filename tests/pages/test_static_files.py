@@ -1,6 +1,7 @@
 """Static files: content types, compression and cache headers."""
 
 import gzip
+import hashlib
 import re
 from pathlib import Path
 
@@ -45,6 +46,31 @@ def test_widget_with_matching_etag_is_not_modified(client: FlaskClient, encoding
     assert client.get(WIDGET, headers=headers | {"If-None-Match": '"another"'}).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["offers-1.js", "reminder-1.js"])
+def test_script_names_the_current_hash_of_each_part(client: FlaskClient, name: str) -> None:
+    part, current = STATIC / name, hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:16]
+    assert current in client.get(WIDGET).text
+    response = client.get(f"/widget/{name}?v={current}")
+    assert (response.status_code, response.data) == (200, part.read_bytes())
+    assert response.content_type == "text/javascript; charset=utf-8"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("query", ["", "?v=0123456789abcdef", "?v=", "?v=0123456789abcdef&1"])
+def test_script_of_another_build_gets_the_current_part_for_a_short_time(client: FlaskClient, query: str) -> None:
+    # An older script may be in a cache, and two releases may run side by side during a deployment.
+    response = client.get(f"/widget/reminder-1.js{query}")
+    assert (response.status_code, response.data) == (200, (STATIC / "reminder-1.js").read_bytes())
+    assert response.headers["Cache-Control"] == "public, max-age=300, stale-while-revalidate=86400"
+
+
+@pytest.mark.parametrize("name", ["none.js", "pages.css", "icon.svg", "reminder.js", "..%2Fv1.js"])
+def test_other_names_are_no_scripts_of_the_widget(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/widget/{name}").status_code == 404
+
+
 def test_hashed_urls_are_immutable_for_a_year(client: FlaskClient) -> None:
     page = client.get("/support/default").text
     urls = re.findall(r'"(/static/[^"]+)"', page)
@@ -57,6 +83,6 @@ def test_hashed_urls_are_immutable_for_a_year(client: FlaskClient) -> None:
     assert client.get("/static/pages.css?v=older").headers["Cache-Control"] == "no-cache"
 
 
-@pytest.mark.parametrize("path", ["v1.js", "..%2Fdemo.py", "../demo.py", "nothing.css", "%00"])
+@pytest.mark.parametrize("path", ["v1.js", "reminder-1.js", "..%2Fdemo.py", "../demo.py", "nothing.css", "%00"])
 def test_other_paths_are_not_found(client: FlaskClient, path: str) -> None:
     assert client.get(f"/static/{path}").status_code == 404

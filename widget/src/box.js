@@ -7,12 +7,15 @@ import { button, createElement } from "./dom.js";
 import { createFrame } from "./frame.js";
 import { chooseLanguage, pageLanguage } from "./language.js";
 import { createRequests } from "./requests.js";
+import { loadPart } from "./parts.js";
 import { createTranslator } from "./texts.js";
 import { errorView, fallbackView, retryButton } from "./views/error.js";
 import { pledgeView } from "./views/pledge.js";
-import { reminderCreatedView, reminderView } from "./views/reminder.js";
 
 /** @typedef {ReturnType<typeof createBox>} Box */
+
+/** Whether a campaign needs the part for currencies and fees. @param {Campaign} campaign */
+const hasOffers = ({ other_currencies, cover_fees }) => cover_fees || other_currencies?.[0];
 
 /** @param {HTMLElement} host the <support-box> element */
 export function createBox(host) {
@@ -49,15 +52,22 @@ export function createBox(host) {
     frame.showView("loading", fallbackView(text("loading")), moveFocus);
     const requested = pageLanguage(host);
     const lang = requested && `&lang=${requested}`;
-    const response = await sendRequest(`/v1/campaigns/${encodeURIComponent(slug())}?texts=full${lang}`);
+    const path = `/v1/campaigns/${encodeURIComponent(slug())}?texts=full${lang}`;
+    const { status, body, retryAfterSeconds } = await sendRequest(path);
+    const offers = status === 200 && (hasOffers(body) ? await loadPart("offers").catch(() => {}) : {});
     if (loadId !== latestLoad) return;
-    if (response.status === 200) return renderCampaign(response.body, requested, moveFocus);
-    const retry = retryButton(text, response.retryAfterSeconds, () => loadCampaign(true));
+    if (offers) return renderCampaign(body, offers, requested, moveFocus);
+    const retry = retryButton(text, retryAfterSeconds, () => loadCampaign(true));
     frame.showView("error", fallbackView(text("error_loading"), retry), moveFocus);
   }
 
-  /** @param {Campaign} campaign @param {string} requested a language tag @param {boolean} moveFocus */
-  function renderCampaign(campaign, requested, moveFocus) {
+  /**
+   * @param {Campaign} campaign
+   * @param {Partial<OffersPart>} offers
+   * @param {string} requested a language tag
+   * @param {boolean} moveFocus
+   */
+  function renderCampaign(campaign, offers, requested, moveFocus) {
     const lang = chooseLanguage(requested, campaign.lang);
     const text = createTranslator(campaign.texts);
     const currencies = currencyOptions(campaign, lang);
@@ -66,14 +76,15 @@ export function createBox(host) {
       currencies,
       choice: initialChoice(campaign, currencies[0]),
       lang,
+      offers,
       text,
       setState: frame.setState,
       showPledge: () => frame.showView("form", pledgeView(context)),
-      showReminder: () => frame.showView("reminder-form", reminderView(context)),
-      /** @param {string} dueOn */
-      showReminderCreated: (dueOn) => frame.showView("reminder-set", reminderCreatedView(context, dueOn)),
+      preloadReminder: () => loadPart("reminder").catch(() => {}),
+      showReminder,
       /** @type {ViewContext["showError"]} */
-      showError: (response, goBack, retry) => frame.showView("error", errorView(context, response, goBack, retry)),
+      showError: (response, goBack, retry, link) =>
+        frame.showView("error", errorView(context, response, goBack, retry, link)),
       /** @param {string} url a page that refuses to be framed */
       leaveFrame(url) {
         // A sandboxed frame may not lead the top window anywhere, and a browser may block a tab that no click opens.
@@ -82,6 +93,20 @@ export function createBox(host) {
         frame.showView("submitting", { nodes: [link, button("link", text("back"), context.showPledge)] });
       },
     };
+    /** Loads the reminder form. If that fails, the plain page has the same form. */
+    async function showReminder() {
+      const isStillShown = frame.watchView();
+      const { isState, setBusy, showView } = frame;
+      const part = await loadPart("reminder").catch(() => {});
+      if (!isStillShown()) return;
+      if (part) return part({ ...context, emit, isState, sendRequest, setBusy, showView });
+      const { frequency, amount, currency } = context.commonFields();
+      const query = new URLSearchParams({ remind: "", lang, frequency, amount: `${amount}`, currency });
+      const href = new URL(`/support/${campaign.slug}?${query}`, import.meta.url).href;
+      const link = createElement("a", { href, target: "_blank", rel: "noopener", part: "link" }, text("remind_me_later"));
+      // A function of its own, because no payment failed.
+      context.showError({ status: 0, retryAfterSeconds: 0, body: {} }, () => context.showPledge(), showReminder, link);
+    }
     const requests = createRequests(baseContext, frame, host, sendRequest, emit);
     /** @type {ViewContext} */
     const context = { ...baseContext, ...requests };

@@ -1,4 +1,4 @@
-/** The currencies of a campaign: frequencies, amounts and fees in each. */
+/** The currencies of a campaign: frequencies and amounts in each. */
 
 import { createMoney } from "./money.js";
 
@@ -33,17 +33,3 @@ export function optionFor({ frequencies }, requested) {
 /** Lists the presets and the default amount, which need not be a preset. @param {PledgeOption} option */
 export const presetAmounts = ({ presets, default: defaultAmount }) =>
   [...new Set([...presets, defaultAmount])].sort((a, b) => a - b);
-
-/**
- * Computes what the reader adds to cover the processor's fee: the smallest multiple of `step` that leaves the newsroom
- * the whole amount after the fee is taken from the total. The service uses the same formula.
- * @param {number} amount in minor units
- * @param {Pick<CurrencyOption, "cover_fees" | "step">} currencyOption
- * @returns {number} in minor units
- */
-export function coveredFees(amount, { cover_fees: feeRate, step }) {
-  if (!feeRate) return 0;
-  const netRate = BigInt((10_000 - feeRate.basis_points) * step);
-  // BigInt division truncates, so adding netRate - 1 rounds up.
-  return Number((BigInt(amount + feeRate.fixed) * 10_000n + netRate - 1n) / netRate) * step - amount;
-}

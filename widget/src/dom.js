@@ -20,7 +20,7 @@ export function createElement(tag, properties = {}, ...children) {
 /** @param {string} part @param {string} label @param {() => void} onclick */
 export const button = (part, label, onclick) => createElement("button", { type: "button", part, onclick }, label);
 
-/** @param {string} legend @param {...Node} children */
+/** @param {string} legend @param {...(Node | string)} children */
 export const fieldset = (legend, ...children) =>
   createElement("fieldset", {}, createElement("legend", { part: "legend" }, legend), ...children);
 

@@ -33,6 +33,12 @@ export function createFrame(host, onclose) {
     /** @param {State} state */
     isState: (state) => box.dataset.state === state,
 
+    /** Returns a function that tells whether the same view is still shown, and not submitted or closed meanwhile. */
+    watchView() {
+      const shown = view;
+      return () => view === shown && !/submitting|dismissed/.test(box.dataset.state ?? "");
+    },
+
     /** @param {State} state @param {View} next */
     showView(state, next, moveFocus = true) {
       view = next;

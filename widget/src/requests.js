@@ -1,10 +1,8 @@
-/** Submits pledges and reminders, and shows the result. */
+/** Submits pledges, and shows the result. */
 
 import { limitError, readAmount } from "./choice.js";
-import { isEmailAddress } from "./email.js";
 import { createKeyStore } from "./idempotency.js";
 import { createReturnUrl } from "./return-url.js";
-import { consentVersion } from "./texts.js";
 
 /**
  * Returns the newsroom's name for what the reader saw. One that the service does not take must not stop a pledge.
@@ -17,7 +15,7 @@ function readVariant(host) {
 }
 
 /**
- * @param {Omit<ViewContext, "submitPledge" | "submitReminder">} context
+ * @param {Omit<ViewContext, "commonFields" | "showFieldError" | "submitPledge">} context
  * @param {import("./frame.js").Frame} frame
  * @param {HTMLElement} host
  * @param {SendRequest} sendRequest
@@ -28,11 +26,11 @@ export function createRequests(context, frame, host, sendRequest, emit) {
   const keyStore = createKeyStore();
   const returnUrl = createReturnUrl(host);
 
-  /** Returns the JSON fields that pledges and reminders share. @param {ParsedAmount} parsed */
-  const commonFields = ({ minor }) => ({
+  /** Returns the JSON fields that pledges and reminders share. */
+  const commonFields = () => ({
     campaign: campaign.slug,
     frequency: choice.frequency,
-    amount: minor,
+    amount: readAmount(choice).minor,
     currency: choice.currencyOption.currency,
     // The query and the fragment may hold personal data.
     page_url: /^http/.test(location.href) ? location.origin + location.pathname : undefined,
@@ -41,21 +39,6 @@ export function createRequests(context, frame, host, sendRequest, emit) {
 
   /** @param {FieldError} error */
   const showFieldError = ({ errorKey, values }) => frame.showFieldError(text(errorKey, values));
-
-  /**
-   * Shows an error that the reader can correct at its field, and any other in the error view.
-   * @param {ApiResponse} response
-   * @param {FieldError | false} error
-   * @param {() => void} goBack
-   * @param {() => void} retry
-   */
-  function handleFailure(response, error, goBack, retry) {
-    // A rejected request created nothing, so the next one gets a new key.
-    if (response.status === 422) keyStore.resetKey();
-    if (!error) return context.showError(response, goBack, retry);
-    goBack();
-    showFieldError(error);
-  }
 
   function submitPledge() {
     if (frame.isState("submitting")) return;
@@ -67,7 +50,7 @@ export function createRequests(context, frame, host, sendRequest, emit) {
   async function sendPledge(parsed) {
     const return_url = returnUrl.readUrl();
     const body = JSON.stringify({
-      ...commonFields(parsed),
+      ...commonFields(),
       cover_fees: (choice.coversFees && !!choice.currencyOption.cover_fees) || undefined,
       variant: readVariant(host),
       return_url,
@@ -84,8 +67,12 @@ export function createRequests(context, frame, host, sendRequest, emit) {
       return sendPledge(parsed);
     }
     if (response.status !== 201) {
-      const exceedsLimit = code === "amount_below_minimum" || code === "amount_above_maximum";
-      return handleFailure(response, exceedsLimit && limitError(code, choice), context.showPledge, submitPledge);
+      // A rejected request created nothing, so the next one gets a new key.
+      if (response.status === 422) keyStore.resetKey();
+      if (code !== "amount_below_minimum" && code !== "amount_above_maximum")
+        return context.showError(response, context.showPledge, submitPledge);
+      context.showPledge();
+      return showFieldError(limitError(code, choice));
     }
     emit("pledged", { frequency, amount: parsed.minor, currency, fees });
     const { top, window } = globalThis;
@@ -93,35 +80,5 @@ export function createRequests(context, frame, host, sendRequest, emit) {
     else context.leaveFrame(checkout_url);
   }
 
-  async function submitReminder() {
-    if (frame.isState("submitting")) return;
-    if (!isEmailAddress(choice.email)) return showFieldError({ errorKey: choice.email ? "email_invalid" : "email_missing" });
-    const { email, months, repeat } = choice;
-    const interval = { months, ...(repeat && { repeat }) };
-    const body = {
-      ...commonFields(readAmount(choice)),
-      email,
-      ...interval,
-      consent_version: consentVersion(lang, text("reminder_consent")),
-    };
-    /** @param {string} [timezone] */
-    const send = (timezone) => sendRequest("/v1/reminders", JSON.stringify({ ...body, timezone }));
-    frame.setBusy(text("sending"));
-    let response = await send(Intl.DateTimeFormat().resolvedOptions().timeZone);
-    // The service may not know the browser's time zone; without one it uses the campaign's.
-    if (response.body.errors?.timezone) response = await send();
-    if (!frame.isState("submitting")) return;
-    if (response.status !== 201) {
-      const { code, errors } = response.body;
-      const isEmailError = code === "invalid_email" || errors?.email;
-      // Which addresses the newsroom's mail server can reach is known to the service alone, so it words that error.
-      const errorKey = code === "address_not_supported" ? errors.email[0] : "email_invalid";
-      const error = isEmailError && /** @type {FieldError} */ ({ errorKey });
-      return handleFailure(response, error, context.showReminder, submitReminder);
-    }
-    context.showReminderCreated(response.body.due_on);
-    emit("reminded", interval);
-  }
-
-  return { submitPledge, submitReminder, resetKey: keyStore.resetKey };
+  return { submitPledge, commonFields, showFieldError, resetKey: keyStore.resetKey };
 }

@@ -89,19 +89,65 @@ type ViewContext = {
   currencies: CurrencyOption[];
   choice: Choice;
   lang: string;
+  offers: Partial<OffersPart>;
   text: Translate;
   /** Restores the view's own state when the reader corrects an invalid field. */
   setState: (state: State) => void;
   submitPledge: () => void;
-  submitReminder: () => void;
+  /** Returns the JSON fields that pledges and reminders share. */
+  commonFields: () => CommonFields;
+  showFieldError: (error: FieldError) => void;
   showPledge: () => void;
   showReminder: () => void;
-  /** @param dueOn a date, YYYY-MM-DD */
-  showReminderCreated: (dueOn: string) => void;
+  preloadReminder: () => void;
   /** @param url a page that refuses to be framed */
   leaveFrame: (url: string) => void;
-  showError: (response: ApiResponse, goBack: () => void, retry: () => void) => void;
+  /** @param link another way to what the reader wanted */
+  showError: (response: ApiResponse, goBack: () => void, retry: () => void, link?: Node) => void;
 };
+
+/** The part of a box with several currencies or with fees that readers may cover. */
+type OffersPart = {
+  /**
+   * @param onchange takes a message for the reader if the new currency lacks the chosen frequency and another one
+   *   replaces it, else an empty string
+   * @returns an empty string if there is only one currency
+   */
+  currencyField: (
+    context: Pick<ViewContext, "choice" | "currencies" | "lang" | "text">,
+    onchange: (message: string) => void,
+  ) => Node | string;
+  feesCheckbox: (
+    context: Pick<ViewContext, "choice" | "text">,
+    onchange: () => void,
+  ) => {
+    element: Node;
+    /** Takes the chosen amount, or 0 while there is none. Returns the fees that the reader adds. Both in minor units. */
+    updateFees: (minor: number) => number;
+  };
+};
+
+type CommonFields = {
+  campaign: string;
+  frequency: Frequency;
+  amount: number | undefined;
+  currency: string;
+  page_url: string | undefined;
+  lang: string;
+};
+
+/**
+ * What the box gives to a part that it loads. The two may come from different builds, so a name that a part uses keeps
+ * its meaning for as long as the part has the same number in its URL.
+ */
+type PartContext = Pick<
+  ViewContext,
+  "campaign" | "choice" | "commonFields" | "lang" | "setState" | "showError" | "showFieldError" | "showPledge" | "text"
+> &
+  Pick<import("./frame.js").Frame, "isState" | "setBusy" | "showView"> & { emit: Emit; sendRequest: SendRequest };
+
+/** The hash of each part, which the build sets. */
+declare const PART_HASHES: Record<"offers" | "reminder", string>;
 
 /** The public values of `data-state`. */
 type State =

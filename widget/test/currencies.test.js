@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { coveredFees, currencyOptions, optionFor, presetAmounts } from "../src/currencies.js";
+import { currencyOptions, optionFor, presetAmounts } from "../src/currencies.js";
+import { coveredFees } from "../src/parts/fees.js";
 
 const option = (frequency) => ({ frequency, presets: [500, 1500], default: 1500, minimum: 200, maximum: 100000 });
 const withFrequencies = (...names) => ({ frequencies: names.map(option) });

@@ -12,8 +12,8 @@ function renderError(t, response, reminder = {}) {
     },
   });
   globalThis.document = { createElement };
-  const context = { campaign: { reminder }, text: (name) => name };
-  const { message, nodes } = errorView(context, { retryAfterSeconds: 0, ...response }, () => {});
+  const context = { campaign: { reminder }, text: (name) => name, showPledge() {} };
+  const { message, nodes } = errorView(context, { retryAfterSeconds: 0, ...response }, context.showPledge);
   return { message, buttons: nodes.flatMap((node) => node.labels ?? []).filter(Boolean) };
 }
 
@@ -28,13 +28,13 @@ for (const [status, key] of [
   [503, "error_busy"],
 ])
   test(`status ${status} shows ${key} and not the detail of the service`, (t) =>
-    assert.equal(renderError(t, { status, body: { detail: "For operators." } }).message, key));
+    assert.equal(renderError(t, { status, body: { detail: "For operators." } }).message, `${key} error_not_charged`));
 
 const DOWN = { status: 503, body: { code: "payments_unavailable", detail: "For operators." } };
 
 test("a payment outage shows its own message and offers a reminder", (t) => {
   const { message, buttons } = renderError(t, DOWN, { enabled: true });
-  assert.equal(message, "error_payments");
+  assert.equal(message, "error_payments error_not_charged");
   assert.deepEqual(buttons, ["back", "remind_me_later"]);
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import RU from "../../schemas/texts/widget.ru.json" with { type: "json" };
 import { createTranslator } from "../src/texts.js";
-import { submitLabel } from "../src/views/reminder.js";
+import { submitLabel } from "../src/parts/reminder.js";
 
 const english = createTranslator();
 const russian = createTranslator(RU);

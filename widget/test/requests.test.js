@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 import { currencyOptions } from "../src/currencies.js";
+import { createReminderRequest } from "../src/parts/reminder-request.js";
 import { createRequests } from "../src/requests.js";
 import { createTranslator } from "../src/texts.js";
 
@@ -45,8 +46,6 @@ function setUp(attributes, ...responses) {
     lang: "ru",
     text: createTranslator(RUSSIAN),
     showPledge: show("form"),
-    showReminder: show("reminder-form"),
-    showReminderCreated: show("reminder-set"),
     showError: show("error"),
   };
   const host = { getAttribute: (name) => attributes[name] ?? null };
@@ -64,7 +63,10 @@ function setUp(attributes, ...responses) {
     assign: (url) => Object.assign(recorded, { redirect: url }),
   };
   const emit = (name, detail) => Object.assign(recorded, { event: { name, ...detail } });
-  return { recorded, context, host, ...createRequests(context, frame, host, sendRequest, emit) };
+  const requests = createRequests(context, frame, host, sendRequest, emit);
+  const partContext = { ...context, ...frame, ...requests, emit, sendRequest };
+  const submitReminder = createReminderRequest(partContext, show("reminder-form"), show("reminder-set"));
+  return { recorded, context, host, submitReminder, ...requests };
 }
 
 /** @type {import("node:test").Mock<typeof console.warn>} */

@@ -4,7 +4,8 @@ import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 import OFFERS_EN from "../../schemas/texts/offers.en.json" with { type: "json" };
 import OFFERS_RU from "../../schemas/texts/offers.ru.json" with { type: "json" };
 import RU from "../../schemas/texts/widget.ru.json" with { type: "json" };
-import { createTranslator, consentVersion } from "../src/texts.js";
+import { consentVersion } from "../src/parts/consent.js";
+import { createTranslator } from "../src/texts.js";
 
 const placeholders = (text) => (text.match(/{\w+}/g) ?? []).sort();
 

@@ -1,6 +1,7 @@
 /** The views of a failed request and of a campaign that is not loaded. */
 
 import { button, createElement } from "../dom.js";
+import { reminderButton } from "./reminder-button.js";
 
 /**
  * Maps a response to a text of the widget. The service's own `detail` is English and meant for operators.
@@ -34,22 +35,25 @@ export function retryButton(text, seconds, retry) {
  * @param {ApiResponse} response
  * @param {() => void} goBack
  * @param {() => void} retry
+ * @param {Node} [link] another way to what the reader wanted
  * @returns {View}
  */
-export function errorView({ campaign, showPledge, showReminder, text }, response, goBack, retry) {
+export function errorView(context, response, goBack, retry, link) {
+  const { showPledge, text } = context;
+  const isPledge = goBack === showPledge;
   const textKey = errorTextKey(response);
   // "Not ready to support today?" does not fit a reader who cannot pay now.
   const reminderKey = textKey === "error_payments" ? "remind_me_later" : "not_ready";
   return {
     heading: text("error_heading"),
-    message: text(textKey) + (goBack === showPledge ? ` ${text("error_not_charged")}` : ""),
+    message: text(textKey) + (isPledge ? ` ${text("error_not_charged")}` : ""),
     nodes: [
       retryButton(text, response.retryAfterSeconds, () => {
         goBack();
         retry();
       }),
       button("link", text("back"), goBack),
-      campaign.reminder.enabled && goBack !== showReminder ? button("link", text(reminderKey), showReminder) : "",
+      link ?? (isPledge ? reminderButton(context, reminderKey) : ""),
     ],
   };
 }

@@ -1,14 +1,13 @@
 /** The pledge form: frequency, amount, currency, fees and a button that states the total. */
 
 import { defaultsFor, readAmount } from "../choice.js";
-import { coveredFees, optionFor, presetAmounts } from "../currencies.js";
-import { button, createElement, createForm, fieldError, fieldset, labelled, optionRow, radio } from "../dom.js";
-import { currencyField } from "./currency.js";
-import { feesCheckbox } from "./fees.js";
+import { optionFor, presetAmounts } from "../currencies.js";
+import { createElement, createForm, fieldError, fieldset, labelled, optionRow, radio } from "../dom.js";
+import { reminderButton } from "./reminder-button.js";
 
 /** @param {ViewContext} context @returns {View} */
 export function pledgeView(context) {
-  const { campaign, choice, text } = context;
+  const { campaign, choice, offers, text } = context;
   const frequencies = optionRow();
   const presets = optionRow();
   const submit = createElement("button", { part: "submit" });
@@ -26,17 +25,16 @@ export function pledgeView(context) {
   });
   const error = fieldError(customAmount);
   const status = createElement("p", { part: "note", role: "status" });
-  const fees = feesCheckbox(context, update);
+  const fees = offers.feesCheckbox?.(context, update);
 
   /** Shows the current choice, and clears the messages about the previous one. */
   function update() {
-    const { coversFees, frequency, currencyOption, preset } = choice;
-    const { minor } = readAmount(choice);
-    const added = minor ? coveredFees(minor, currencyOption) : 0;
+    const { frequency, currencyOption, preset } = choice;
+    const { minor = 0 } = readAmount(choice);
+    const fee = fees?.updateFees(minor) ?? 0;
     submit.textContent = minor
-      ? text(`continue_${frequency}`, { amount: currencyOption.money.format(minor + (coversFees ? added : 0)) })
+      ? text(`continue_${frequency}`, { amount: currencyOption.money.format(minor + fee) })
       : text("continue");
-    fees.update(added);
     for (const input of presets.querySelectorAll("input"))
       input.checked = !choice.customAmount.trim() && input.value === String(preset);
     status.textContent = "";
@@ -80,10 +78,10 @@ export function pledgeView(context) {
     fieldset(
       text("amount_legend"),
       presets,
-      optionRow(currencyField(context, showCurrency), labelled(text("other_amount"), customAmount)),
+      optionRow(offers.currencyField?.(context, showCurrency) ?? "", labelled(text("other_amount"), customAmount)),
       error.element,
       status,
-      fees.element,
+      fees?.element ?? "",
     ),
     submit,
   );
@@ -94,7 +92,7 @@ export function pledgeView(context) {
     nodes: [
       ...campaign.message.map((paragraph) => createElement("p", { part: "message" }, paragraph)),
       campaign.closed ? "" : form,
-      campaign.reminder.enabled ? button("link", text("not_ready"), context.showReminder) : "",
+      reminderButton(context, "not_ready"),
     ],
     showFieldError: error.setMessage,
     setBusy,

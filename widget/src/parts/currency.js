@@ -3,12 +3,7 @@
 import { defaultsFor } from "../choice.js";
 import { createElement, labelled } from "../dom.js";
 
-/**
- * @param {ViewContext} context
- * @param {(message: string) => void} onchange takes a message for the reader if the new currency lacks the chosen
- *   frequency and another one replaces it, else an empty string
- * @returns {Node | string} an empty string if there is only one currency
- */
+/** @type {OffersPart["currencyField"]} */
 export function currencyField({ choice, lang, currencies, text }, onchange) {
   const names = new Intl.DisplayNames(lang, { type: "currency" });
   const options = currencies.map((option) =>

@@ -1,6 +1,12 @@
-/** The reminder form: email address, date and consent. */
+/**
+ * The reminder: its form and its confirmation. The box loads this part when a reader asks for it.
+ *
+ * Browsers may run it with the v1.js of an older or newer build, so the two share no module, and the names in
+ * `PartContext` and `View` keep their meaning.
+ */
 
 import { button, createElement, createForm, fieldError, labelled } from "../dom.js";
+import { createReminderRequest } from "./reminder-request.js";
 
 /**
  * Returns the label of the submit button. The list above the button describes a recurring reminder, so the label
@@ -13,8 +19,17 @@ export function submitLabel(text, { months, repeat, label }) {
   return text("remind_me_when", { when: repeat ? "" : label[0].toLowerCase() + label.slice(1) });
 }
 
-/** @param {ViewContext} context @returns {View} */
-export function reminderView(context) {
+/** @param {PartContext} context */
+export default function showReminder(context) {
+  const showForm = () => context.showView("reminder-form", formView(context, submit));
+  /** @param {string} dueOn */
+  const showCreated = (dueOn) => context.showView("reminder-set", createdView(context, dueOn));
+  const submit = createReminderRequest(context, showForm, showCreated);
+  showForm();
+}
+
+/** @param {PartContext} context @param {() => void} submitReminder @returns {View} */
+function formView(context, submitReminder) {
   const { campaign, choice, text } = context;
   const { options } = campaign.reminder;
   const submit = createElement("button", { part: "submit" }, submitLabel(text, choice));
@@ -55,7 +70,7 @@ export function reminderView(context) {
     : [];
 
   const { form, setBusy } = createForm(
-    context.submitReminder,
+    submitReminder,
     createElement("fieldset", {}, labelled(text("email"), email), error.element),
     options.length > 1 ? createElement("fieldset", {}, labelled(text("reminder_legend"), select)) : "",
     createElement("p", { part: "note" }, text("reminder_consent"), ...privacy),
@@ -71,8 +86,8 @@ export function reminderView(context) {
   };
 }
 
-/** @param {ViewContext} context @param {string} dueOn a date, YYYY-MM-DD @returns {View} */
-export function reminderCreatedView({ lang, text }, dueOn) {
+/** @param {PartContext} context @param {string} dueOn a date, YYYY-MM-DD @returns {View} */
+function createdView({ lang, text }, dueOn) {
   // Date parses a date without a time as midnight UTC, so only UTC formats it as the same day.
   const date = new Intl.DateTimeFormat(lang, { dateStyle: "long", timeZone: "UTC" }).format(new Date(dueOn));
   return { heading: text("reminder_set"), message: text("reminder_date", { date }), nodes: [] };

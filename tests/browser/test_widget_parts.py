@@ -1,0 +1,163 @@
+"""The parts of the box that load when a reader needs them, and what readers see if they do not load."""
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, Request, Route, expect
+
+from tests.browser.host_site import HostSite
+from tests.browser.live_server import LiveServer
+from tests.browser.network import RecordedRequests
+from tests.browser.support_box import REMINDER_SET, SupportBox
+from tests.browser.three_currencies import CAMPAIGN_ATTRIBUTE, CAMPAIGN_FILE
+
+REMINDER_PART = "**/widget/reminder-1.js*"
+OFFERS_PART = "**/widget/offers-1.js*"
+UNREACHABLE = re.compile("reach our server")
+
+
+@pytest.fixture
+def parts(page: Page) -> RecordedRequests[Request]:
+    """Return a list that records every request for a part."""
+    parts: RecordedRequests[Request] = RecordedRequests(page)
+
+    def record(request: Request) -> None:
+        if "/widget/" in request.url and not request.url.endswith("v1.js"):
+            parts.append(request)
+
+    page.on("request", record)
+    return parts
+
+
+def fail_once(page: Page, url: str) -> None:
+    page.route(url, lambda route: route.abort(), times=1)
+
+
+def test_page_loads_the_reminder_once_its_reader_is_about_to_ask(
+    demo: SupportBox, parts: RecordedRequests[Request]
+) -> None:
+    demo.choose("Once", "9")
+    assert parts == []
+    # Preloaded when the button gets the focus or the pointer.
+    demo.not_ready.focus()
+    [part] = parts.wait_for(1)
+    assert re.search(r"/widget/reminder-1\.js\?v=[0-9a-f]{16}$", part.url)
+    demo.not_ready.click()
+    demo.expect_state("reminder-form")
+    expect(demo.heading).to_be_focused()
+    demo.back.click()
+    demo.not_ready.click()
+    demo.expect_state("reminder-form")
+    assert len(parts) == 1
+
+
+def test_touch_and_keyboard_wait_for_the_reminder(demo: SupportBox, parts: RecordedRequests[Request]) -> None:
+    demo.not_ready.dispatch_event("click")
+    demo.expect_state("reminder-form")
+    assert len(parts.wait_for(1)) == 1
+
+
+def test_reminder_that_cannot_be_loaded_offers_another_try(demo: SupportBox) -> None:
+    fail_once(demo.page, REMINDER_PART)
+    demo.choose("Annual", "30")
+    demo.not_ready.dispatch_event("click")
+    demo.expect_state("error")
+    expect(demo.host).to_contain_text(UNREACHABLE)
+    # Nothing was to be paid.
+    expect(demo.host).not_to_contain_text("charged")
+    demo.retry.click()
+    demo.expect_state("reminder-form")
+    demo.email.fill("second-try@example.org")
+    demo.remind.click()
+    expect(demo.heading).to_have_text(REMINDER_SET)
+
+
+def test_failed_preload_is_tried_again_on_click(demo: SupportBox, parts: RecordedRequests[Request]) -> None:
+    fail_once(demo.page, REMINDER_PART)
+    with demo.page.expect_event("requestfailed"):
+        demo.not_ready.focus()
+    demo.expect_state("form")
+    demo.not_ready.dispatch_event("click")
+    demo.expect_state("reminder-form")
+    assert len(parts.wait_for(2)) == 2
+
+
+def test_reminder_that_cannot_be_loaded_leads_to_the_plain_page(live_server: LiveServer, demo: SupportBox) -> None:
+    demo.page.route(REMINDER_PART, lambda route: route.abort())
+    demo.choose("Annual", "30")
+    demo.not_ready.click()
+    demo.expect_state("error")
+    link = demo.host.get_by_role("link", name="Remind me later")
+    url = urlsplit(link.get_attribute("href"))
+    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{live_server.base_url}/support/default"
+    assert parse_qs(url.query, keep_blank_values=True) == {
+        "remind": [""],
+        "lang": ["en"],
+        "frequency": ["annual"],
+        "amount": ["3000"],
+        "currency": ["USD"],
+    }
+    with demo.page.expect_popup() as popup:
+        link.click()
+    plain = popup.value
+    expect(plain.get_by_role("button", name="Remind me next month")).to_be_visible()
+    expect(plain.get_by_role("radio", name="Annual")).to_be_checked()
+    expect(plain.get_by_label("Other amount")).to_have_value("30")
+    # The box goes on with the reader's choice.
+    demo.back.click()
+    expect(demo.continue_button).to_have_text("Continue – $30 a year")
+
+
+def test_slow_reminder_does_not_interrupt_the_checkout(demo: SupportBox) -> None:
+    routes: RecordedRequests[Route] = RecordedRequests(demo.page)
+    demo.page.route(REMINDER_PART, lambda route: routes.append(route))
+    demo.page.route("**/v1/pledges", lambda route: routes.append(route))
+    demo.not_ready.dispatch_event("click")
+    demo.continue_button.click()
+    reminder, pledge = routes.wait_for(2)
+    demo.expect_state("submitting")
+    with demo.page.expect_response(REMINDER_PART):
+        reminder.continue_()
+    pledge.continue_()
+    expect(demo.page).to_have_url(re.compile("/sandbox/checkout/"))
+
+
+def test_currencies_that_cannot_be_loaded_keep_the_link(
+    live_server: LiveServer, host_site: HostSite, page: Page
+) -> None:
+    live_server.run_command("campaign", "apply", str(CAMPAIGN_FILE))
+    fail_once(page, OFFERS_PART)
+    page.goto(host_site.show(CAMPAIGN_ATTRIBUTE))
+    box = SupportBox(page)
+    box.expect_state("error")
+    expect(box.link).to_be_visible()
+    box.retry.click()
+    box.expect_state("form")
+    expect(box.currency).to_be_visible()
+
+
+def test_page_with_one_currency_and_no_fees_loads_no_part(
+    live_server: LiveServer, host_site: HostSite, page: Page, parts: RecordedRequests[Request], tmp_path: Path
+) -> None:
+    live_server.apply_campaign(tmp_path, slug="plain-offer")
+    page.goto(host_site.show('campaign="plain-offer"'))
+    box = SupportBox(page)
+    box.expect_state("form")
+    box.continue_button.click()
+    expect(page).to_have_url(re.compile("/sandbox/checkout/"))
+    assert parts == []
+
+
+def test_classic_script_can_import_the_box(live_server: LiveServer, host_site: HostSite, page: Page) -> None:
+    host_site.show(is_strict=False)
+    module = f'<script type="module" src="{live_server.base_url}/widget/v1.js"></script>'
+    classic = f'<script>import("{live_server.base_url}/widget/v1.js")</script>'
+    assert module in host_site.html
+    host_site.html = host_site.html.replace(module, classic)
+    page.goto(f"{host_site.base_url}/article")
+    box = SupportBox(page)
+    box.expect_state("form")
+    box.not_ready.click()
+    box.expect_state("reminder-form")
