@@ -22,7 +22,14 @@ from schemas.fields import (
     WebUrl,
     currency_codes,
 )
-from schemas.translations import CAMPAIGN_TEXT_NAMES, parse_placeholders, placeholders_for, text_names
+from schemas.plurals import plural_names, split_plural
+from schemas.translations import (
+    CAMPAIGN_TEXT_NAMES,
+    parse_placeholders,
+    placeholders_for,
+    plural_text_bases,
+    text_names,
+)
 
 DEFAULT_MINIMUM = 200
 DEFAULT_MAXIMUM = 1_000_000
@@ -179,6 +186,10 @@ class ReminderOption(Schema):
         required=True, metadata={"description": "Whether it repeats until the reader cancels."}
     )
     label = fields.String(required=True, metadata={"example": "In 3 months"})
+    button = fields.String(
+        required=True,
+        metadata={"description": "The label of the button that sets it.", "example": "Remind me in 3 months"},
+    )
 
 
 class ReminderSettingsResponse(ReminderSettings):
@@ -288,7 +299,9 @@ class CampaignFile(StrictSchema):
         if not data["message"]:
             errors["message"] = ["Give at least one paragraph."]
         for lang, texts in data["texts"].items():
-            text_errors = {name: [fault] for name, text in texts.items() if (fault := _text_error(name, text))}
+            text_errors = {
+                name: [fault] for name, text in texts.items() if (fault := _text_error(lang, name, text))
+            }
             if text_errors:
                 errors.setdefault("texts", {})[lang] = text_errors
         if errors:
@@ -308,10 +321,16 @@ class CampaignFile(StrictSchema):
         return data
 
 
-def _text_error(name: str, text: str) -> str | None:
+def _text_error(lang: str, name: str, text: str) -> str | None:
     """Return the error of a text override, which has an unknown name or placeholder, or None."""
-    if name not in text_names():
-        return unknown_field_message(name, sorted(text_names()))
+    known_names = text_names(lang)
+    if name not in known_names:
+        base = next(
+            (base for base in (name, (split_plural(name) or ("",))[0]) if base in plural_text_bases()), None
+        )
+        if base is None:
+            return unknown_field_message(name, sorted(known_names))
+        return f"This text depends on a number. In {lang!r} its forms are {', '.join(plural_names(base, lang))}."
     if name in CAMPAIGN_TEXT_NAMES:
         return None
     allowed = placeholders_for(name)

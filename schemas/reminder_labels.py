@@ -1,71 +1,68 @@
 """Labels of the reminders that a campaign offers, for the widget and the pages.
 
-They are built here and not in the widget, which has no room for the plural rules of every language.
+They are built here and not in the widget, which would need the plural forms of every text.
 """
 
-import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from babel import Locale
-from babel.dates import format_timedelta
+from schemas.plurals import format_plural
+from schemas.translations import texts_for
 
-from schemas.translations import FALLBACK_LANGUAGE, available_languages, texts_for
-
-MONTHS_IN_A_YEAR = 12
 TextOverrides = Mapping[str, Mapping[str, str]]
 
 
 def reminder_options(
-    choices: Sequence[int], repeats: Sequence[int], lang: str, overrides: TextOverrides, *, locale: Locale
+    choices: Sequence[int], repeats: Sequence[int], lang: str, overrides: TextOverrides
 ) -> list[dict[str, Any]]:
     """Return all reminder options in display order: one-off ones, then repeating ones.
 
-    Each is `{"months": 3, "repeat": false, "label": "In 3 months"}`. The label is in `lang`, with intervals
-    formatted for `locale`. `overrides` maps a language to the campaign's own texts.
+    Each is `{"months": 3, "repeat": false, "label": "In 3 months", "button": "Remind me in 3 months"}`, with the
+    labels in `lang`. `overrides` maps a language to the campaign's own texts.
     """
-    texts = texts_for("reminders", lang, overrides)
-    # If the sentence falls back to English, the interval in it must be English too.
-    is_translated = lang in available_languages() or "reminder_every" in overrides.get(lang, {})
-    interval_locale = locale if is_translated else Locale(FALLBACK_LANGUAGE)
+    texts = texts_for("widget", lang, overrides) | texts_for("reminders", lang, overrides)
     one_off = [
-        {"months": months, "repeat": False, "label": _one_off_label(months, texts, locale)} for months in choices
+        {
+            "months": months,
+            "repeat": False,
+            "label": _one_off_label(months, texts, lang),
+            "button": reminder_button(months, texts, lang),
+        }
+        for months in choices
     ]
     repeating = [
-        {"months": months, "repeat": True, "label": _recurring_label(months, texts, interval_locale)}
+        # The list above the button describes a recurring reminder, so the button does not repeat it.
+        {
+            "months": months,
+            "repeat": True,
+            "label": _recurring_label(months, texts, lang),
+            "button": texts["remind_me"],
+        }
         for months in repeats
     ]
     return one_off + repeating
 
 
-def _one_off_label(months: int, texts: Mapping[str, str], locale: Locale) -> str:
-    if months == 1:
-        return texts["reminder_next_month"]
-    if months == MONTHS_IN_A_YEAR:
-        return texts["reminder_in_a_year"]
-    interval = _format_interval(months, locale, add_direction=True)
-    return interval[0].upper() + interval[1:]
+def reminder_button(months: int, texts: Mapping[str, str], lang: str) -> str:
+    """Return the label of the button that sets a single reminder; `texts` are of the widget and the reminders."""
+    whole = {1: "remind_me_next_month", 12: "remind_me_in_a_year", 24: "remind_me_in_two_years"}
+    if months in whole:
+        return texts[whole[months]]
+    return format_plural(texts, lang, "remind_me_in_months", months)
 
 
-def _recurring_label(months: int, texts: Mapping[str, str], locale: Locale) -> str:
-    if months == 1:
-        return texts["reminder_every_month"]
-    if months == MONTHS_IN_A_YEAR:
-        return texts["reminder_every_year"]
-    return texts["reminder_every"].format(interval=_format_interval(months, locale))
+def _one_off_label(months: int, texts: Mapping[str, str], lang: str) -> str:
+    whole = {1: "reminder_next_month", 12: "reminder_in_a_year", 24: "reminder_in_two_years"}
+    if months in whole:
+        return texts[whole[months]]
+    return format_plural(texts, lang, "reminder_in_months", months)
 
 
-def _format_interval(months: int, locale: Locale, *, add_direction: bool = False) -> str:
-    """Return "3 months" or "2 years", or with `add_direction` "in 3 months", in the locale's plural form."""
-    years, rest = divmod(months, MONTHS_IN_A_YEAR)
-    # Babel counts 30 days per month and 365 per year; the high threshold prevents it from rounding up to years.
-    return format_timedelta(
-        datetime.timedelta(days=months * 30 if rest else years * 365),
-        granularity="month" if rest else "year",
-        threshold=1000,
-        add_direction=add_direction,
-        locale=locale,
-    )
+def _recurring_label(months: int, texts: Mapping[str, str], lang: str) -> str:
+    whole = {1: "reminder_every_month", 12: "reminder_every_year"}
+    if months in whole:
+        return texts[whole[months]]
+    return format_plural(texts, lang, "reminder_every_months", months)
 
 
 def reminder_text_overrides(

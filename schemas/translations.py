@@ -1,37 +1,79 @@
 """The texts that readers see: one JSON file for each language and namespace.
 
 The widget has the English texts that it may need before its campaign is loaded; all other widget texts are part of
-the campaign response, so a new language needs only a new file here. A campaign may override any text.
+the campaign response, so a new language needs only new files here. A campaign may override any text. A text that a
+language lacks is English, and `schemas/plurals.py` has the rules for texts with a count.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from string import Formatter
 
+from schemas.plurals import (
+    FALLBACK_CATEGORY,
+    FALLBACK_LANGUAGE,
+    lone_count,
+    plural_bases,
+    plural_categories,
+    plural_category,
+    plural_names,
+    split_plural,
+)
+
 NAMESPACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me")
-FALLBACK_LANGUAGE = "en"
 # The campaign's own texts, which it may also give in other languages.
 CAMPAIGN_TEXT_NAMES = ("heading", "message")
 # The texts that widget/build.mjs builds into the widget.
 BUILT_IN_TEXT_NAMES = frozenset(
     (
         *("once", "monthly", "annual", "continue", "loading", "submitting", "close"),
-        *("try_again", "try_again_in", "not_ready", "error_loading"),
+        *("try_again", "try_again_in_one", "try_again_in_other", "not_ready", "error_loading"),
     )
 )
 
 
+def text_file(namespace: str, lang: str) -> Traversable:
+    """Return the file of a language's texts, which may not exist."""
+    return resources.files("schemas") / "texts" / f"{namespace}.{lang}.json"
+
+
+@cache
+def read_texts(namespace: str, lang: str) -> dict[str, str]:
+    """Return the texts of a namespace that a language itself has; none if it has no file."""
+    file = text_file(namespace, lang)
+    texts: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return texts
+
+
 @cache
 def load_texts(namespace: str, lang: str) -> dict[str, str]:
-    """Return the texts of a namespace in a language, or the English ones if that language has no file."""
-    folder = resources.files("schemas") / "texts"
-    file = folder / f"{namespace}.{lang}.json"
-    if not file.is_file():
-        file = folder / f"{namespace}.{FALLBACK_LANGUAGE}.json"
-    texts: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    """Return the texts of a namespace in a language, in the order of the English ones, which fill the gaps."""
+    own = read_texts(namespace, lang)
+    return {name: own.get(name, text) for name, text in english_texts_for(namespace, lang).items()}
+
+
+def english_texts_for(namespace: str, lang: str) -> dict[str, str]:
+    """Return the English texts of a namespace, with the plural forms that `lang` distinguishes."""
+    english = read_texts(namespace, FALLBACK_LANGUAGE)
+    bases = plural_bases(english)
+    texts: dict[str, str] = {}
+    for name, text in english.items():
+        base, category = split_plural(name) or (name, None)
+        if base not in bases:
+            texts[name] = text
+        elif category == FALLBACK_CATEGORY:
+            for own_name, own_category in zip(plural_names(base, lang), plural_categories(lang), strict=True):
+                texts[own_name] = english[f"{base}_{_english_category(lang, own_category)}"]
     return texts
+
+
+def _english_category(lang: str, category: str) -> str:
+    """Return the English category that fits every count of the language's one."""
+    count = lone_count(lang, category)
+    return FALLBACK_CATEGORY if count is None else plural_category(FALLBACK_LANGUAGE, count)
 
 
 @cache
@@ -42,19 +84,25 @@ def available_languages() -> tuple[str, ...]:
 
 
 @cache
-def text_names() -> frozenset[str]:
-    """Return the name of every text that a campaign may override."""
-    return frozenset(CAMPAIGN_TEXT_NAMES).union(
-        *(load_texts(namespace, FALLBACK_LANGUAGE) for namespace in NAMESPACES)
-    )
+def plural_text_bases() -> frozenset[str]:
+    """Return the name without a category of every text that has plural forms."""
+    return frozenset().union(*(plural_bases(read_texts(namespace, FALLBACK_LANGUAGE)) for namespace in NAMESPACES))
 
 
-@cache
+@lru_cache(maxsize=256)
+def text_names(lang: str) -> frozenset[str]:
+    """Return the name of every text that a campaign may override in a language, with its plural forms."""
+    return frozenset(CAMPAIGN_TEXT_NAMES).union(*(english_texts_for(namespace, lang) for namespace in NAMESPACES))
+
+
+@lru_cache(maxsize=4096)
 def placeholders_for(name: str) -> frozenset[str]:
-    """Return the placeholders of the text with this name."""
+    """Return the placeholders of the text with this name, which may have a plural form of any language."""
+    base, category = split_plural(name) or (name, None)
+    english_name = f"{base}_{FALLBACK_CATEGORY}" if category and base in plural_text_bases() else name
     for namespace in NAMESPACES:
-        if name in load_texts(namespace, FALLBACK_LANGUAGE):
-            return parse_placeholders(load_texts(namespace, FALLBACK_LANGUAGE)[name])
+        if english_name in read_texts(namespace, FALLBACK_LANGUAGE):
+            return parse_placeholders(read_texts(namespace, FALLBACK_LANGUAGE)[english_name])
     return frozenset()
 
 
@@ -88,8 +136,21 @@ def negotiate_language(requested: str | None, own: Iterable[str], *, default: st
 def texts_for(namespace: str, lang: str, overrides: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return the texts of a namespace in a language, with the campaign's overrides applied."""
     texts = load_texts(namespace, lang)
-    overrides_in_lang = overrides.get(lang, {})
-    return {name: overrides_in_lang.get(name, text) for name, text in texts.items()}
+    overrides_in_lang = overrides.get(lang)
+    if not overrides_in_lang:
+        return texts.copy()
+    return texts | {
+        name: text for name, text in overrides_in_lang.items() if name in texts and _can_be_filled(name, text)
+    }
+
+
+@lru_cache(maxsize=4096)
+def _can_be_filled(name: str, text: str) -> bool:
+    """Whether the text has only placeholders that are known today; a stored one may be of an earlier release."""
+    try:
+        return parse_placeholders(text) <= placeholders_for(name)
+    except ValueError:
+        return False
 
 
 def widget_texts(lang: str, overrides: Mapping[str, Mapping[str, str]], *, full: bool) -> dict[str, str]:
@@ -99,5 +160,5 @@ def widget_texts(lang: str, overrides: Mapping[str, Mapping[str, str]], *, full:
     return {
         name: text
         for name, text in texts.items()
-        if text != english[name] or (full and name not in BUILT_IN_TEXT_NAMES)
+        if text != english.get(name) or (full and name not in BUILT_IN_TEXT_NAMES)
     }

@@ -24,6 +24,7 @@ from service.commands.restore_guard import restore_guard
 from service.commands.stripe import stripe
 from service.commands.supporters import supporters
 from service.commands.suppressions import suppressions
+from service.commands.texts import texts
 from service.commands.tokens import token
 from service.domain.errors import DomainError
 from service.setting_values import SettingsError
@@ -104,6 +105,7 @@ for command in (
     stripe,
     supporters,
     suppressions,
+    texts,
 ):
     cli.add_command(command)
 

@@ -54,6 +54,8 @@ COMMANDS = [
     ["suppressions", "list"],
     ["suppressions", "check"],
     ["suppressions", "lift"],
+    ["texts"],
+    ["texts", "check"],
 ]
 
 

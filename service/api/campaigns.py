@@ -15,7 +15,7 @@ from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, require_allowed_origin
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.definitions import offers_reminders, serialize_campaign
-from service.domain.money import exponent, resolve_locale
+from service.domain.money import exponent
 from service.web import current_container
 
 QUERY_DOC = [
@@ -70,7 +70,7 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
     )
     definition = serialize_campaign(campaign)
     choices, repeats = campaign.reminder_choices, campaign.reminder_repeats
-    options = reminder_options(choices, repeats, lang, campaign.texts, locale=resolve_locale(lang))
+    options = reminder_options(choices, repeats, lang, campaign.texts)
     reminder_texts = reminder_text_overrides(
         lang, campaign.texts, repeats=bool(repeats), confirm=campaign.reminder_confirm
     )

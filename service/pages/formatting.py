@@ -2,13 +2,13 @@
 
 import datetime
 
-from babel.dates import format_date, format_timedelta
+from babel.dates import format_date
 
 from schemas.enums import Frequency
+from schemas.reminder_labels import reminder_button
 from service.domain.money import Money, decimal_separator, format_major_units, format_money, resolve_locale
 from service.pages.translations import Texts
 
-DAYS_IN_A_BABEL_MONTH = 30
 MONTHS_IN_A_YEAR = 12
 
 
@@ -30,9 +30,7 @@ def format_long_date(date: datetime.date, lang: str) -> str:
 
 def format_reminder_button(months: int, texts: Texts) -> str:
     """Return the label of the button that sets a reminder for `months` from now."""
-    if months == 1:
-        return texts.remind_me_next_month
-    return texts.format("remind_me_when", when=_format_months(months, texts, add_direction=True))
+    return reminder_button(months, texts, texts.lang)
 
 
 def format_interval(months: int, texts: Texts) -> str:
@@ -41,11 +39,4 @@ def format_interval(months: int, texts: Texts) -> str:
         return texts.every_month
     if months == MONTHS_IN_A_YEAR:
         return texts.every_year
-    return texts.format("every_so_often", months=_format_months(months, texts, add_direction=False))
-
-
-def _format_months(months: int, texts: Texts, *, add_direction: bool) -> str:
-    span = datetime.timedelta(days=months * DAYS_IN_A_BABEL_MONTH)
-    locale = resolve_locale(texts.lang)
-    # The threshold keeps Babel from rounding twelve months to a year.
-    return format_timedelta(span, granularity="month", threshold=1000, add_direction=add_direction, locale=locale)
+    return texts.plural("every_months", months)

@@ -20,7 +20,7 @@ from service.db.models.reminder import Reminder
 from service.domain.campaigns.amounts import campaign_currencies, options_for_currency, validate_amount
 from service.domain.campaigns.preferences import OfferedPreference
 from service.domain.errors import DomainError, InvalidTransition, ReminderChoiceNotOffered
-from service.domain.money import Money, resolve_locale
+from service.domain.money import Money
 from service.domain.offer_changes import describe_changes
 from service.domain.pledges.attribution import attribution_token
 from service.domain.reminders.emails import ALREADY_PLEDGED
@@ -169,7 +169,6 @@ def reminder_options(campaign: Campaign, texts: Texts) -> list[ReminderOption]:
         campaign.reminder_repeats,
         texts.lang,
         campaign.texts,
-        locale=resolve_locale(texts.lang),
     )
     return [
         ReminderOption(f"{REPEAT_PREFIX if choice['repeat'] else ''}{choice['months']}", choice["label"])

@@ -5,11 +5,12 @@ from typing import Any
 
 from flask import request
 
+from schemas.plurals import format_plural
 from schemas.reminder_labels import reminder_text_overrides
 from schemas.translations import negotiate_language, texts_for
 from service.db.models.campaign import Campaign
 
-PAGE_NAMESPACES = ("widget", "pages", "me")
+PAGE_NAMESPACES = ("widget", "pages", "me", "reminders")
 
 
 class Texts(dict[str, str]):
@@ -34,6 +35,10 @@ class Texts(dict[str, str]):
     def format(self, name: str, **values: Any) -> str:
         """Return one text with its placeholders filled in."""
         return self[name].format_map(values)
+
+    def plural(self, name: str, count: int, **values: Any) -> str:
+        """Return the form of a text for a count, with `{count}` and other placeholders filled in."""
+        return format_plural(self, self.lang, name, count, **values)
 
 
 def texts_for_campaign(campaign: Campaign, stored_lang: str | None = None) -> Texts:

@@ -43,7 +43,9 @@ def test_demo_campaign_matches_contract_example(client: FlaskClient) -> None:
     assert campaign["default_frequency"] == "monthly"
     reminder = campaign["reminder"]
     assert (reminder["enabled"], reminder["choices"]) == (True, [1])
-    assert reminder["options"] == [{"months": 1, "repeat": False, "label": "Next month"}]
+    assert reminder["options"] == [
+        {"months": 1, "repeat": False, "label": "Next month", "button": "Remind me next month"}
+    ]
     assert campaign["support_url"] == "http://desk.test/support/default"
     assert "privacy_url" in campaign
 

@@ -31,7 +31,7 @@ CAMPAIGN_RULES = re.compile(
     r"|Give each (frequency|currency) once|Give one that is offered|Give an hour later than send_hour"
     r"|Give amounts in [A-Z]{3}; the usual ones are in dollars|Give (one to|at most) six different numbers"
     r"|Give a language tag|Give what is kept, or null|This is not known|This cannot be filled in"
-    r"|A brace stands alone"
+    r"|A brace stands alone|This text depends on a number"
     # Origins and hosts: all that browsers read as one is taken, in any script and spelling, and as an IP address;
     # `schemas.web_origins` follows the URL standard and UTS 46, for which there is no pattern.
     r"|An origin begins with its scheme: |Only http and https can embed a campaign|An origin has no user name"

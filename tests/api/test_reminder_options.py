@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from schemas.translations import NAMESPACES, available_languages, load_texts, parse_placeholders
+from schemas.translations import NAMESPACES, load_texts, parse_placeholders
 from service.container import Container
 from tests.api.client import update_campaign
 
@@ -23,10 +23,10 @@ def test_one_off_options_come_before_repeating_ones(container: Container, client
     reminder = client.get(DEFAULT).json["reminder"]
     assert (reminder["choices"], reminder["repeats"], reminder["confirm"]) == ([3, 1], [12, 3], False)
     assert reminder["options"] == [
-        {"months": 3, "repeat": False, "label": "In 3 months"},
-        {"months": 1, "repeat": False, "label": "Next month"},
-        {"months": 12, "repeat": True, "label": "Every year, until I cancel"},
-        {"months": 3, "repeat": True, "label": "Every 3 months, until I cancel"},
+        {"months": 3, "repeat": False, "label": "In 3 months", "button": "Remind me in 3 months"},
+        {"months": 1, "repeat": False, "label": "Next month", "button": "Remind me next month"},
+        {"months": 12, "repeat": True, "label": "Every year, until I cancel", "button": "Remind me"},
+        {"months": 3, "repeat": True, "label": "Every 3 months, until I cancel", "button": "Remind me"},
     ]
 
 
@@ -63,18 +63,47 @@ def test_every_interval_has_a_label(
 
 def test_campaign_overrides_labels_in_another_language(container: Container, client: FlaskClient) -> None:
     reminder = {"choices": [1, 3], "repeats": [1, 3]}
-    texts = {"reminder_next_month": "Nächsten Monat", "reminder_every_month": "Jeden Monat, bis ich absage"}
-    update_campaign(container, reminder=reminder, texts={"de": texts})
+    texts = {"reminder_next_month": "Volgende maand", "reminder_every_month": "Elke maand, tot ik afzeg"}
+    update_campaign(container, reminder=reminder, texts={"nl": texts})
     # Without an override, the label is all English, not a mix of two languages.
-    theirs = ["Nächsten Monat", "In 3 Monaten", "Jeden Monat, bis ich absage"]
-    assert labels(client, f"{DEFAULT}?lang=de") == [*theirs, "Every 3 months, until I cancel"]
+    theirs = ["Volgende maand", "In 3 months", "Elke maand, tot ik afzeg"]
+    assert labels(client, f"{DEFAULT}?lang=nl") == [*theirs, "Every 3 months, until I cancel"]
 
 
-def test_interval_label_uses_plural_form_of_its_language(container: Container, client: FlaskClient) -> None:
-    update_campaign(
-        container, reminder={"repeats": [3]}, texts={"de": {"reminder_every": "Alle {interval}, bis ich absage"}}
-    )
-    assert labels(client, f"{DEFAULT}?lang=de")[1] == "Alle 3 Monate, bis ich absage"
+def test_campaign_overrides_plural_forms_of_its_language(container: Container, client: FlaskClient) -> None:
+    forms = {
+        "one": "Každý měsíc",
+        "few": "Každé {count} měsíce",
+        "many": "Po {count}",
+        "other": "Každých {count} měsíců",
+    }
+    texts = {f"reminder_every_months_{category}": text for category, text in forms.items()}
+    update_campaign(container, reminder={"repeats": [3, 5]}, texts={"cs": texts})
+    assert labels(client, f"{DEFAULT}?lang=cs")[1:] == ["Každé 3 měsíce", "Každých 5 měsíců"]
+
+
+def test_button_label_uses_plural_form(container: Container, client: FlaskClient) -> None:
+    update_campaign(container, reminder={"choices": [1, 3, 5, 12, 24]})
+    buttons = [
+        [option["button"] for option in client.get(address).json["reminder"]["options"]]
+        for address in (ENGLISH, RUSSIAN)
+    ]
+    assert buttons == [
+        [
+            "Remind me next month",
+            "Remind me in 3 months",
+            "Remind me in 5 months",
+            "Remind me in a year",
+            "Remind me in 2 years",
+        ],
+        [
+            "Напомнить через месяц",
+            "Напомнить через 3 месяца",
+            "Напомнить через 5 месяцев",
+            "Напомнить через год",
+            "Напомнить через 2 года",
+        ],
+    ]
 
 
 def test_reminder_options_change_etag_in_every_language(container: Container, client: FlaskClient) -> None:
@@ -132,16 +161,6 @@ def test_campaign_overrides_win_over_replacement_texts(container: Container, cli
     texts = texts_with(container, client, reminder={"confirm": True, "repeats": [3]}, texts={"en": own})
     assert own.items() <= texts.items()
     assert "confirm" in texts["reminder_date"]
-
-
-def test_every_language_has_all_texts_with_same_placeholders() -> None:
-    english = load_texts("reminders", "en")
-    for lang in available_languages():
-        theirs = load_texts("reminders", lang)
-        assert list(theirs) == list(english)
-        assert [parse_placeholders(text) for text in theirs.values()] == [
-            parse_placeholders(text) for text in english.values()
-        ]
 
 
 def test_text_names_are_unique_across_namespaces() -> None:

@@ -23,7 +23,7 @@ ARABIC = {
     "reminder_legend": "متى",
     "email": "عنوان البريد الإلكتروني",
     "not_ready": "ذكّروني لاحقًا",
-    "reminder_every": "كل {interval} حتى ألغي ذلك",
+    "reminder_every_months_few": "كل {count} أشهر حتى ألغي ذلك",
 }
 
 

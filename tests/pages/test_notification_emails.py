@@ -172,4 +172,4 @@ def test_amounts_are_formatted_by_currency_and_language(money: Money, lang: str,
 
 
 def test_notification_texts_can_be_overridden() -> None:
-    assert load_texts("notices", "en").keys() <= text_names()
+    assert load_texts("notices", "en").keys() <= text_names("en")

@@ -44,3 +44,37 @@ def test_origin_is_normalised(given: str, normalised: str) -> None:
 
 def test_return_host_is_lower_case() -> None:
     assert CampaignFile().load(SHORT | {"return_hosts": ["Paper.Example"]})["return_hosts"] == ["paper.example"]
+
+
+def text_error(lang: str, **texts: str) -> object:
+    """Return the error of a campaign's own texts in a language."""
+    with pytest.raises(ValidationError) as refusal:
+        CampaignFile().load(SHORT | {"texts": {lang: texts}})
+    return refusal.value.messages["texts"][lang]
+
+
+@pytest.mark.parametrize(
+    ("lang", "categories"),
+    [
+        ("en", "one other"),
+        ("ru", "one few many other"),
+        ("ar", "zero one two few many other"),
+        ("ja", "other"),
+    ],
+)
+def test_texts_may_have_the_plural_forms_of_their_language(lang: str, categories: str) -> None:
+    texts = {f"try_again_in_{category}": f"{category} {{count}}" for category in categories.split()}
+    assert CampaignFile().load(SHORT | {"texts": {lang: texts}})["texts"] == {lang: texts}
+
+
+@pytest.mark.parametrize("name", ["try_again_in_few", "try_again_in"])
+def test_wrong_plural_form_is_refused_with_those_of_the_language(name: str) -> None:
+    assert text_error("en", **{name: "Wait {count} s"}) == {
+        name: ["This text depends on a number. In 'en' its forms are try_again_in_one, try_again_in_other."]
+    }
+
+
+def test_wrong_placeholder_in_a_plural_form_is_refused() -> None:
+    assert text_error("ru", try_again_in_few="Через {seconds} с") == {
+        "try_again_in_few": ["This cannot be filled in: seconds. In braces may stand: {count}."]
+    }

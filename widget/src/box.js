@@ -69,7 +69,7 @@ export function createBox(host) {
    */
   function renderCampaign(campaign, offers, requested, moveFocus) {
     const lang = chooseLanguage(requested, campaign.lang);
-    const text = createTranslator(campaign.texts);
+    const text = createTranslator(campaign.texts, lang);
     const currencies = currencyOptions(campaign, lang);
     const baseContext = {
       campaign,

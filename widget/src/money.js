@@ -35,7 +35,7 @@ export function createMoney(currency, lang, exponent, step = 1) {
   const example = (whole, fraction) =>
     decimals && fraction ? whole + separator + fraction.padEnd(decimals, "0").slice(0, decimals) : whole;
 
-  /** @param {keyof Texts} errorKey @param {string} [whole] @param {string} [fraction] @returns {FieldError} */
+  /** @param {TextKey} errorKey @param {string} [whole] @param {string} [fraction] @returns {FieldError} */
   const parseError = (errorKey, whole = "500", fraction = "") => ({
     errorKey,
     values: { digits: decimals, example: example(whole, fraction) },

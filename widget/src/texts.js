@@ -3,12 +3,19 @@
 import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 
 /**
+ * A text with a number has a key for each plural form of its language, such as `try_again_in_few`. The caller gives the
+ * key without the form, and the number as `count`.
  * @param {Partial<Texts>} [overrides] the texts that differ from the built-in English
+ * @param {string} [lang] the language of the overrides, a BCP 47 tag
  * @returns {Translate}
  */
-export function createTranslator(overrides) {
-  const texts = /** @type {Texts} */ ({ ...EN, ...overrides });
+export function createTranslator(overrides, lang = "en") {
+  const texts = /** @type {Record<string, string>} */ ({ ...EN, ...overrides });
+  const rules = new Intl.PluralRules(lang);
   // A doubled brace stands for one brace, as in Python's str.format on the server. A text of the service is no key.
   return (key, values = {}) =>
-    (texts[key] ?? key).replace(/{(\w+)}|([{}])\2/g, (_, name, brace) => brace ?? String(values[name] ?? ""));
+    (texts[key] ?? texts[`${key}_${rules.select(+values.count)}`] ?? key).replace(
+      /{(\w+)}|([{}])\2/g,
+      (_, name, brace) => brace ?? String(values[name] ?? ""),
+    );
 }

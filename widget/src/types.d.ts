@@ -35,8 +35,11 @@ type CurrencyOption = CurrencyDefinition & { money: Money };
 /** The built-in texts, and those that a campaign with several currencies or coverable fees adds. */
 type Texts = typeof import("../../schemas/texts/widget.en.json") & typeof import("../../schemas/texts/offers.en.json");
 
-/** A reminder in `months` months, or every `months` months if `repeat` is true. */
-type ReminderOption = { months: number; repeat: boolean; label: string };
+/** The key of a text. One with a number goes without its plural form: `try_again_in` for `try_again_in_other`. */
+type TextKey = keyof Texts | (keyof Texts extends infer Key ? (Key extends `${infer Base}_other` ? Base : never) : never);
+
+/** A reminder in `months` months, or every `months` months if `repeat` is true. `button` labels the button that sets it. */
+type ReminderOption = { months: number; repeat: boolean; label: string; button: string };
 
 type Campaign = CurrencyDefinition & {
   slug: string;
@@ -63,12 +66,12 @@ type ApiResponse = {
 };
 
 /** The text of an error at a field, and the values of its placeholders. */
-type FieldError = { minor?: undefined; errorKey: keyof Texts; values?: Record<string, string | number> };
+type FieldError = { minor?: undefined; errorKey: TextKey; values?: Record<string, string | number> };
 
 type ParsedAmount = { minor: number; errorKey?: undefined } | FieldError;
 
 /** Returns a text with its placeholders filled. */
-type Translate = (key: keyof Texts, values?: Record<string, string | number>) => string;
+type Translate = (key: TextKey, values?: Record<string, string | number>) => string;
 
 type Money = import("./money.js").Money;
 

@@ -4,9 +4,9 @@ import datetime
 from functools import lru_cache
 
 from babel.dates import format_date
-from babel.units import format_unit
 
 from schemas.enums import EmailKind, Frequency
+from schemas.plurals import format_plural
 from schemas.translations import negotiate_language, texts_for
 from service.domain.money import format_money, resolve_locale
 from service.domain.offer_changes import describe_changes
@@ -98,13 +98,8 @@ cached_format_money = lru_cache(maxsize=4096)(format_money)
 
 def _format_interval(months: int, texts: dict[str, str], lang: str) -> str:
     """Return "every month", "every year", or "every 3 months"."""
-    text = {1: "mail_every_month", 12: "mail_every_year"}.get(months, "mail_every_so_often")
-    return texts[text].format_map({"months": _format_months(months, lang)})
-
-
-@lru_cache(maxsize=256)
-def _format_months(months: int, lang: str) -> str:
-    return format_unit(months, "duration-month", locale=resolve_locale(lang))
+    whole = {1: "mail_every_month", 12: "mail_every_year"}
+    return texts[whole[months]] if months in whole else format_plural(texts, lang, "mail_every_months", months)
 
 
 def notification_content(email: NotificationEmail, lang: str) -> EmailContent:

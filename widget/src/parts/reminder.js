@@ -8,17 +8,6 @@
 import { button, createElement, createForm, fieldError, labelled } from "../dom.js";
 import { createReminderRequest } from "./reminder-request.js";
 
-/**
- * Returns the label of the submit button. The list above the button describes a recurring reminder, so the label
- * does not repeat it.
- * @param {Translate} text
- * @param {ReminderOption} option
- */
-export function submitLabel(text, { months, repeat, label }) {
-  if (months === 1 && !repeat) return text("remind_me_next_month");
-  return text("remind_me_when", { when: repeat ? "" : label[0].toLowerCase() + label.slice(1) });
-}
-
 /** @param {PartContext} context */
 export default function showReminder(context) {
   const showForm = () => context.showView("reminder-form", formView(context, submit));
@@ -32,7 +21,7 @@ export default function showReminder(context) {
 function formView(context, submitReminder) {
   const { campaign, choice, text } = context;
   const { options } = campaign.reminder;
-  const submit = createElement("button", { part: "submit" }, submitLabel(text, choice));
+  const submit = createElement("button", { part: "submit" }, choice.button);
   const email = createElement("input", {
     id: "email",
     // Not of the type "email", for which browsers refuse addresses with letters such as é before the @.
@@ -57,7 +46,7 @@ function formView(context, submitReminder) {
       part: "input",
       onchange() {
         Object.assign(choice, options[select.selectedIndex]);
-        submit.textContent = submitLabel(text, choice);
+        submit.textContent = choice.button;
       },
     },
     ...options.map(({ months, repeat, label }) =>

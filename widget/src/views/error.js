@@ -23,7 +23,7 @@ export function retryButton(text, seconds, retry) {
   const element = button("submit", "", retry);
   const countDown = () => {
     element.disabled = seconds > 0;
-    element.textContent = seconds > 0 ? text("try_again_in", { seconds: seconds-- }) : text("try_again");
+    element.textContent = seconds > 0 ? text("try_again_in", { count: seconds-- }) : text("try_again");
     if (element.disabled) setTimeout(() => element.isConnected && countDown(), 1000);
   };
   countDown();
