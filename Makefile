@@ -1,11 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help install dev test announce-installs lint bench lock widget faults trace audit sbom
+.PHONY: help install dev test announce-installs lint bench lock widget screenshots faults trace audit sbom
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 help: ## show this list of commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Installs only what `mainstay` needs at run time; the tests need more.
 .venv/run.stamp: requirements.txt pyproject.toml
@@ -70,6 +70,11 @@ trace: .venv/dev.stamp ## list the files and functions that three flows execute;
 
 widget: widget/node_modules/.stamp ## build the embedded script into service/pages/static/
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget run build
+
+screenshots: .venv/dev.stamp ## save every page, email and state of the box as pictures; SHOT_ARGS="--only receipt"
+	@./scripts/need-browser
+	@./scripts/need-servers
+	@$(BIN)/python scripts/take_screenshots.py $(SHOT_ARGS)
 
 lock: .venv/dev.stamp ## update the pinned versions: requirements.txt, requirements-dev.txt and the widget's lock file
 	./scripts/lock $(LOCK_ARGS)

@@ -1,8 +1,10 @@
-"""A page object for the support box, which finds its elements by their accessible names."""
+"""A page object for the support box, which finds its elements by their accessible names in any language."""
 
 import re
 
 from playwright.sync_api import Locator, Page, expect
+
+from schemas.translations import load_texts
 
 NOT_READY_BUTTON = "Not ready to support today? Remind me later."
 REMIND_BUTTON = "Remind me next month"
@@ -12,28 +14,30 @@ REMINDER_SET = "Thank you! Your reminder is set."
 class SupportBox:
     """The box on a page. Every locator waits for its element."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, lang: str = "en") -> None:
+        texts = load_texts("widget", lang) | load_texts("offers", lang) | load_texts("reminders", lang)
         self.page = page
         self.host = page.locator("support-box")
         self.frame = self.host.locator(".box")
-        self.once = self.host.get_by_role("radio", name="Once")
-        self.monthly = self.host.get_by_role("radio", name="Monthly")
-        self.annual = self.host.get_by_role("radio", name="Annual")
-        self.other_amount = self.host.get_by_label("Other amount")
-        self.currency = self.host.get_by_role("combobox", name="Currency")
+        self.once, self.monthly, self.annual = (
+            self.host.get_by_role("radio", name=texts[name]) for name in ("once", "monthly", "annual")
+        )
+        self.other_amount = self.host.get_by_label(texts["other_amount"])
+        self.currency = self.host.get_by_role("combobox", name=texts["currency"])
         self.fees = self.host.get_by_role("checkbox")
         self.status_message = self.host.locator("form").get_by_role("status")
-        self.presets = self.host.get_by_role("group", name="Amount").get_by_role("radio")
-        self.continue_button = self.host.get_by_role("button", name=re.compile("^(Continue|Taking you)"))
+        self.presets = self.host.get_by_role("group", name=texts["amount_legend"]).get_by_role("radio")
+        labels = "|".join(re.escape(texts[name].partition("…")[0]) for name in ("continue", "submitting"))
+        self.continue_button = self.host.get_by_role("button", name=re.compile(f"^({labels})"))
         self.submit = self.host.locator("[part=submit]")
-        self.not_ready = self.host.get_by_role("button", name=NOT_READY_BUTTON)
-        self.email = self.host.get_by_label("E-mail address")
-        self.when = self.host.get_by_role("combobox", name="When")
-        self.remind_later = self.host.get_by_role("button", name="Remind me later", exact=True)
-        self.remind = self.host.get_by_role("button", name=REMIND_BUTTON)
-        self.close = self.host.get_by_role("button", name="Close")
-        self.retry = self.host.get_by_role("button", name="Try again")
-        self.back = self.host.get_by_role("button", name="Back")
+        self.not_ready = self.host.get_by_role("button", name=texts["not_ready"])
+        self.email = self.host.get_by_label(texts["email"])
+        self.when = self.host.get_by_role("combobox", name=texts["reminder_legend"])
+        self.remind_later = self.host.get_by_role("button", name=texts["remind_me_later"], exact=True)
+        self.remind = self.host.get_by_role("button", name=texts["remind_me_next_month"])
+        self.close = self.host.get_by_role("button", name=texts["close"])
+        self.retry = self.host.get_by_role("button", name=texts["try_again"])
+        self.back = self.host.get_by_role("button", name=texts["back"])
         self.heading = self.host.get_by_role("heading")
         self.error = self.host.locator("[part=error]")
         self.link = self.host.get_by_role("link")
