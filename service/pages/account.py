@@ -22,7 +22,7 @@ from service.domain.sign_in import end_session, is_link_valid, redeem_link, requ
 from service.pages.account_view import build_pledge_card
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.email_form import EMAIL_FORM_ERRORS, render_email_form, render_email_form_error
-from service.pages.formatting import format_interval, format_long_date, format_reminder_button
+from service.pages.formatting import format_day, format_interval, format_long_date, format_reminder_button
 from service.pages.gateway_redirect import gateway_origins
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import (
@@ -188,9 +188,9 @@ def _reminder_row(reminder: Reminder, texts: Texts) -> tuple[str, str]:
     if reminder.awaits_confirmation or reminder.status == ReminderStatus.UNCONFIRMED:
         name = "me_reminder_unconfirmed"
     interval = "" if every_months is None else format_interval(every_months, texts)
-    sentence = texts.format(
-        name, date=format_long_date(reminder.due_on, texts.lang), campaign=reminder.campaign.name, often=interval
-    )
+    campaign = reminder.campaign
+    date = format_day(reminder.due_on, campaign, texts)
+    sentence = texts.format(name, date=date, campaign=campaign.name, often=interval)
     return sentence, f"/r/{reminder_token(current_container().database.keyring, reminder)}"
 
 

@@ -14,7 +14,7 @@ from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds, is_newest_recurring_pledge, other_recurring_pledge
 from service.domain.pledges.renewals import ends_before, is_paused_at
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
-from service.pages.formatting import format_long_date, format_pledge
+from service.pages.formatting import format_day, format_pledge
 from service.pages.translations import Texts
 from service.web import current_container
 
@@ -116,7 +116,7 @@ def campaign_date(at: datetime.datetime, pledge: Pledge) -> datetime.date:
 
 def format_campaign_date(at: datetime.datetime, pledge: Pledge, texts: Texts) -> str:
     """Return the long date of an instant in the campaign's time zone."""
-    return format_long_date(campaign_date(at, pledge), texts.lang)
+    return format_day(campaign_date(at, pledge), pledge.campaign, texts)
 
 
 def _when(pledge: Pledge, texts: Texts) -> str:

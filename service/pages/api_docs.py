@@ -94,10 +94,12 @@ def show_docs() -> Response:
     metadata = current_api_metadata()
     errors = [(status, code, meaning) for status, (code, meaning) in metadata.codes.items()]
     errors += [(status, error.code, (error.__doc__ or "").strip()) for error, status in metadata.statuses.items()]
+    api = build_outline(metadata.specification())
     return render_page(
         "api_docs.html",
         english_texts(),
-        api=build_outline(metadata.specification()),
+        site_name=api.title,
+        api=api,
         errors=sorted(errors),
         has_demo=not current_container().settings.is_production,
     )

@@ -12,6 +12,8 @@ from service.web import current_container, read_only
 # Data of the chart in the article: year and number of days without a ferry.
 CANCELLED_DAYS = ((2019, 9), (2020, 14), (2021, 22), (2022, 31), (2023, 38), (2024, 57), (2025, 71))
 
+PAPER = "The Harbour Lantern"
+
 demo = Blueprint("demo", __name__)
 
 
@@ -34,6 +36,7 @@ def show_demo() -> Response:
         "demo.html",
         default_texts(),
         allow_widget=True,
+        site_name=PAPER,
         days=CANCELLED_DAYS,
         slug=slug,
         has_outbox=settings.uses_dev_outbox and settings.is_local_only,

@@ -33,6 +33,8 @@ EMAIL_CSP = (
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 )
 
+SERVICE_NAME = "Mainstay"
+
 outbox = Blueprint("outbox", __name__, url_prefix="/dev/outbox")
 
 
@@ -65,7 +67,10 @@ def list_emails() -> Response:
     """List the emails, newest first."""
     with read_only() as session:
         return render_page(
-            "dev_outbox.html", english_texts(), emails=[_parse(email) for email in list_outbox_emails(session)]
+            "dev_outbox.html",
+            english_texts(),
+            site_name=SERVICE_NAME,
+            emails=[_parse(email) for email in list_outbox_emails(session)],
         )
 
 
@@ -77,6 +82,7 @@ def show_email(email_id: uuid.UUID) -> Response:
             "dev_outbox_email.html",
             english_texts(),
             allow_frames=True,
+            site_name=SERVICE_NAME,
             email=_parse(get_outbox_email(session, email_id)),
         )
 

@@ -6,6 +6,7 @@ from babel.dates import format_date
 
 from schemas.enums import Frequency
 from schemas.reminder_labels import reminder_button
+from service.db.models.campaign import Campaign
 from service.domain.money import Money, decimal_separator, format_major_units, format_money, resolve_locale
 from service.pages.translations import Texts
 
@@ -26,6 +27,17 @@ def format_input_amount(money: Money, lang: str) -> str:
 def format_long_date(date: datetime.date, lang: str) -> str:
     """Return a date as the language writes it: "December 23, 2026" in English."""
     return format_date(date, format="long", locale=resolve_locale(lang))
+
+
+def format_day(date: datetime.date, campaign: Campaign, texts: Texts) -> str:
+    """Return a long date as the language of the page and the campaign's region write it: "23 December 2026"."""
+    return format_long_date(date, regional_language(texts.lang, campaign.lang))
+
+
+def regional_language(lang: str, campaign_lang: str) -> str:
+    """Return the language, with the campaign's region if that is the same language: "en-GB"."""
+    language, _, region = lang.partition("-")
+    return lang if region or campaign_lang.partition("-")[0] != language else campaign_lang
 
 
 def format_reminder_button(months: int, texts: Texts) -> str:

@@ -35,7 +35,7 @@ from service.domain.reminders.self_service import (
     snooze_reminder,
 )
 from service.pages.form_errors import FormError
-from service.pages.formatting import format_interval, format_long_date, format_pledge, format_reminder_button
+from service.pages.formatting import format_day, format_interval, format_pledge, format_reminder_button
 from service.pages.rendering import render_page
 from service.pages.support_form import parse_int
 from service.pages.translations import Texts, texts_for_campaign
@@ -88,8 +88,8 @@ def show_reminder(token: str) -> Response:
             campaign=campaign,
             state=_state(reminder),
             is_just_confirmed="confirmed" in request.args and reminder.status == ReminderStatus.SCHEDULED,
-            due_on=format_long_date(reminder.due_on, texts.lang),
-            sent_on=_sent_on(reminder, texts.lang),
+            due_on=format_day(reminder.due_on, campaign, texts),
+            sent_on=_sent_on(reminder, texts),
             interval=None if every_months is None else format_interval(every_months, texts),
             has_ended=reminder.every_months is not None and every_months is None and can_cancel(reminder),
             support_url=container.urls.support_page_url(
@@ -234,11 +234,12 @@ def _state(reminder: Reminder) -> str:
     return reminder.status
 
 
-def _sent_on(reminder: Reminder, lang: str) -> str | None:
+def _sent_on(reminder: Reminder, texts: Texts) -> str | None:
     """Return the date of sending in the reminder's time zone; None if it was not sent."""
     if reminder.sent_at is None:
         return None
-    return format_long_date(reminder.sent_at.astimezone(ZoneInfo(reminder.timezone)).date(), lang)
+    sent_on = reminder.sent_at.astimezone(ZoneInfo(reminder.timezone)).date()
+    return format_day(sent_on, reminder.campaign, texts)
 
 
 def _pledge_summary(preference: OfferedPreference, texts: Texts) -> str | None:

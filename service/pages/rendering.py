@@ -45,6 +45,8 @@ _templates.globals["static_url"] = static_url
 
 
 def render_html(template: str, texts: Texts, **view: Any) -> str:
+    view = {"head": None, "has_script": False, "is_form_wrong": view.get("field_error") is not None} | view
+    view.setdefault("site_name", view["campaign"].name if view.get("campaign") else sender_name())
     direction = resolve_locale(texts.lang).text_direction
     return _templates.get_template(template).render(texts=texts, lang=texts.lang, direction=direction, **view)
 
@@ -57,19 +59,20 @@ def render_page(
     form_targets: Sequence[str] = (),
     allow_widget: bool = False,
     allow_frames: bool = False,
+    has_script: bool = False,
     **view: Any,
 ) -> Response:
     """Return a page as a response.
 
     `form_targets` are URLs of other sites that a form of this page may redirect to: browsers apply the policy's
     `form-action` to redirects too. `allow_widget` lets the page run the widget, and `allow_frames` lets it frame
-    pages of this service.
+    pages of this service. `has_script` adds the script `pages.js`, for buttons that need one. `head` in the view
+    makes the page one that search engines may show.
     """
-    response = Response(
-        render_html(template, texts, status=status, **view), status, content_type="text/html; charset=utf-8"
-    )
+    html = render_html(template, texts, status=status, has_script=has_script, **view)
+    response = Response(html, status, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _content_security_policy(
-        form_targets, allow_widget=allow_widget, allow_frames=allow_frames
+        form_targets, allow_widget=allow_widget, allow_frames=allow_frames, has_script=has_script
     )
     response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
     response.headers["Content-Language"] = texts.lang
@@ -83,7 +86,9 @@ def sender_name() -> str:
     return parseaddr(current_container().settings.mail.sender)[0] or "Mainstay"
 
 
-def _content_security_policy(form_targets: Sequence[str], *, allow_widget: bool, allow_frames: bool) -> str:
+def _content_security_policy(
+    form_targets: Sequence[str], *, allow_widget: bool, allow_frames: bool, has_script: bool
+) -> str:
     """Return a Content-Security-Policy (CSP level 3) that allows only what the page needs."""
     origins = dict.fromkeys(origin_of(url) for url in (current_container().urls.public_url, *form_targets))
     directives = [
@@ -95,8 +100,10 @@ def _content_security_policy(form_targets: Sequence[str], *, allow_widget: bool,
         "base-uri 'none'",
         "require-trusted-types-for 'script'",
     ]
+    if allow_widget or has_script:
+        directives.append("script-src 'self'")
     if allow_widget:
-        directives += ["script-src 'self'", "connect-src 'self'"]
+        directives.append("connect-src 'self'")
     if allow_frames:
         directives.append("frame-src 'self'")
     return "; ".join(directives)

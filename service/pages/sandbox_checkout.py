@@ -104,6 +104,7 @@ def _render(
         email=email,
         field_error=field_error,
         declined=declined,
+        is_form_wrong=is_open and (declined or field_error is not None),
         cancel_url=cancel_url(pledge, campaign, urls),
         new_pledge_url=urls.support_page_url(
             campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency

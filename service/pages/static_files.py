@@ -10,15 +10,36 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
 FOLDER = Path(__file__).with_name("static")
+SCRIPT_TYPE = "text/javascript; charset=utf-8"
 TYPES = {
     "pages.css": "text/css; charset=utf-8",
+    "pages.js": SCRIPT_TYPE,
     "icon.svg": "image/svg+xml; charset=utf-8",
+    "favicon.ico": "image/vnd.microsoft.icon",
+    "apple-touch-icon.png": "image/png",
+    "preview.png": "image/png",
 }
 # The widget, and the parts that it loads when a reader needs them. `make widget` builds them.
 WIDGET_SCRIPTS = ("v1.js", "offers-1.js", "reminder-1.js")
-SCRIPT_TYPE = "text/javascript; charset=utf-8"
 WIDGET_CACHE = "public, max-age=300, stale-while-revalidate=86400"
+# PNG is compressed as it is.
+COMPRESSED = ("favicon.ico", "apple-touch-icon.png", "preview.png")
+DAILY_CACHE = "public, max-age=86400"
 HASHED_CACHE = "public, max-age=31536000, immutable"
+
+# Support pages are for everyone. All other pages are one reader's, a program's or a developer's.
+PRIVATE_PATHS = (
+    "/me",
+    "/p/",
+    "/r/",
+    "/support/*/thank-you",
+    "/support/*/not-charged",
+    "/support/*/reminder-set",
+    "/sandbox/",
+    "/dev/",
+    "/v1/",
+)
+ROBOTS = "\n".join(["User-agent: *", *(f"Disallow: {path}" for path in PRIVATE_PATHS), "Allow: /support/", ""])
 
 files = Blueprint("files", __name__)
 
@@ -52,6 +73,22 @@ def widget(name: str) -> Response:
     return response
 
 
+@files.get("/robots.txt")
+def robots() -> Response:
+    """Let search engines find the support pages, and no page of a reader (RFC 9309)."""
+    response = Response(ROBOTS, content_type="text/plain; charset=utf-8")
+    response.headers["Cache-Control"] = DAILY_CACHE
+    return response
+
+
+@files.get("/favicon.ico")
+@files.get("/apple-touch-icon.png")
+def root_icon() -> Response:
+    """Serve an icon where browsers and phones ask for it, whatever a page says."""
+    name = request.path.lstrip("/")
+    return _send(name, TYPES[name], DAILY_CACHE)
+
+
 @files.get("/static/<name>")
 def static_file(name: str) -> Response:
     if name not in TYPES:
@@ -66,7 +103,7 @@ def _is_current(name: str) -> bool:
 
 def _send(name: str, content_type: str, cache_control: str) -> Response:
     file = _read(name)
-    use_gzip = request.accept_encodings["gzip"] > 0
+    use_gzip = request.accept_encodings["gzip"] > 0 and name not in COMPRESSED
     response = Response(file.gzipped if use_gzip else file.plain, content_type=content_type)
     if use_gzip:
         response.headers["Content-Encoding"] = "gzip"

@@ -21,8 +21,9 @@ from service.domain.offer_changes import describe_changes
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.reminders.reminders import create_or_update_reminder
 from service.pages.form_errors import FieldError, FormError, describe_error
-from service.pages.formatting import format_input_amount, format_long_date, format_reminder_button
+from service.pages.formatting import format_day, format_input_amount, format_reminder_button
 from service.pages.gateway_redirect import custom_origin, gateway_origins, redirect_to_gateway
+from service.pages.page_head import support_page_head
 from service.pages.reminders import ReminderForm, parse_reminder_form, reminder_form_from_request, reminder_options
 from service.pages.rendering import render_page
 from service.pages.session_cookie import current_supporter_id, session_token
@@ -142,7 +143,7 @@ def show_reminder_created(slug: str) -> Response:
     campaign = current_container().campaign_cache.get(slug)
     texts = texts_for_campaign(campaign)
     return render_page(
-        "reminder_created.html", texts, campaign=campaign, date=_date(request.args.get("due_on"), texts.lang)
+        "reminder_created.html", texts, campaign=campaign, date=_date(request.args.get("due_on"), campaign, texts)
     )
 
 
@@ -182,6 +183,9 @@ def render_support_page(
         form=form,
         reminder=reminder,
         field_error=field_error,
+        # A closed campaign has no form.
+        is_form_wrong=field_error is not None and campaign.closed_at is None,
+        head=support_page_head(campaign, texts, appeal.message, requested=request.args.get("lang") == texts.lang),
         offer_changes=offer_changes,
         form_targets=gateway_origins(),
         custom_origin=custom_origin(),
@@ -256,9 +260,9 @@ def _reminder_form_with_choice(campaign: Campaign, form: SupportForm, lang: str)
     return reminder_form_from_request(values)
 
 
-def _date(text: str | None, lang: str) -> str | None:
+def _date(text: str | None, campaign: Campaign, texts: Texts) -> str | None:
     """Return an ISO date as a long date; None if it is not one."""
     try:
-        return format_long_date(datetime.date.fromisoformat(text or ""), lang)
+        return format_day(datetime.date.fromisoformat(text or ""), campaign, texts)
     except ValueError:
         return None

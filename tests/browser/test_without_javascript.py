@@ -57,7 +57,7 @@ def test_form_error_keeps_the_input(live_server: LiveServer, support: Page, type
     expect(field).to_have_accessible_description(re.compile(re.escape(message)))
     expect(support.get_by_role("radio", name="Annual")).to_be_checked()
     expect(support.get_by_role("alert")).to_contain_text(message)
-    expect(support).to_have_title(re.compile("^Please check: "))
+    expect(support).to_have_title(re.compile("^Error: "))
     assert live_server.count("pledges") == before
 
     support.get_by_role("alert").get_by_role("link").click()

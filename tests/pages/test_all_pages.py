@@ -104,7 +104,7 @@ def test_page_has_security_headers(client: FlaskClient, paths: dict[str, str], p
 @pytest.mark.parametrize("page", PAGES)
 def test_page_loads_only_local_files(client: FlaskClient, paths: dict[str, str], page: str) -> None:
     html = client.get(paths.get(page, page), headers=BROWSER).text
-    loaded = re.findall(r'(?:\ssrc|<link[^>]*\shref)="([^"]+)"', html)
+    loaded = re.findall(r'(?:\ssrc|<link rel="(?:icon|stylesheet|apple-touch-icon)"[^>]*\shref)="([^"]+)"', html)
     assert loaded
     assert all(not urlsplit(url).netloc for url in loaded)
     assert " style=" not in html
@@ -117,7 +117,7 @@ def test_page_has_valid_structure(client: FlaskClient, paths: dict[str, str], pa
     html = client.get(paths.get(page, page), headers=BROWSER).text
     assert html.startswith("<!DOCTYPE html>")
     assert html.count("<h1") == 1
-    assert re.search(r"<title>\S[^<]*</title>", html)
+    assert re.search(r"<title>\S[^<]* – (The Harbour Lantern|Mainstay)</title>", html)
     assert re.search(r'<html lang="en" dir="ltr">', html)
     ids = re.findall(r'\sid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
@@ -132,6 +132,16 @@ def test_page_shows_no_identifier(client: FlaskClient, paths: dict[str, str], pa
     shown = visible_text(client.get(paths.get(page, page), headers=BROWSER | {"Accept-Language": lang}).text)
     assert shown
     assert re.findall(r"\b[a-z]+_[a-z_]+\b", shown) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_only_the_support_page_may_be_found(client: FlaskClient, paths: dict[str, str], page: str) -> None:
+    html = client.get(paths.get(page, page), headers=BROWSER).text
+    is_public = page == "/support/default"
+    assert ('<meta name="robots" content="noindex">' not in html) == is_public
+    assert ('<link rel="canonical"' in html) == is_public
+    assert '<link rel="apple-touch-icon" href="/static/apple-touch-icon.png?v=' in html
+    assert html.count('<meta name="theme-color"') == 2
 
 
 def test_root_redirects_to_the_support_page(client: FlaskClient) -> None:

@@ -83,7 +83,7 @@ def test_error_is_linked_to_its_field_and_summarised(client: FlaskClient) -> Non
     assert 'id="amount-complaint"' in page
     assert 'href="#amount"' in page
     assert 'role="alert"' in page
-    assert "<title>Please check: Support The Harbour Lantern</title>" in page
+    assert "<title>Error: " in page
 
 
 @pytest.mark.parametrize("frequency", ["", "weekly"])
