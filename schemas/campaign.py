@@ -389,6 +389,9 @@ class CampaignResponse(Schema):
     reminder = fields.Nested(ReminderSettingsResponse, required=True)
     privacy_url = fields.String(required=True, allow_none=True)
     support_url = fields.String(required=True)
+    manage_url = fields.String(
+        required=True, metadata={"description": "The page on which supporters manage their support."}
+    )
     legal_name = fields.String(required=True, allow_none=True)
     tax_line = fields.String(required=True, allow_none=True)
     texts = fields.Dict(

@@ -90,6 +90,7 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
         ],
         "reminder": definition["reminder"] | {"enabled": offers_reminders(campaign), "options": options},
         "support_url": current_container().urls.campaign_url(campaign),
+        "manage_url": f"{current_container().urls.account_url()}?lang={lang}",
         "texts": widget_texts(lang, campaign.texts, full=full_texts) | offer_texts | reminder_texts,
     }
     return definition | _currency_scale(campaign.currency) | localized

@@ -47,6 +47,7 @@ def test_demo_campaign_matches_contract_example(client: FlaskClient) -> None:
         {"months": 1, "repeat": False, "label": "Next month", "button": "Remind me next month"}
     ]
     assert campaign["support_url"] == "http://desk.test/support/default"
+    assert campaign["manage_url"] == "http://desk.test/me?lang=en"
     assert "privacy_url" in campaign
 
 

@@ -40,7 +40,9 @@ class SupportBox:
         self.back = self.host.get_by_role("button", name=texts["back"])
         self.heading = self.host.get_by_role("heading")
         self.error = self.host.locator("[part=error]")
-        self.link = self.host.get_by_role("link")
+        # The newsroom's own link, which is shown while there is no form.
+        self.link = self.host.locator("> a")
+        self.manage = self.host.get_by_role("link", name="Manage your support")
 
     def expect_state(self, state: str) -> None:
         """Wait until the box is in `state`."""

@@ -3,7 +3,7 @@
 import { request } from "./api.js";
 import { initialChoice } from "./choice.js";
 import { currencyOptions } from "./currencies.js";
-import { button, createElement } from "./dom.js";
+import { button, createElement, newTabLink } from "./dom.js";
 import { createFrame } from "./frame.js";
 import { chooseLanguage, pageLanguage } from "./language.js";
 import { createRequests } from "./requests.js";
@@ -103,7 +103,7 @@ export function createBox(host) {
       const { frequency, amount, currency } = context.commonFields();
       const query = new URLSearchParams({ remind: "", lang, frequency, amount: `${amount}`, currency });
       const href = new URL(`/support/${campaign.slug}?${query}`, import.meta.url).href;
-      const link = createElement("a", { href, target: "_blank", rel: "noopener", part: "link" }, text("remind_me_later"));
+      const link = newTabLink(href, text("remind_me_later"), "link");
       // A function of its own, because no payment failed.
       context.showError({ status: 0, retryAfterSeconds: 0, body: {} }, () => context.showPledge(), showReminder, link);
     }

@@ -20,6 +20,10 @@ export function createElement(tag, properties = {}, ...children) {
 /** @param {string} part @param {string} label @param {() => void} onclick */
 export const button = (part, label, onclick) => createElement("button", { type: "button", part, onclick }, label);
 
+/** Creates a link that leaves the article open. @param {string} href @param {string} label @param {string} [part] */
+export const newTabLink = (href, label, part = "") =>
+  createElement("a", { href, target: "_blank", rel: "noopener", part }, label);
+
 /** @param {string} legend @param {...(Node | string)} children */
 export const fieldset = (legend, ...children) =>
   createElement("fieldset", {}, createElement("legend", { part: "legend" }, legend), ...children);

@@ -53,6 +53,8 @@ type Campaign = CurrencyDefinition & {
   default_frequency: Frequency;
   reminder: { enabled: boolean; choices: number[]; options: ReminderOption[] };
   privacy_url?: string | null;
+  /** The page on which supporters see and change what they give. */
+  manage_url?: string;
   texts?: Partial<Texts>;
 };
 

@@ -5,7 +5,7 @@
  * `PartContext` and `View` keep their meaning.
  */
 
-import { button, createElement, createForm, fieldError, labelled } from "../dom.js";
+import { button, createElement, createForm, fieldError, labelled, newTabLink } from "../dom.js";
 import { createReminderRequest } from "./reminder-request.js";
 
 /** @param {PartContext} context */
@@ -55,7 +55,7 @@ function formView(context, submitReminder) {
   );
 
   const privacy = campaign.privacy_url
-    ? [" ", createElement("a", { href: campaign.privacy_url, target: "_blank", rel: "noopener" }, text("privacy_link"))]
+    ? [" ", newTabLink(campaign.privacy_url, text("privacy_link"))]
     : [];
 
   const { form, setBusy } = createForm(

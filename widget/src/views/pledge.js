@@ -3,6 +3,7 @@
 import { defaultsFor, readAmount } from "../choice.js";
 import { optionFor, presetAmounts } from "../currencies.js";
 import { createElement, createForm, fieldError, fieldset, labelled, optionRow, radio } from "../dom.js";
+import { manageLink } from "./manage-link.js";
 import { reminderButton } from "./reminder-button.js";
 
 /** @param {ViewContext} context @returns {View} */
@@ -93,6 +94,7 @@ export function pledgeView(context) {
       ...campaign.message.map((paragraph) => createElement("p", { part: "message" }, paragraph)),
       campaign.closed ? "" : form,
       reminderButton(context, "not_ready"),
+      manageLink(context),
     ],
     showFieldError: error.setMessage,
     setBusy,
