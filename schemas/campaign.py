@@ -6,6 +6,7 @@ from babel.numbers import get_currency_precision
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
 from schemas.base import StrictSchema, unknown_field_message
+from schemas.brand import BrandResponse, BrandSchema
 from schemas.enums import Frequency, WaitingPolicy
 from schemas.fields import (
     MAX_AMOUNT,
@@ -243,6 +244,11 @@ class CampaignFile(StrictSchema):
         allow_none=True,
         metadata={"description": "A line on tax for receipts, such as a tax number or whether it is deductible."},
     )
+    brand = fields.Nested(
+        BrandSchema,
+        allow_none=True,
+        metadata={"description": "The newsroom's own look; null removes all of it, with the logo."},
+    )
     origins = fields.List(
         WebOrigin(metadata={"description": "As browsers write it; other spellings are normalised."}),
         load_default=lambda: ["*"],
@@ -394,6 +400,9 @@ class CampaignResponse(Schema):
     )
     legal_name = fields.String(required=True, allow_none=True)
     tax_line = fields.String(required=True, allow_none=True)
+    brand = fields.Nested(
+        BrandResponse, required=True, allow_none=True, metadata={"description": "The newsroom's own look, if any."}
+    )
     texts = fields.Dict(
         keys=fields.String(),
         values=fields.String(),

@@ -13,6 +13,7 @@ from service.db.disk_space import DiskSpace
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
 from service.db.time_limits import TimeLimits
+from service.domain.campaigns.brand import ImageCache
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.capabilities import record_smtputf8
@@ -65,6 +66,7 @@ def build_container(
         email_webhooks=configured_providers(settings.mail),
         report_mailbox=_report_mailbox(settings),
         campaign_cache=CampaignCache(database.read_only),
+        image_cache=ImageCache(database.read_only),
         checkout_origins=CheckoutOrigins(database.read_only, gateway.name),
         urls=UrlBuilder(settings.public_url),
     )

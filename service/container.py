@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from service.db.disk_space import DiskSpace
 from service.db.session import Database
+from service.domain.campaigns.brand import ImageCache
 from service.domain.campaigns.cache import CampaignCache
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.monitoring.database_contact import DatabaseContact
@@ -51,6 +52,7 @@ class Container:
     email_webhooks: Mapping[str, EmailWebhookProvider]
     report_mailbox: ReportMailbox | None
     campaign_cache: CampaignCache
+    image_cache: ImageCache
     checkout_origins: CheckoutOrigins
     urls: UrlBuilder
 

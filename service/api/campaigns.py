@@ -8,12 +8,15 @@ from flask import Response, request
 from werkzeug.http import quote_etag
 
 from schemas.appeal import localized_appeal
+from schemas.brand import BrandResponse
 from schemas.campaign import CampaignResponse
+from schemas.colours import DARK_GROUND, LIGHT_GROUND, TEXT_CONTRAST, hover_colour, nearest_colour, text_colour_on
 from schemas.reminder_labels import reminder_options, reminder_text_overrides
 from schemas.translations import negotiate_language, texts_for, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, require_allowed_origin
 from service.db.models.campaign import Campaign
+from service.domain.campaigns.brand import LOGOS, shown_size
 from service.domain.campaigns.definitions import offers_reminders, serialize_campaign
 from service.domain.money import exponent
 from service.web import current_container
@@ -91,9 +94,31 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
         "reminder": definition["reminder"] | {"enabled": offers_reminders(campaign), "options": options},
         "support_url": current_container().urls.campaign_url(campaign),
         "manage_url": f"{current_container().urls.account_url()}?lang={lang}",
+        "brand": _brand(campaign),
         "texts": widget_texts(lang, campaign.texts, full=full_texts) | offer_texts | reminder_texts,
     }
     return definition | _currency_scale(campaign.currency) | localized
+
+
+def _brand(campaign: Campaign) -> dict[str, Any] | None:
+    """Return what a `BrandResponse` has of the campaign's look; None if it has none of its own."""
+    look = campaign.brand
+    if not look:
+        return None
+    brand = dict.fromkeys(BrandResponse().fields) | look
+    if (accent := look.get("accent")) is not None:
+        on_accent = look.get("on_accent") or text_colour_on(accent)
+        brand |= {
+            "on_accent": on_accent,
+            "accent_hover": hover_colour(accent, on_accent),
+            "accent_on_light": nearest_colour(accent, LIGHT_GROUND, TEXT_CONTRAST),
+            "accent_on_dark": nearest_colour(accent, DARK_GROUND, TEXT_CONTRAST),
+        }
+    for name in LOGOS:
+        if (image := look.get(name)) is not None:
+            brand[name] = current_container().urls.image_url(image)
+            brand[f"{name}_width"], brand[f"{name}_height"] = shown_size(image)
+    return brand
 
 
 def _currency_scale(currency: str) -> dict[str, int]:

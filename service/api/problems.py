@@ -23,6 +23,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.FrequencyNotOffered: 422,
     errors.AmountBelowMinimum: 422,
     errors.AmountAboveMaximum: 422,
+    errors.ImageNotFound: 422,
     errors.AmountNotChargeable: 422,
     errors.UnparsableAmount: 422,
     errors.CurrencyNotAccepted: 422,

@@ -25,6 +25,12 @@ class CampaignNotFound(DomainError):
     code = "campaign_not_found"
 
 
+class ImageNotFound(DomainError):
+    """A campaign's brand names an image that is not stored."""
+
+    code = "image_not_found"
+
+
 class CampaignClosed(DomainError):
     """The campaign is closed, so that it takes no pledges and no reminders."""
 

@@ -29,6 +29,10 @@ class UrlBuilder:
         """Return the newsroom's own support page, else the hosted one."""
         return campaign.support_url or f"{self.public_url}/support/{campaign.slug}"
 
+    def image_url(self, name: str) -> str:
+        """Return the address of a stored image (see `campaigns.brand`)."""
+        return f"{self.public_url}/brand/images/{name}"
+
     def support_page_url(
         self,
         campaign: Campaign,

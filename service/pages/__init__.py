@@ -6,6 +6,7 @@ from service.pages.account import account
 from service.pages.account_email import account_email
 from service.pages.account_pledges import account_pledges
 from service.pages.api_docs import ApiMetadata, docs, init_api_metadata
+from service.pages.brand import brand
 from service.pages.demo import demo
 from service.pages.dev_outbox import outbox
 from service.pages.error_pages import register_error_pages
@@ -29,6 +30,7 @@ BLUEPRINTS = (
     demo,
     docs,
     files,
+    brand,
 )
 
 

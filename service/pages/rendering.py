@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.domain.money import resolve_locale
 from service.domain.urls import origin_of
+from service.pages.brand import page_brand
 from service.pages.static_files import static_url
 from service.pages.translations import Texts
 from service.web import current_container
@@ -45,8 +46,11 @@ _templates.globals["static_url"] = static_url
 
 
 def render_html(template: str, texts: Texts, **view: Any) -> str:
+    """Render a template. A page about a `campaign` has its look."""
     view = {"head": None, "has_script": False, "is_form_wrong": view.get("field_error") is not None} | view
-    view.setdefault("site_name", view["campaign"].name if view.get("campaign") else sender_name())
+    campaign = view.get("campaign")
+    view.setdefault("site_name", campaign.name if campaign else sender_name())
+    view.setdefault("brand", page_brand(campaign) if campaign else None)
     direction = resolve_locale(texts.lang).text_direction
     return _templates.get_template(template).render(texts=texts, lang=texts.lang, direction=direction, **view)
 

@@ -27,6 +27,7 @@ CACHEABLE = {
     "/v1/campaigns/<slug>": "public, max-age=60, stale-while-revalidate=600",
     "/widget/v1.js": "public, max-age=300, stale-while-revalidate=86400",
     "/static/<name>": "no-cache",
+    "/brand/<slug>.css": "no-cache",
 }
 VALUES = {"slug": "default", "name": "pages.css"}
 

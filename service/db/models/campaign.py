@@ -4,7 +4,7 @@ import datetime
 import uuid
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, UniqueConstraint, false
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, LargeBinary, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.enums import Frequency
@@ -19,7 +19,8 @@ class Campaign(UUIDPrimaryKey, Base):
     `reminder_repeats` are the intervals, in months, at which a reminder may repeat. With `reminder_confirm`, a
     supporter confirms a reminder before any is sent. `currency` is the default one. `cover_fees` maps a currency
     to the gateway's fee on a payment: `basis_points` of the amount and a `fixed` amount in minor units. Receipts
-    show `legal_name` and `tax_line`. While it is closed (`closed_at`), it takes no pledges and sends no reminders.
+    show `legal_name` and `tax_line`. `brand` has the keys of `schemas.brand.BrandSchema` that are set. While it is
+    closed (`closed_at`), it takes no pledges and sends no reminders.
     `product_name` is the name that the campaign's product was last given at the
     payment gateway.
     """
@@ -53,6 +54,7 @@ class Campaign(UUIDPrimaryKey, Base):
     cover_fees: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     legal_name: Mapped[str | None] = mapped_column(Text)
     tax_line: Mapped[str | None] = mapped_column(Text)
+    brand: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     product_name: Mapped[str | None] = mapped_column(Text)
     closed_at: Mapped[datetime.datetime | None]
     updated_at: Mapped[datetime.datetime]
@@ -87,3 +89,19 @@ class PledgeOption(Base):
     default_minor: Mapped[int] = mapped_column(BigInteger)
     minimum_minor: Mapped[int] = mapped_column(BigInteger)
     maximum_minor: Mapped[int] = mapped_column(BigInteger)
+
+
+class BrandImage(Base):
+    """A logo, which web processes serve at an address with its name.
+
+    The name has a hash of the content in it, and its size: `<hash>-<width>x<height>.<type>`. `email_png` is a copy
+    for emails. `last_used_at` is when a campaign was last known to use it.
+    """
+
+    __tablename__ = "brand_images"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    email_png: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime.datetime]
+    last_used_at: Mapped[datetime.datetime]

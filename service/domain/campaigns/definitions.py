@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign, PledgeOption
 from service.domain.campaigns.amounts import campaign_currencies, chargeability_error, options_for_currency
+from service.domain.campaigns.brand import NewImage, merge_brand, require_images, store_images
 from service.domain.errors import AmountNotChargeable, CampaignClosed, CampaignNotFound
 from service.domain.money import Money, format_major_units
 from service.domain.ports import PaymentGateway
@@ -58,6 +59,9 @@ class CampaignDefinition:
     support_url: str | None
     legal_name: str | None
     tax_line: str | None
+    # What a file says of it: {} is nothing, which keeps the logo, and None removes all of it.
+    brand: dict[str, Any] | None
+    images: tuple[NewImage, ...] = ()
     origins: list[str]
     return_hosts: list[str]
     timezone: str
@@ -72,7 +76,7 @@ def parse_definition(file: Mapping[str, Any]) -> CampaignDefinition:
     return CampaignDefinition(
         offers=[_parse_offer(offer) for offer in (file, *file["other_currencies"])],
         **{f"reminder_{name}": value for name, value in file["reminder"].items()},
-        **{name: value for name, value in file.items() if name not in nested},
+        **{"brand": {}} | {name: value for name, value in file.items() if name not in nested},
     )
 
 
@@ -144,11 +148,15 @@ def default_campaign_slug(session: Session) -> str:
 
 
 def upsert_campaign(session: Session, definition: CampaignDefinition, *, now: datetime.datetime) -> Campaign:
-    """Create the campaign, or update the one with this slug to exactly this definition."""
+    """Create the campaign, or update the one with this slug to exactly this definition. A logo may stay.
+
+    Raises:
+        ImageNotFound: its brand names an image that is not stored.
+    """
     campaign = session.scalar(select(Campaign).where(Campaign.slug == definition.slug).with_for_update())
     if campaign is None:
         return create_campaign(session, definition, now=now)
-    return _assign(campaign, definition, now)
+    return _assign(session, campaign, definition, now)
 
 
 def create_campaign(session: Session, definition: CampaignDefinition, *, now: datetime.datetime) -> Campaign:
@@ -156,8 +164,9 @@ def create_campaign(session: Session, definition: CampaignDefinition, *, now: da
 
     Raises:
         IntegrityError: on flush, if the slug is taken.
+        ImageNotFound: its brand names an image that is not stored.
     """
-    campaign = _assign(Campaign(slug=definition.slug, pledge_options=[]), definition, now)
+    campaign = _assign(session, Campaign(slug=definition.slug, brand={}, pledge_options=[]), definition, now)
     session.add(campaign)
     return campaign
 
@@ -167,8 +176,10 @@ def serialize_campaign(campaign: Campaign) -> dict[str, Any]:
     columns = {
         name: getattr(campaign, name)
         for name in CampaignDefinition.__dataclass_fields__
-        if name != "offers" and not name.startswith("reminder_")
+        if name not in ("offers", "brand", "images") and not name.startswith("reminder_")
     }
+    # Without the key, a file keeps the logo that the campaign may have by then.
+    brand = {"brand": campaign.brand} if campaign.brand else {}
     first, *others = (_serialize_offer(campaign, currency) for currency in campaign_currencies(campaign))
     reminder = {
         "enabled": campaign.reminder_enabled,
@@ -176,7 +187,7 @@ def serialize_campaign(campaign: Campaign) -> dict[str, Any]:
         "repeats": campaign.reminder_repeats,
         "confirm": campaign.reminder_confirm,
     }
-    return columns | first | {"other_currencies": others, "reminder": reminder}
+    return columns | brand | first | {"other_currencies": others, "reminder": reminder}
 
 
 def text_overrides(campaign: Campaign, lang: str) -> dict[str, str]:
@@ -196,10 +207,16 @@ def _parse_offer(offer: Mapping[str, Any]) -> CurrencyDefinition:
     )
 
 
-def _assign(campaign: Campaign, definition: CampaignDefinition, now: datetime.datetime) -> Campaign:
-    columns: dict[str, Any] = {name: value for name, value in vars(definition).items() if name != "offers"}
+def _assign(
+    session: Session, campaign: Campaign, definition: CampaignDefinition, now: datetime.datetime
+) -> Campaign:
+    not_columns = ("offers", "brand", "images")
+    columns: dict[str, Any] = {name: value for name, value in vars(definition).items() if name not in not_columns}
     for name, value in columns.items():
         setattr(campaign, name, value)
+    store_images(session, definition.images, now=now)
+    campaign.brand = merge_brand(campaign.brand, definition.brand)
+    require_images(session, campaign.brand)
     campaign.updated_at = now
     campaign.cover_fees = {offer.currency: offer.cover_fees for offer in definition.offers if offer.cover_fees}
     existing = {(option.currency, option.frequency): option for option in campaign.pledge_options}
