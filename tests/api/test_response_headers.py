@@ -28,6 +28,7 @@ CACHEABLE = {
     "/widget/v1.js": "public, max-age=300, stale-while-revalidate=86400",
     "/static/<name>": "no-cache",
     "/brand/<slug>.css": "no-cache",
+    "/robots.txt": "public, max-age=86400",
 }
 VALUES = {"slug": "default", "name": "pages.css"}
 
