@@ -12,7 +12,7 @@ from service.domain.pledges.customers import shares_customer
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds, is_newest_recurring_pledge, other_recurring_pledge
-from service.domain.pledges.renewals import ends_before, is_paused_at
+from service.domain.pledges.renewals import next_payment_at
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
 from service.pages.formatting import format_day, format_pledge
 from service.pages.translations import Texts
@@ -28,6 +28,7 @@ class PaymentRow:
     date: str
     amount: str
     state: str
+    state_class: str
     receipt: str | None
 
 
@@ -46,7 +47,9 @@ class PledgeCard:
     state_class: str
     state: str
     when: str
+    next_payment: str | None
     notes: list[str]
+    is_running: bool
     can_change: bool
     is_past_due: bool
     invoice_url: str | None
@@ -85,11 +88,13 @@ def build_pledge_card(
         state_class=state,
         state=texts[f"me_pledge_{state}"],
         when=_when(pledge, texts),
+        next_payment=_next_payment(pledge, texts),
         notes=[
             *_notes(pledge, texts),
             *_card_note(pledge, supporter_pledges, texts),
             *_other_pledge_note(pledge, supporter_pledges, texts, is_in_list=is_in_list),
         ],
+        is_running=is_recurring_active(pledge),
         can_change=can_change,
         is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
         invoice_url=open_invoice_url(pledge),
@@ -131,8 +136,17 @@ def _when(pledge: Pledge, texts: Texts) -> str:
     return texts.format("me_given_since" if has_trouble else "me_since", date=created_on)
 
 
+def _next_payment(pledge: Pledge, texts: Texts) -> str | None:
+    """Return the sentence about the next payment; None unless one is expected on a known day."""
+    renews_at = next_payment_at(pledge)
+    if renews_at is None:
+        return None
+    total = format_money(total_charge(pledge), texts.lang)
+    return texts.format("me_next_payment", amount=total, date=format_campaign_date(renews_at, pledge, texts))
+
+
 def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
-    """Yield what a supporter should know: a payment on its way, the next one, fees and pending changes."""
+    """Yield what a supporter should know: a payment on its way, an end, a pause, fees and pending changes."""
     if pledge.status == PledgeStatus.PROCESSING:
         yield texts.me_processing
     if is_bounced(pledge):
@@ -157,9 +171,6 @@ def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
         yield texts.format("me_paused_until", date=format_campaign_date(pledge.resumes_at, pledge, texts))
     elif pledge.is_paused:
         yield texts.me_paused
-    renews_at = pledge.renews_at if pledge.status == PledgeStatus.ACTIVE else None
-    if renews_at is not None and not ends_before(pledge, renews_at) and not is_paused_at(pledge, renews_at):
-        yield texts.format("me_next_payment", amount=total, date=format_campaign_date(renews_at, pledge, texts))
     if pledge.fees_minor:
         yield texts.format("me_fees", fees=format_amount(pledge.fees_minor), total=total)
     if pledge.pending_amount_minor is not None:
@@ -192,5 +203,6 @@ def _payment_row(
         date=format_campaign_date(payment.paid_at, pledge, texts),
         amount=format_money(Money(payment.amount_minor, payment.currency), texts.lang),
         state=texts.format(f"me_payment_{payment.status}", refunded=refunded),
+        state_class=payment.status.value,
         receipt=f"{receipts_url}/{payment.id}" if payment_with_refunds.has_receipt else None,
     )
