@@ -6,6 +6,7 @@ email.
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from babel.numbers import get_currency_symbol
@@ -13,6 +14,7 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
+from service.domain.campaigns.amounts import find_option
 from service.domain.campaigns.definitions import offers_reminders
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
 from service.domain.money import Money, format_money, resolve_locale
@@ -27,6 +29,7 @@ from service.domain.pledges.queries import (
     payments_for,
     pledge_id_for_payment,
 )
+from service.domain.pledges.renewals import next_payment_at
 from service.domain.reminders.reminders import create_supporter_reminder
 from service.pages.account import success_message
 from service.pages.account_context import NotSignedIn, PledgeContext, load_pledge_context, render_gateway_error
@@ -38,9 +41,10 @@ from service.pages.account_view import (
 )
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
-from service.pages.formatting import format_input_amount
+from service.pages.formatting import format_input_amount, format_pledge
 from service.pages.gateway_redirect import gateway_origins, redirect_to_gateway
 from service.pages.rendering import render_page
+from service.pages.support_form import parse_int
 from service.web import check_rate_limit, current_container, read_only, transaction
 
 REMINDER_DELAY_MONTHS = 3
@@ -102,7 +106,7 @@ def show_pledge(token: str) -> Response:
 
 @route_for_account_and_link("cancel", "GET")
 def confirm_cancellation(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
-    """Ask for confirmation before a cancellation, and offer a reminder with it."""
+    """Ask for confirmation before a cancellation, and offer a reminder with it or a smaller amount instead."""
     context = load_context(pledge_id, token)
     if not subscriptions.is_recurring_active(context.pledge) or subscriptions.is_cancelling(context.pledge):
         return context.redirect_back()
@@ -111,9 +115,11 @@ def confirm_cancellation(pledge_id: uuid.UUID | None = None, token: str | None =
         context.texts,
         campaign=context.pledge.campaign,
         pledge_summary=format_pledge_summary(context.pledge, context.texts),
+        base_url=context.base_url,
         return_url=context.return_url,
         current_path=request.path,
         offers_reminder=_may_remind(context),
+        smaller_summary=_smaller_summary(context),
         has_transfer_on_its_way=context.pledge.status == PledgeStatus.PROCESSING,
     )
     response.headers["X-Robots-Tag"] = "noindex"
@@ -161,12 +167,16 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
     if subscriptions.is_cancelling(context.pledge):
         return context.redirect_back()
     typed, pledge, lang = request.form.get("amount", ""), context.pledge, context.texts.lang
-    if not typed.strip():
+    preset_minor = parse_int(request.form.get("preset", ""))
+    if not typed.strip() and preset_minor is None:
         return _render_amount_form(
             context, field_error=FieldError(field="amount", message=context.texts.me_amount_missing, status=422)
         )
     try:
-        amount_minor = parse_amount(typed, currency=pledge.currency, lang=lang)
+        if typed.strip() or preset_minor is None:
+            amount_minor = parse_amount(typed, currency=pledge.currency, lang=lang)
+        else:
+            amount_minor = preset_minor
         subscriptions.change_amount(
             container.database.transaction, container.gateway, pledge.id, amount_minor, lang=lang
         )
@@ -261,6 +271,15 @@ def render_receipt(context: PledgeContext, payment_with_refunds: PaymentWithRefu
     return response
 
 
+@dataclass(frozen=True, kw_only=True)
+class AmountChoice:
+    """A preset of the form for a new amount, its label, and the sentence about the next payment with it."""
+
+    amount_minor: int
+    label: str
+    outcome: str
+
+
 def _may_remind(context: PledgeContext) -> bool:
     return offers_reminders(context.pledge.campaign) and context.pledge.supporter_id is not None
 
@@ -291,11 +310,18 @@ def _render_amount_form(
 ) -> Response:
     pledge, texts = context.pledge, context.texts
     locale = resolve_locale(texts.lang)
+    next_at = next_payment_at(pledge)
+    next_date = None if next_at is None else format_campaign_date(next_at, pledge, texts)
+    choices: list[AmountChoice] = []
     try:
         limits = _limits(context)
+        choices = _choices(context, next_date)
     except DomainError as error:
         # The campaign no longer offers this currency or frequency, so the page has an error and no form.
         limits, field_error = {}, _field_error(context, error, typed)
+    chosen = parse_int(request.form.get("preset", ""))
+    if chosen is None:
+        chosen = _smaller_amount(context) if request.args.get("to") == "less" else pledge.amount_minor
     response = render_page(
         "change_amount.html",
         texts,
@@ -307,6 +333,9 @@ def _render_amount_form(
         return_url=context.return_url,
         current_path=request.path,
         typed=typed,
+        chosen=chosen,
+        choices=choices,
+        next_date=next_date,
         field_error=field_error,
         limits=limits,
         example=_example(context),
@@ -315,6 +344,46 @@ def _render_amount_form(
     )
     response.headers["X-Robots-Tag"] = "noindex"
     return response
+
+
+def _choices(context: PledgeContext, next_date: str | None) -> list[AmountChoice]:
+    """Return the presets of the pledge's campaign, and the present amount if it is none of them.
+
+    Raises:
+        CurrencyNotAccepted, FrequencyNotOffered: the campaign no longer offers this combination.
+    """
+    pledge, texts, gateway = context.pledge, context.texts, current_container().gateway
+    presets = find_option(pledge.campaign, pledge.frequency, pledge.currency).presets_minor
+
+    def choice(amount_minor: int) -> AmountChoice:
+        total = subscriptions.total_charge_for(pledge, amount_minor, gateway)
+        shown = format_money(total, texts.lang)
+        return AmountChoice(
+            amount_minor=amount_minor,
+            label=format_money(Money(amount_minor, pledge.currency), texts.lang),
+            outcome=texts.format("me_next_payment", amount=shown, date=next_date)
+            if next_date
+            else texts.format("me_amount_outcome", amount=shown),
+        )
+
+    return [choice(amount_minor) for amount_minor in sorted({*presets, pledge.amount_minor})]
+
+
+def _smaller_amount(context: PledgeContext) -> int | None:
+    """Return the smaller amount that a reader who wants to cancel may give instead, or None."""
+    pledge = context.pledge
+    try:
+        return subscriptions.smaller_amount(pledge, current_container().gateway)
+    except DomainError:
+        # The campaign no longer offers this currency or frequency.
+        return None
+
+
+def _smaller_summary(context: PledgeContext) -> str | None:
+    pledge, smaller = context.pledge, _smaller_amount(context)
+    if smaller is None:
+        return None
+    return format_pledge(context.texts, pledge.frequency, Money(smaller, pledge.currency))
 
 
 def _field_error(context: PledgeContext, error: DomainError, typed: str) -> FieldError | None:

@@ -1,5 +1,7 @@
 """Changes to a pledge from the account pages: cancellation, amount and card."""
 
+import datetime
+import re
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +13,7 @@ from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail
 from service.db.models.payment import Payment
+from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.domain.errors import PaymentsUnavailable
 from service.domain.ports import GatewayRejected, GatewayUnavailable
@@ -37,6 +40,22 @@ def test_cancellation_takes_two_clicks(container: Container, client: FlaskClient
             select(OutgoingEmail).where(OutgoingEmail.kind == EmailKind.CANCELLED)
         ).one()
         assert notification.dedup_key == access_path.id
+
+
+def test_cancellation_page_offers_all_choices_alike(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
+    update(container, amount_minor=1000)
+    html = page(client, f"{access_path.base}/cancel")
+    choices = re.findall(r'<(button|a) class="([^"]*)"', html[html.index("<form") : html.index("</form>")])
+    assert choices == [(tag, "quiet-button") for tag in ("button", "button", "a", "a")]
+    assert f'href="{access_path.home}?lang=en"' in html
+    form = form_to(page(client, f"{access_path.base}/amount?to=less&lang=en"), "/amount")
+    assert form.fields["preset"] == "700"
+
+
+def test_smallest_support_is_not_offered_a_smaller_amount(client: FlaskClient, access_path: AccessPath) -> None:
+    assert "/amount?to=less" not in page(client, f"{access_path.base}/cancel")
 
 
 def test_double_cancellation_sends_one_notification(
@@ -124,6 +143,47 @@ def test_amount_is_changed(
         assert session.scalars(select(Payment.amount_minor)).all() == [200]
 
 
+def test_amount_form_shows_the_present_amount_and_the_next_payment(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
+    html = page(client, f"{access_path.base}/amount")
+    form = form_to(html, "/amount")
+    assert (form.fields["preset"], form.fields["amount"]) == ("200", "")
+    assert re.findall(r'name="preset" value="(\d+)"', html) == ["200", "700", "1500"]
+    assert "from your next payment, on" not in visible_text(html)
+    update(container, amount_minor=900, fees_minor=45, renews_at=container.clock() + datetime.timedelta(days=30))
+    with container.database.transaction() as session:
+        session.scalars(select(Campaign)).one().cover_fees = {"USD": {"basis_points": 500, "fixed": 0}}
+    html = page(client, f"{access_path.base}/amount")
+    # An amount that is no preset is a choice too.
+    assert re.findall(r'name="preset" value="(\d+)"', html) == ["200", "700", "900", "1500"]
+    assert form_to(html, "/amount").fields["preset"] == "900"
+    shown = visible_text(html)
+    assert "from your next payment, on December 23, 2026" in shown
+    assert "Next payment: $15.79 on December 23, 2026" in shown
+
+
+@pytest.mark.parametrize(
+    ("fields", "amount_minor"),
+    [
+        ({"preset": "700", "amount": ""}, 700),
+        ({"preset": "700", "amount": "8.50"}, 850),
+        ({"preset": "1500"}, 1500),
+    ],
+)
+def test_typed_amount_counts_instead_of_a_preset(
+    container: Container, access_path: AccessPath, fields: dict[str, str], amount_minor: int
+) -> None:
+    access_path.post("amount", **fields)
+    assert stored(container, access_path.id).amount_minor == amount_minor
+
+
+@pytest.mark.parametrize("preset", ["1", "0", "-200", "2.00", "²", "9" * 30])
+def test_forged_preset_is_refused(container: Container, access_path: AccessPath, preset: str) -> None:
+    assert 'aria-invalid="true"' in access_path.post("amount", 422, preset=preset, amount="").text
+    assert stored(container, access_path.id).amount_minor == 200
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
@@ -203,6 +263,14 @@ def test_cancellation_rejected_by_the_gateway_can_be_retried(
     )
     assert stored(container, access_path.id).cancel_requested_at is None
     assert f"{access_path.base}/cancel" in page(client, access_path.home)
+
+
+def update(container: Container, **values: object) -> None:
+    """Set columns of the only pledge."""
+    with container.database.transaction() as session:
+        pledge = session.scalars(select(Pledge)).one()
+        for name, value in values.items():
+            setattr(pledge, name, value)
 
 
 def failing(error: Exception) -> Callable[..., None]:

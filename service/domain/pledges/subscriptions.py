@@ -191,6 +191,19 @@ def amount_limits(
     return -(-smallest // limits.step_minor) * limits.step_minor, option.maximum_minor
 
 
+def smaller_amount(pledge: Pledge, gateway: PaymentGateway) -> int | None:
+    """Return the amount in minor units to offer instead of a cancellation: a smaller preset, else the smallest.
+
+    It is None if the pledge is the smallest already.
+
+    Raises:
+        CurrencyNotAccepted, FrequencyNotOffered: the campaign no longer offers this combination.
+    """
+    least, _ = amount_limits(pledge.campaign, gateway, pledge.frequency, pledge.currency)
+    presets = find_option(pledge.campaign, pledge.frequency, pledge.currency).presets_minor
+    return max((amount for amount in (least, *presets) if least <= amount < pledge.amount_minor), default=None)
+
+
 def total_charge_for(pledge: Pledge, amount_minor: int, gateway: PaymentGateway) -> Money:
     """Return the total charge for another amount; a reader who covers the fees continues to."""
     amount = Money(amount_minor, pledge.currency)
