@@ -168,6 +168,10 @@ class ReminderSettings(StrictSchema):
         load_default=False,
         metadata={"description": "Whether a reader must first confirm by email that the reminder is theirs."},
     )
+    pick_date = JsonBoolean(
+        load_default=False,
+        metadata={"description": "Whether a reader may also pick a day, from tomorrow until 12 months ahead."},
+    )
 
     @post_load
     def validate_intervals(self, reminder: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from schemas.web_origins import InvalidOrigin, parse_host, parse_origin
 MAX_AMOUNT = 10**12
 MAX_URL_LENGTH = 2048
 MAX_ADDRESS_LENGTH = 320
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # For the OpenAPI document. Hosts in other scripts and IPv6 addresses are accepted, too.
 WEB_URL_PATTERN = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?([/?#][!-\[\]-~]*)?$"
 # Control characters and surrogates: the Unicode categories Cc and Cs, which are fixed.
@@ -117,6 +118,35 @@ class Text(fields.String):
         if self.forbidden.search(text):
             raise ValidationError("This holds characters that cannot be stored; remove them.")
         return text
+
+
+class PageTitle(fields.String):
+    """The title of a page, as one line: pages set it, so what a line cannot hold is replaced and not refused."""
+
+    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(**_with_rules(kwargs, maxLength=max_length))
+        self.max_length = max_length
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        title: str = super()._deserialize(value, attr, data, **kwargs)
+        if len(title) > self.max_length:
+            raise ValidationError(f"Use at most {self.max_length} characters.")
+        return " ".join(CONTROL_CHARACTERS.sub(" ", title).split())
+
+
+class CalendarDate(fields.Date):
+    """A date, written as 2026-12-23."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(error_messages={"invalid": "Give a date such as 2026-12-23."}, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> datetime.date:
+        # Python also accepts other forms of ISO 8601, such as weeks; RFC 3339 allows one.
+        if not (isinstance(value, str) and DATE.fullmatch(value)):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class EmailAddress(Text):

@@ -1,16 +1,20 @@
 """Schemas of reminders."""
 
-from marshmallow import Schema, fields
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from schemas.base import StrictSchema
 from schemas.enums import Frequency, ReminderStatus
 from schemas.fields import (
     BoundedInteger,
+    CalendarDate,
     CurrencyCode,
     EmailAddress,
     JsonBoolean,
     LanguageTag,
     MinorUnits,
+    PageTitle,
     Slug,
     Text,
     Timestamp,
@@ -18,6 +22,8 @@ from schemas.fields import (
     WebUrl,
 )
 from schemas.period import DayOrInstant, PeriodQuery
+
+MAX_PAGE_TITLE_LENGTH = 200
 
 
 class Months(BoundedInteger):
@@ -27,12 +33,33 @@ class Months(BoundedInteger):
         super().__init__(minimum=1, maximum=24)
 
 
-class ReminderRequest(StrictSchema):
+DUE_ON_DESCRIPTION = (
+    "A day from tomorrow until 12 months ahead, instead of `months`, where the campaign has `reminder.pick_date`."
+)
+
+
+class DelayRequest(StrictSchema):
+    """When a reminder is to come: after a number of months, or on a day."""
+
+    months = Months()
+    due_on = CalendarDate(metadata={"description": DUE_ON_DESCRIPTION})
+
+    @validates_schema
+    def validate_delay(self, data: dict[str, Any], **_: Any) -> None:
+        """Check that a day is given alone."""
+        if data.get("due_on") is None:
+            return
+        if "months" in data:
+            raise ValidationError("Give either `months` or `due_on`.", "due_on")
+        if data.get("repeat"):
+            raise ValidationError("A reminder on a day of its own comes once; leave out `repeat`.", "repeat")
+
+
+class ReminderRequest(DelayRequest):
     """A reminder that a reader asks for."""
 
     campaign = Slug(required=True)
     email = EmailAddress(required=True, metadata={"example": "reader@example.org"})
-    months = Months()
     repeat = JsonBoolean(
         metadata={"description": "Whether the reminder repeats every `months` months until the reader cancels."},
     )
@@ -41,16 +68,20 @@ class ReminderRequest(StrictSchema):
     amount = MinorUnits(metadata={"example": 500})
     currency = CurrencyCode(metadata={"description": "The currency of `amount`; the campaign's own by default."})
     page_url = WebUrl(metadata={"description": "The URL of the page that the reader was on, without its query."})
+    page_title = PageTitle(
+        max_length=MAX_PAGE_TITLE_LENGTH,
+        metadata={
+            "description": "The title of that page, for the email; shown only if the page is the newsroom's."
+        },
+    )
     lang = LanguageTag()
     consent_version = Text(
         max_length=64, metadata={"description": "The version of the privacy text that the reader agreed to."}
     )
 
 
-class SnoozeRequest(StrictSchema):
-    """The number of months from today to postpone a reminder to."""
-
-    months = Months()
+class SnoozeRequest(DelayRequest):
+    """The number of months from today to postpone a reminder to, or the day."""
 
 
 class ReminderResponse(Schema):

@@ -21,6 +21,7 @@ def reminder_email(token: str) -> ReminderEmail:
         texts={},
         requested_on=NOON.date(),
         requested_from=None,
+        page_title=None,
         frequency=None,
         money=None,
         give_url=f"{LONG_URL}/support/default",

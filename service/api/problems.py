@@ -46,6 +46,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.ReminderNotFound: 404,
     errors.RemindersNotOffered: 422,
     errors.ReminderChoiceNotOffered: 422,
+    errors.DueDateOutOfRange: 422,
     errors.RemindersWaiting: 409,
     errors.InvalidAddress: 422,
     errors.AddressNotSupported: 422,

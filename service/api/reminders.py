@@ -77,13 +77,14 @@ def cancel_reminder(token: str) -> Response:
 @reminders.arguments(SnoozeRequest, required=False)
 @reminders.response(200, ReminderResponse)
 def snooze_reminder(payload: dict[str, Any], token: str) -> ReminderResult:
-    """Postpone a reminder by a number of months from today."""
+    """Postpone a reminder by a number of months from today, or to a day."""
     container = current_container()
     with transaction() as session:
         return self_service.snooze_reminder(
             session,
             token,
             months=payload.get("months"),
+            due_on=payload.get("due_on"),
             now=container.clock(),
             month_seconds=container.settings.month_seconds,
         )

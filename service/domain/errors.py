@@ -1,5 +1,6 @@
 """The errors of the domain. Only `service.api.problems` knows the HTTP status of each."""
 
+import datetime
 import uuid
 
 
@@ -203,6 +204,16 @@ class ReminderChoiceNotOffered(DomainError):
     """The campaign does not offer a reminder after this many months."""
 
     code = "reminder_choice_not_offered"
+
+
+class DueDateOutOfRange(DomainError):
+    """A reminder may be for a day from tomorrow until 12 months ahead."""
+
+    code = "due_on_out_of_range"
+
+    def __init__(self, earliest: datetime.date, latest: datetime.date) -> None:
+        super().__init__(f"Choose a day from {earliest} to {latest}.", field="due_on")
+        self.earliest, self.latest = earliest, latest
 
 
 class InvalidAddress(DomainError):

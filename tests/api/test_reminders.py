@@ -183,6 +183,16 @@ def test_reminder_for_unknown_campaign_is_not_found(client: FlaskClient, contain
         ("email", ["reader@example.org"]),
         ("campaign", OMIT),
         ("currency", "usd"),
+        ("page_title", "a" * 201),
+        ("page_title", 1),
+        ("page_title", None),
+        ("due_on", "tomorrow"),
+        ("due_on", "2026-W50-1"),
+        ("due_on", "20261224"),
+        ("due_on", "2026-12-24T00:00:00Z"),
+        ("due_on", "2027-02-29"),
+        ("due_on", 20261224),
+        ("due_on", None),
     ],
 )
 def test_each_reminder_field_is_validated(

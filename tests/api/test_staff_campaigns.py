@@ -57,7 +57,13 @@ def test_new_campaign_needs_name_heading_and_message(client: FlaskClient, contai
         9,
     )
     assert (campaign["origins"], campaign["return_hosts"], campaign["texts"]) == (["*"], [], {})
-    assert campaign["reminder"] == {"enabled": True, "choices": [1], "repeats": [], "confirm": False}
+    assert campaign["reminder"] == {
+        "enabled": True,
+        "choices": [1],
+        "repeats": [],
+        "confirm": False,
+        "pick_date": False,
+    }
     assert campaign["send_until"] == 21
     assert {choice["minimum"] for choice in campaign["frequencies"]} == {200}
     assert client.get("/v1/campaigns/climate").json["heading"] == "Warm words"
@@ -73,7 +79,7 @@ def test_missing_field_is_reset_to_default(client: FlaskClient, container: Conta
 
 
 def test_reminder_choices_round_trip(client: FlaskClient, container: Container) -> None:
-    reminder = {"enabled": True, "choices": [1, 3, 6, 12], "repeats": [3, 1], "confirm": True}
+    reminder = {"enabled": True, "choices": [1, 3, 6, 12], "repeats": [3, 1], "confirm": True, "pick_date": True}
     file = campaign_definition(container) | {"reminder": reminder, "send_hour": 8, "send_until": 20}
     assert put(client, container, file).json == get_file(client, container) == file
     response = client.get("/v1/campaigns/default").json["reminder"]
@@ -162,6 +168,7 @@ ONCE = {"frequency": "once"}
         ({"reminder": {"repeats": [True]}}, "reminder.repeats.0"),
         ({"reminder": {"repeats": 3}}, "reminder.repeats"),
         ({"reminder": {"confirm": "yes"}}, "reminder.confirm"),
+        ({"reminder": {"pick_date": "yes"}}, "reminder.pick_date"),
         ({"reminder": {"enabled": "yes"}}, "reminder.enabled"),
         ({"reminder": {"on": True}}, "reminder.on"),
         ({"privacy_url": "javascript:alert(1)"}, "privacy_url"),

@@ -18,6 +18,7 @@ REMINDER_EMAIL = ReminderEmail(
     texts={},
     requested_on=datetime.date(2026, 10, 23),
     requested_from="https://paper.example/article",
+    page_title=None,
     frequency=None,
     money=None,
     give_url="http://desk.test/support/default",

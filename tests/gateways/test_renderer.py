@@ -14,7 +14,7 @@ from tests.pages.html import visible_text
 
 NOW = datetime.datetime(2026, 11, 23, 9, 30, tzinfo=datetime.UTC)
 RENDERER = EmailRenderer("The Paper <support@paper.example>", lambda: NOW)
-FIELDS = ("campaign_name", "campaign_heading", "requested_from", "give_url")
+FIELDS = ("campaign_name", "campaign_heading", "requested_from", "page_title", "give_url")
 TEXTS = st.text(
     st.one_of(st.characters(codec="utf-8", exclude_categories=["Cc"]), st.sampled_from("<>&\"'{}.=\r\n жЯ🎈")),
     min_size=1,

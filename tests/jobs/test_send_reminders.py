@@ -205,11 +205,34 @@ def test_email_names_only_pages_of_the_newsroom(
         campaign = get_campaign(session, "default")
         for name, value in changes.items():
             setattr(campaign, name, value)
-    create_reminder(container, READER, page_url=page)
+    create_reminder(container, READER, page_url=page, page_title="The tide turns")
     clock.advance(days=32)
     mailer = FakeMailer()
     run_send_reminders(container, mailer)
-    assert [email.requested_from for email in mailer.sent] == [page if is_named else None]
+    [email] = mailer.sent
+    assert (email.requested_from, email.page_title) == ((page, "The tide turns") if is_named else (None, None))
+
+
+@pytest.mark.parametrize(
+    ("title", "is_shown"),
+    [
+        ("Harbour wall: 3.5 m is not enough", True),
+        ("Q&A with @mayor, part 2", True),
+        ("Win now at https://evil.example", False),
+        ("WWW.evil.example", False),
+        ("write to me@evil.example", False),
+    ],
+)
+def test_title_that_could_pass_for_a_link_is_left_out(
+    container: Container, clock: FakeClock, title: str, is_shown: bool
+) -> None:
+    page = "http://desk.test/support/default"
+    create_reminder(container, READER, page_url=page, page_title=title)
+    clock.advance(days=32)
+    mailer = FakeMailer()
+    run_send_reminders(container, mailer)
+    [email] = mailer.sent
+    assert (email.requested_from, email.page_title) == (page, title if is_shown else None)
 
 
 def test_amount_in_a_removed_currency_is_left_out(container: Container, clock: FakeClock) -> None:

@@ -45,6 +45,22 @@ def test_reminder_has_date_of_the_request_and_links_to_its_page() -> None:
     assert 'href="https://paper.example/story"' in html
 
 
+def test_title_of_the_page_is_the_link_to_it() -> None:
+    request = {"requested_from": "https://paper.example/story", "page_title": "Harbour <wall> & tide"}
+    for content in parts(**request):
+        assert "You were reading: Harbour <wall> & tide" in content
+        assert "Open the page" not in content
+    text, html = sources(**request)
+    assert "Harbour <wall> & tide\nhttps://paper.example/story\n" in text.replace("\r\n", "\n")
+    assert '<a href="https://paper.example/story">Harbour &lt;wall&gt; &amp; tide</a>' in html
+
+
+def test_title_without_a_page_of_the_newsroom_or_in_a_confirmation_request_is_left_out() -> None:
+    for changes in ({"requested_from": None}, {"is_confirmation_request": True}):
+        for content in sources(page_title="Buy this", **changes):
+            assert "Buy this" not in content
+
+
 def test_html_text_has_no_raw_urls() -> None:
     for changes in ({}, {"is_confirmation_request": True}, {"every_months": 1}):
         assert "://" not in parts(requested_from="https://paper.example/story", **changes)[1]

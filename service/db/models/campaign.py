@@ -17,12 +17,11 @@ class Campaign(UUIDPrimaryKey, Base):
 
     Late emails are sent between the hours `send_hour` and `send_until` (exclusive) of the supporter's local time.
     `reminder_repeats` are the intervals, in months, at which a reminder may repeat. With `reminder_confirm`, a
-    supporter confirms a reminder before any is sent. `currency` is the default one. `cover_fees` maps a currency
-    to the gateway's fee on a payment: `basis_points` of the amount and a `fixed` amount in minor units. Receipts
-    show `legal_name` and `tax_line`. `brand` has the keys of `schemas.brand.BrandSchema` that are set. While it is
-    closed (`closed_at`), it takes no pledges and sends no reminders.
-    `product_name` is the name that the campaign's product was last given at the
-    payment gateway.
+    supporter confirms a reminder before any is sent. With `reminder_pick_date`, they may pick its day. `currency`
+    is the default one. `cover_fees` maps a currency to the gateway's fee on a payment: `basis_points` of the
+    amount and a `fixed` amount in minor units. Receipts show `legal_name` and `tax_line`. `brand` has the keys of
+    `schemas.brand.BrandSchema` that are set. While it is closed (`closed_at`), it takes no pledges and sends no
+    reminders. `product_name` is the name that the campaign's product was last given at the payment gateway.
     """
 
     __tablename__ = "campaigns"
@@ -43,6 +42,7 @@ class Campaign(UUIDPrimaryKey, Base):
     reminder_choices: Mapped[list[int]]
     reminder_repeats: Mapped[list[int]] = mapped_column(server_default="[]")
     reminder_confirm: Mapped[bool] = mapped_column(server_default=false())
+    reminder_pick_date: Mapped[bool] = mapped_column(server_default=false())
     privacy_url: Mapped[str | None] = mapped_column(Text)
     support_url: Mapped[str | None] = mapped_column(Text)
     origins: Mapped[list[str]]

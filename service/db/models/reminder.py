@@ -77,6 +77,7 @@ class Reminder(UUIDPrimaryKey, Base):
     amount_minor: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     page_url: Mapped[str | None] = mapped_column(Text)
+    page_title: Mapped[str | None] = mapped_column(Text)
     lang: Mapped[str] = mapped_column(String(35))
     consent_version: Mapped[str | None] = mapped_column(Text)
     asked_at: Mapped[datetime.datetime]

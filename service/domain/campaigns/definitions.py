@@ -55,6 +55,7 @@ class CampaignDefinition:
     reminder_choices: list[int]
     reminder_repeats: list[int]
     reminder_confirm: bool
+    reminder_pick_date: bool
     privacy_url: str | None
     support_url: str | None
     legal_name: str | None
@@ -186,6 +187,7 @@ def serialize_campaign(campaign: Campaign) -> dict[str, Any]:
         "choices": campaign.reminder_choices,
         "repeats": campaign.reminder_repeats,
         "confirm": campaign.reminder_confirm,
+        "pick_date": campaign.reminder_pick_date,
     }
     return columns | brand | first | {"other_currencies": others, "reminder": reminder}
 

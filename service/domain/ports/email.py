@@ -15,6 +15,7 @@ class ReminderEmail:
     """The content of a reminder email. `to` and the tokens in the URLs must not reach a log.
 
     `requested_on` is a date in the reader's time zone. The URLs are absolute; supporters sign in at `account_url`.
+    `page_title` is that of the page `requested_from`, as the reader's browser named it.
     With `every_months` the reminder repeats; one that did and `is_last` does not any more. `offer_changes` are
     what the campaign does not offer any more of the reader's choice. A campaign that offers no reminders has none
     that `can_be_moved`. With `is_confirmation_request` the email asks whether the reader
@@ -29,6 +30,7 @@ class ReminderEmail:
     texts: dict[str, str]
     requested_on: datetime.date
     requested_from: str | None
+    page_title: str | None
     frequency: Frequency | None
     money: Money | None
     give_url: str

@@ -1,6 +1,7 @@
 """Builds the emails of claimed reminders, a batch at a time, and tells which are not to be sent."""
 
 import datetime
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -40,6 +41,8 @@ from service.domain.urls import UrlBuilder
 
 ALREADY_PLEDGED = "already_gave"
 SUPPRESSED = "suppressed"
+# What email programs turn into a link.
+_LINK = re.compile(r"://|\bwww\.|@[^\s@]+\.", re.IGNORECASE)
 
 
 def build_reminder_emails(
@@ -185,6 +188,7 @@ def _build_email(
     every_months = offered_interval(campaign, reminder.every_months)
     keyring = session_keyring(session)
     token = reminder_token(keyring, reminder)
+    page_url = _displayable_page_url(campaign, reminder.page_url, urls)
     return ReminderEmail(
         message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{urls.host}>",
         to=address,
@@ -193,7 +197,8 @@ def _build_email(
         campaign_heading=texts.get("heading", campaign.heading),
         texts=texts,
         requested_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
-        requested_from=_displayable_page_url(campaign, reminder.page_url, urls),
+        requested_from=page_url,
+        page_title=None if page_url is None else _displayable_title(reminder.page_title),
         frequency=preference.frequency,
         money=amount,
         give_url=urls.support_page_url(
@@ -221,3 +226,8 @@ def _displayable_page_url(campaign: Campaign, page_url: str | None, urls: UrlBui
     if not page_url.isprintable():
         raise EmailNotBuildable("the address of its page holds control characters")
     return page_url if is_newsroom_page(campaign, page_url, own=urls.public_url) else None
+
+
+def _displayable_title(title: str | None) -> str | None:
+    """Return the title of the page, unless it could pass for a link: anyone can send one with a sign-up."""
+    return None if title is None or _LINK.search(title) else title

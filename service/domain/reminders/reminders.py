@@ -27,7 +27,7 @@ from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import RemindersNotOffered
 from service.domain.money import Money
 from service.domain.ports import NO_LIMITS, PaymentGateway
-from service.domain.reminders.schedule import first_due, validate_interval
+from service.domain.reminders.schedule import first_due, validate_interval, validate_picked_day
 from service.domain.reminders.sign_ups import KnownReader, find_known_reader, may_send
 from service.domain.reminders.transitions import imitate_renewal, request_confirmation, reschedule
 from service.domain.supporters import get_or_create_supporter
@@ -40,18 +40,20 @@ UPCOMING_STATUSES = (ReminderStatus.SCHEDULED, ReminderStatus.SENDING, ReminderS
 class CreateReminder:
     """A reader's request. None means the campaign's default. With `repeat` it comes every `months` months.
 
-    `amount` is in minor units.
+    With `due_on` it comes once, on that day, and `months` is None. `amount` is in minor units.
     """
 
     campaign: str
     email: str = field(repr=False)
     months: int | None = None
     repeat: bool = False
+    due_on: datetime.date | None = None
     timezone: str | None = None
     frequency: Frequency | None = None
     amount: int | None = None
     currency: str | None = None
     page_url: str | None = None
+    page_title: str | None = None
     lang: str | None = None
     consent_version: str | None = None
 
@@ -87,12 +89,16 @@ def create_or_update_reminder(
 
     Raises:
         CampaignClosed, RemindersNotOffered, ReminderChoiceNotOffered, InvalidAddress, AddressNotSupported,
-        UnknownTimezone, CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum,
-        AmountNotChargeable:
+        UnknownTimezone, DueDateOutOfRange, CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum,
+        AmountAboveMaximum, AmountNotChargeable:
             nothing is stored.
     """
     require_open(campaign)
-    months = validate_interval(campaign, payload.months, repeat=payload.repeat)
+    zone = payload.timezone or campaign.timezone
+    if payload.due_on is None:
+        months = validate_interval(campaign, payload.months, repeat=payload.repeat)
+    else:
+        months = validate_picked_day(campaign, payload.due_on, zone, now=now)
     frequency = payload.frequency or campaign.default_frequency
     currency = payload.currency or campaign.currency
     if payload.amount is None:
@@ -101,8 +107,7 @@ def create_or_update_reminder(
         limits = NO_LIMITS if gateway is None else gateway.charge_limits(currency)
         money, lang = Money(payload.amount, currency), payload.lang or campaign.lang
         validate_amount(campaign, frequency, money, limits=limits, lang=lang)
-    zone = payload.timezone or campaign.timezone
-    due = first_due(campaign, months, zone, now=now, month_seconds=month_seconds)
+    due = first_due(campaign, months, zone, due_on=payload.due_on, now=now, month_seconds=month_seconds)
     address = normalise_address(payload.email)
     require_supported_address(session, address, server=mail_server)
     # The response is the same whether the address is unknown, known, confirmed or unsubscribed.
@@ -122,6 +127,7 @@ def create_or_update_reminder(
         "amount_minor": payload.amount,
         "currency": currency,
         "page_url": payload.page_url,
+        "page_title": payload.page_title or None,
         "lang": payload.lang or campaign.lang,
         "consent_version": payload.consent_version,
         "asked_at": now,
@@ -134,7 +140,17 @@ def create_or_update_reminder(
     if is_new:
         imitate_renewal(session, reminder)
     else:
-        _renew_by_sign_up(session, campaign, reminder, known, values, due, month_seconds=month_seconds, now=now)
+        _renew_by_sign_up(
+            session,
+            campaign,
+            reminder,
+            known,
+            values,
+            due,
+            picked_day=payload.due_on,
+            month_seconds=month_seconds,
+            now=now,
+        )
     return result
 
 
@@ -146,6 +162,7 @@ def _renew_by_sign_up(
     values: dict[str, Any],
     due: DueDate,
     *,
+    picked_day: datetime.date | None,
     month_seconds: int | None,
     now: datetime.datetime,
 ) -> None:
@@ -158,7 +175,9 @@ def _renew_by_sign_up(
     if existing.status in UPCOMING_STATUSES or is_unsubscribed:
         # Anyone can type in an address, so this may move the date and nothing else of what the reader chose.
         months = values["months"]
-        due = first_due(campaign, months, existing.timezone, now=now, month_seconds=month_seconds)
+        due = first_due(
+            campaign, months, existing.timezone, due_on=picked_day, now=now, month_seconds=month_seconds
+        )
         # It may end a repetition, and never begin one: that would send more email than the reader asked for.
         every_months = existing.every_months and values["every_months"]
         values = {"months": months, "every_months": every_months, "due_on": due.local_date, "asked_at": now}
@@ -205,6 +224,7 @@ def create_supporter_reminder(
         "amount_minor": amount_minor,
         "currency": currency or campaign.currency,
         "page_url": None,
+        "page_title": None,
         "lang": lang,
         "consent_version": None,
         "asked_at": now,

@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.calendar import DueDate, add_months, at_local_hour, next_occurrence
-from service.domain.errors import ReminderChoiceNotOffered, RemindersNotOffered
+from service.domain.errors import DueDateOutOfRange, ReminderChoiceNotOffered, RemindersNotOffered
+
+MAX_MONTHS_TO_PICKED_DAY = 12
 
 
 def validate_interval(campaign: Campaign, months: int | None, *, repeat: bool = False) -> int:
@@ -30,13 +32,49 @@ def validate_interval(campaign: Campaign, months: int | None, *, repeat: bool = 
     return chosen
 
 
+def pickable_days(zone: str, *, now: datetime.datetime) -> tuple[datetime.date, datetime.date]:
+    """Return the first and the last day that a reader in this zone may pick: tomorrow, and 12 months ahead."""
+    latest = add_months(now, months=MAX_MONTHS_TO_PICKED_DAY, zone=zone, hour=0).local_date
+    return now.astimezone(ZoneInfo(zone)).date() + datetime.timedelta(days=1), latest
+
+
+def validate_picked_day(campaign: Campaign, due_on: datetime.date, zone: str, *, now: datetime.datetime) -> int:
+    """Check that a reader may pick this day; return how many months ahead it is, rounded up.
+
+    Raises:
+        RemindersNotOffered: the campaign offers no reminders.
+        ReminderChoiceNotOffered: the campaign does not let readers pick a day.
+        DueDateOutOfRange: the day is not from tomorrow until 12 months ahead.
+        UnknownTimezone: there is no such zone.
+    """
+    if not campaign.reminder_enabled:
+        raise RemindersNotOffered("This campaign offers no reminders.", field="campaign")
+    if not campaign.reminder_pick_date:
+        raise ReminderChoiceNotOffered("This campaign offers no reminder on a day of your choice.", field="due_on")
+    earliest, latest = pickable_days(zone, now=now)
+    if not earliest <= due_on <= latest:
+        raise DueDateOutOfRange(earliest, latest)
+    months = 1
+    while add_months(now, months=months, zone=zone, hour=0).local_date < due_on:
+        months += 1
+    return months
+
+
 def first_due(
-    campaign: Campaign, months: int, zone: str, *, now: datetime.datetime, month_seconds: int | None
+    campaign: Campaign,
+    months: int,
+    zone: str,
+    *,
+    due_on: datetime.date | None = None,
+    now: datetime.datetime,
+    month_seconds: int | None,
 ) -> DueDate:
-    """Return when a reminder that is requested now is due.
+    """Return when a reminder that is requested now is due: after some months, or on the day that was picked.
 
     `month_seconds` shortens a month for a demonstration; None means calendar months.
     """
+    if due_on is not None:
+        return at_local_hour(due_on, zone=zone, hour=campaign.send_hour)
     due = add_months(now, months=months, zone=zone, hour=campaign.send_hour)
     return due if month_seconds is None else _at(now + datetime.timedelta(seconds=months * month_seconds), zone)
 

@@ -14,7 +14,7 @@ from service.db.session import session_keyring
 from service.domain.email.suppression import suppress_supporter
 from service.domain.errors import ReminderNotFound
 from service.domain.reminders.reminders import ReminderResult, reminder_result
-from service.domain.reminders.schedule import first_due, validate_interval
+from service.domain.reminders.schedule import first_due, validate_interval, validate_picked_day
 from service.domain.reminders.status import TRANSITIONS, ReminderEvent
 from service.domain.reminders.transitions import cancel, confirm, reschedule
 from service.domain.tokens import InvalidToken, issue_token, verify_token
@@ -72,21 +72,26 @@ def snooze_reminder(
     token: str,
     *,
     months: int | None,
+    due_on: datetime.date | None = None,
     now: datetime.datetime,
     month_seconds: int | None = None,
 ) -> ReminderResult:
-    """Reschedule the reminder to `months` from now, also if it was sent or cancelled.
+    """Reschedule the reminder to `months` from now, or to `due_on`, also if it was sent or cancelled.
 
     A repeating reminder keeps repeating, counted from its new date.
 
     Raises:
         ReminderNotFound: the token is invalid.
-        RemindersNotOffered, ReminderChoiceNotOffered: the campaign does not offer this interval.
+        RemindersNotOffered, ReminderChoiceNotOffered: the campaign does not offer this interval, or days to pick.
+        DueDateOutOfRange: the day is not from tomorrow until 12 months ahead.
     """
     reminder = get_reminder_by_token(session, token, now=now, for_update=True)
-    campaign = reminder.campaign
-    reminder.months = validate_interval(campaign, months)
-    due = first_due(campaign, reminder.months, reminder.timezone, now=now, month_seconds=month_seconds)
+    campaign, zone = reminder.campaign, reminder.timezone
+    if due_on is None:
+        reminder.months = validate_interval(campaign, months)
+    else:
+        reminder.months = validate_picked_day(campaign, due_on, zone, now=now)
+    due = first_due(campaign, reminder.months, zone, due_on=due_on, now=now, month_seconds=month_seconds)
     reschedule(session, reminder, due, now=now)
     reminder.confirmed_at = now
     return reminder_result(reminder)

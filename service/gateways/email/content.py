@@ -35,6 +35,8 @@ def reminder_content(email: ReminderEmail, lang: str) -> dict[str, str]:
     }
     parts = _confirmation_parts(email) if email.is_confirmation_request else _reminder_parts(email)
     content = {part: texts[f"mail_{name}"].format_map(values) for part, name in parts.items()}
+    if email.page_title is not None and "page" in content:
+        content |= {"page_label": texts["mail_page"].format_map(values), "page": email.page_title}
     if email.offer_changes and not email.is_confirmation_request:
         page_texts = texts_for("pages", lang, {email.lang: email.texts, lang: email.texts})
         content["asked"] = " ".join((content["asked"], *describe_changes(email.offer_changes, page_texts, lang)))
