@@ -188,7 +188,7 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
             return render_gateway_error(context, error, operation="amount")
         return context.redirect_back()
     except DomainError as error:
-        field_error = _field_error(context, error, typed)
+        field_error = _field_error(context, error)
         if field_error is None:
             return render_gateway_error(context, error, operation="amount")
         return _render_amount_form(context, typed=typed, field_error=field_error)
@@ -318,7 +318,7 @@ def _render_amount_form(
         choices = _choices(context, next_date)
     except DomainError as error:
         # The campaign no longer offers this currency or frequency, so the page has an error and no form.
-        limits, field_error = {}, _field_error(context, error, typed)
+        limits, field_error = {}, _field_error(context, error)
     chosen = parse_int(request.form.get("preset", ""))
     if chosen is None:
         chosen = _smaller_amount(context) if request.args.get("to") == "less" else pledge.amount_minor
@@ -386,13 +386,14 @@ def _smaller_summary(context: PledgeContext) -> str | None:
     return format_pledge(context.texts, pledge.frequency, Money(smaller, pledge.currency))
 
 
-def _field_error(context: PledgeContext, error: DomainError, typed: str) -> FieldError | None:
+def _field_error(context: PledgeContext, error: DomainError) -> FieldError | None:
     """Return the form error for a rejected amount; None if the error has another cause."""
     texts = context.texts
     if error.code == "unreadable_amount":
-        message = texts.format("unreadable_amount", typed=typed.strip(), example=_example(context))
+        message = texts.format("unreadable_amount", example=_example(context))
     elif error.code in LIMIT_CODES:
-        message = texts.format("me_amount_limits", **_limits(context))
+        name = "me_amount_steps" if error.code == "amount_not_chargeable" else "me_amount_limits"
+        message = texts.format(name, **_limits(context))
     elif error.code in UNAVAILABLE_CODES:
         return FieldError(field="form", message=texts.me_amount_not_offered, status=422)
     else:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from babel.lists import format_list
+
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import options_for_currency
 from service.domain.errors import AmountNotChargeable, DomainError, PaymentsUnavailable
-from service.domain.money import Money, format_money
+from service.domain.money import Money, format_money, resolve_locale
 from service.pages.api_docs import http_status_for
 from service.pages.formatting import format_input_amount
 from service.pages.translations import Texts
@@ -58,12 +60,11 @@ def describe_error(
     campaign: Campaign,
     *,
     frequency: str = "",
-    typed: str = "",
     currency: str | None = None,
 ) -> FieldError:
     """Return the message for an error.
 
-    `frequency`, `typed` (the amount) and `currency` are the form's values; `currency` defaults to the campaign's.
+    `frequency` and `currency` are the form's values; `currency` defaults to the campaign's.
 
     Raises:
         FormError | DomainError: `error` itself, if it belongs to no field.
@@ -78,7 +79,6 @@ def describe_error(
     options = {option.frequency.value: option for option in options_for_currency(campaign, amount_currency)}
     values = {
         "campaign": campaign.name,
-        "typed": typed.strip(),
         "example": format_input_amount(Money(750, amount_currency), texts.lang),
     }
     if frequency in options:
@@ -86,7 +86,8 @@ def describe_error(
         limit = option.minimum_minor if error.code == "amount_below_minimum" else option.maximum_minor
         values["limit"] = format_amount(limit)
     if isinstance(error, AmountNotChargeable):
-        values["amounts"] = " / ".join(map(format_amount, error.alternatives))
+        amounts = [format_amount(amount_minor) for amount_minor in error.alternatives]
+        values["amounts"] = format_list(amounts, style="or", locale=resolve_locale(texts.lang))
     field, name = FIELD_AND_TEXT_BY_CODE[error.code]
     return FieldError(
         field=field,

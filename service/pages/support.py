@@ -94,9 +94,7 @@ def create_pledge(slug: str) -> BaseResponse:
         )
     except (FormError, DomainError) as error:
         currency = selected_currency(campaign, form.currency)
-        field_error = describe_error(
-            error, texts, campaign, frequency=form.frequency, typed=form.other_amount, currency=currency
-        )
+        field_error = describe_error(error, texts, campaign, frequency=form.frequency, currency=currency)
         return render_support_page(
             campaign, texts, form, _reminder_form_with_choice(campaign, form, texts.lang), field_error
         )

@@ -22,7 +22,7 @@ from tests.jobs.fake_mailer import claim, email_of, enqueue_due, find, status_ch
 
 PLEDGE = {"campaign": "default", "frequency": "monthly", "amount": 200, "currency": "USD"}
 REMINDER = {"campaign": "default", "email": "reader@news.example"}
-HEADING = "isn't taking support right now"
+HEADING = "isn’t taking donations right now"
 
 
 def close(container: Container) -> None:
@@ -70,7 +70,7 @@ def test_campaign_answer_says_that_it_is_closed(
     assert HEADING in closed.json["heading"]
     assert closed.json["message"] == ["Thank you for wanting to help. Please come back another time."]
     assert closed.json["reminder"]["enabled"] is False
-    assert client.get("/v1/campaigns/default?lang=ru").json["heading"].endswith("мы не принимаем поддержку")
+    assert client.get("/v1/campaigns/default?lang=ru").json["heading"].endswith("мы не принимаем взносы")
     clock.advance(seconds=1)
     reopen(container)
     assert client.get("/v1/campaigns/default").json == before.json

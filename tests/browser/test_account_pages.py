@@ -17,12 +17,12 @@ MAX_TAB_STOPS = 40
 
 def sign_in(live_server: LiveServer, page: Page, email: str) -> None:
     page.goto("/me")
-    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Email address").fill(email)
     page.get_by_role("button", name="Send me the link").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Please look in your mailbox")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your email")
     assert email.partition("@")[0] not in page.url
     page.goto(sign_in_link(live_server, email))
-    page.get_by_role("button", name="Open my page").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your support")
 
 
@@ -31,16 +31,16 @@ def test_sign_in_and_cancellation_reach_the_export(live_server: LiveServer, page
     pledge_id = create_paid_pledge(live_server, page, email)
     sign_in(live_server, page, email)
     assert live_server.export()[pledge_id]["status"] == "active"
-    page.get_by_role("link", name="End this gift").click()
-    page.get_by_role("button", name="End it", exact=True).click()
-    expect(page.get_by_role("status")).to_contain_text("This gift has ended.")
+    page.get_by_role("link", name="Cancel support").click()
+    page.get_by_role("button", name="Cancel now", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("Your support is cancelled.")
     assert live_server.export()[pledge_id]["status"] == "cancelled"
 
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("See what you give")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to manage your support")
     page.go_back()
     page.goto("/me")
-    expect(page.get_by_role("heading", level=1)).to_have_text("See what you give")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to manage your support")
 
 
 def test_session_cookie_is_not_readable_by_scripts(live_server: LiveServer, page: Page) -> None:
@@ -72,16 +72,16 @@ def test_account_pages_work_with_keyboard_only_and_without_javascript(
         supporter_page.goto(pledge_page_url(live_server, pledge_id))
         if not scripts:
             # Without scripts the test cannot query the focus, so it clicks.
-            supporter_page.get_by_role("link", name="End this gift").click()
-            supporter_page.get_by_role("button", name="End it, and remind me").click()
-            expect(supporter_page.get_by_role("status")).to_contain_text("we write to you once")
+            supporter_page.get_by_role("link", name="Cancel support").click()
+            supporter_page.get_by_role("button", name="Cancel, and remind me").click()
+            expect(supporter_page.get_by_role("status")).to_contain_text("we’ll email you once")
             continue
         activate_by_keyboard(supporter_page, supporter_page.get_by_role("link", name="Change the amount"))
-        supporter_page.get_by_label("New amount, each month").focus()
+        supporter_page.get_by_label("New monthly amount").focus()
         supporter_page.keyboard.type("1")
         supporter_page.keyboard.press("Enter")
         expect(supporter_page.get_by_role("alert")).to_be_focused()
-        supporter_page.get_by_label("New amount, each month").focus()
+        supporter_page.get_by_label("New monthly amount").focus()
         supporter_page.keyboard.press("ControlOrMeta+a")
         supporter_page.keyboard.type("12.50")
         supporter_page.keyboard.press("Enter")
@@ -108,11 +108,11 @@ def test_thank_you_page_refreshes_until_the_payment_arrives(live_server: LiveSer
     page = new_page(java_script_enabled=False)
     pledge = live_server.create_pledge("moves-on-by-itself")
     page.goto(f"/support/default/thank-you?pledge={pledge['id']}&checkout=done")
-    expect(page.get_by_text("is being confirmed")).to_be_visible()
+    expect(page.get_by_text("We’re confirming your payment")).to_be_visible()
     checkout = page.context.new_page()
     checkout.goto(pledge["checkout_url"])
     checkout.get_by_role("button", name="Pay $2 a month").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you for standing behind us.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you for your support")
 
 
 def test_print_style_hides_everything_but_the_receipt(live_server: LiveServer, page: Page) -> None:

@@ -9,7 +9,7 @@ from tests.browser.accessibility import check_page
 from tests.browser.live_server import LiveServer
 from tests.browser.support_box import SupportBox
 
-HEADING = "isn't taking support right now"
+HEADING = "isn’t taking donations right now"
 
 
 @pytest.fixture

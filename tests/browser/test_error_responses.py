@@ -108,7 +108,7 @@ def test_unusable_variant_warns_in_console_and_keeps_the_pledge(
     box.choose("Once", "5")
     box.continue_button.click()
     page.get_by_role("button", name="Pay $5 once").click()
-    expect(page.get_by_text("You gave The Harbour Lantern $5.")).to_be_visible()
+    expect(page.get_by_text("You’ve given The Harbour Lantern $5.")).to_be_visible()
     row = live_server.export()[pledge_id_from_url(page.url)]
     assert (row["status"], row["variant"]) == ("completed", "")
     [warning] = warnings.wait_for(1)
@@ -141,7 +141,7 @@ def test_unusable_return_url_warns_in_console_and_keeps_the_pledge(
     box.choose("Once", "5")
     box.continue_button.click()
     page.get_by_role("button", name="Pay $5 once").click()
-    expect(page.get_by_text("You gave The Harbour Lantern $5.")).to_be_visible()
+    expect(page.get_by_text("You’ve given The Harbour Lantern $5.")).to_be_visible()
     assert live_server.export()[pledge_id_from_url(page.url)]["status"] == "completed"
     assert (len(sent.wait_for(requests)), live_server.count("pledges") - before) == (requests, 1)
     [warning] = warnings.wait_for(1)

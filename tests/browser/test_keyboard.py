@@ -52,7 +52,7 @@ def test_pledge_with_keyboard_only(article: SupportBox) -> None:
         if press(page, "Tab") == "Pay $2 a month":
             break
     page.keyboard.press("Space")
-    expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
+    expect(page.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
 
 
 def test_reminder_with_keyboard_only(article: SupportBox) -> None:
@@ -144,7 +144,7 @@ def test_support_page_and_reminder_page_with_keyboard_only(live_server: LiveServ
         pass
     with live_server.paused_worker():
         page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", level=1)).to_have_text("We will remind you")
+        expect(page.get_by_role("heading", level=1)).to_have_text("We’ll remind you")
 
 
 def test_support_page_error_summary_gets_the_focus(page: Page) -> None:

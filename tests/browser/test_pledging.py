@@ -29,10 +29,10 @@ def test_monthly_pledge_reaches_thank_you_page_and_export(live_server: LiveServe
     expect(demo.continue_button).to_have_text("Continue – $2 a month")
     demo.continue_button.click()
     expect(page).to_have_url(CHECKOUT)
-    expect(page.get_by_text("This is a test. No card is taken and no money moves.")).to_be_visible()
+    expect(page.get_by_text("This is a test. No card is needed and no money moves.")).to_be_visible()
     page.get_by_role("button", name="Pay $2 a month").click()
     expect(page).to_have_url(THANK_YOU)
-    expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
+    expect(page.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
 
     row = live_server.export()[pledge_id_from_url(page.url)]
     values = {
@@ -52,8 +52,8 @@ def test_monthly_pledge_reaches_thank_you_page_and_export(live_server: LiveServe
 @pytest.mark.parametrize(
     ("frequency", "amount", "promise", "thanks", "status"),
     [
-        ("Once", "7.5", "Continue – $7.50 once", "You gave The Harbour Lantern $7.50.", "completed"),
-        ("Annual", "$25", "Continue – $25 a year", "You give The Harbour Lantern $25 a year.", "active"),
+        ("Once", "7.5", "Continue – $7.50 once", "You’ve given The Harbour Lantern $7.50.", "completed"),
+        ("Annual", "$25", "Continue – $25 a year", "You’re now giving The Harbour Lantern $25 a year.", "active"),
     ],
 )
 def test_one_time_and_annual_pledges_match_the_button(
@@ -71,9 +71,9 @@ def test_declined_payment_can_be_retried(live_server: LiveServer, demo: SupportB
     page = demo.page
     demo.choose("Monthly", "3.25")
     demo.continue_button.click()
-    page.get_by_role("button", name="Decline (simulate)").click()
+    page.get_by_role("button", name="Simulate a declined card").click()
     expect(page.get_by_role("alert")).to_have_text("The payment was declined. You can try again.")
-    page.get_by_label("E-mail address (optional)").fill("donor@example.org")
+    page.get_by_label("Email address (optional)").fill("donor@example.org")
     page.get_by_role("button", name="Pay $3.25 a month").click()
     expect(page).to_have_url(THANK_YOU)
 

@@ -31,10 +31,10 @@ def test_unconfirmed_reminder_is_sent_only_after_confirmation(
     page.goto(email_path)
     page.frame_locator("iframe").get_by_role("link", name="Yes, remind me").click()
     heading = page.get_by_role("heading", level=1)
-    expect(heading).to_have_text("Shall we remind you?")
+    expect(heading).to_have_text("Confirm your reminder")
     check_page(page, "an unconfirmed reminder")
     page.reload()
-    expect(heading).to_have_text("Shall we remind you?")
+    expect(heading).to_have_text("Confirm your reminder")
     assert live_server.emails_to(email) == [email_path]
 
     with live_server.paused_worker():
@@ -62,7 +62,7 @@ def test_recurring_reminder_is_cancelled_on_its_page(
     heading = page.get_by_role("heading", level=1)
     with live_server.paused_worker():
         page.goto(reminder_url)
-        expect(heading).to_have_text("We will remind you")
+        expect(heading).to_have_text("We’ll remind you")
         expect(page.get_by_role("main")).to_contain_text("every month, until you cancel")
         check_page(page, "a recurring reminder")
         page.get_by_role("button", name="Cancel this reminder and all that follow").click()

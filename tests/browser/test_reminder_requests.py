@@ -35,19 +35,19 @@ def test_reminder_is_created_emailed_snoozed_and_cancelled(live_server: LiveServ
     page.go_back()
     page.locator("pre").get_by_role("link").filter(has_text="/r/").click()
     heading = page.get_by_role("heading", level=1)
-    expect(heading).to_have_text("We have written to you")
+    expect(heading).to_have_text("We’ve emailed you")
     page.get_by_role("link", name="Give $30 a year").click()
     expect(page).to_have_url(PLEDGE_URL)
 
     with live_server.paused_worker():
         page.goto(link)
         page.get_by_role("button", name="Remind me next month").click()
-        expect(heading).to_have_text("We will remind you")
+        expect(heading).to_have_text("We’ll remind you")
         page.get_by_role("button", name="Cancel the reminder").click()
         expect(heading).to_have_text("Your reminder is cancelled")
         expect(page.get_by_role("button", name="Cancel the reminder")).to_have_count(0)
         page.get_by_role("button", name="Remind me next month").click()
-        expect(heading).to_have_text("We will remind you")
+        expect(heading).to_have_text("We’ll remind you")
         page.get_by_role("button", name="Cancel the reminder").click()
         expect(heading).to_have_text("Your reminder is cancelled")
     # A cancelled reminder that is scheduled again is sent once more.

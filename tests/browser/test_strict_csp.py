@@ -67,7 +67,7 @@ def test_pledge_and_reminder_under_a_strict_policy(
     box.choose("Monthly", "2")
     box.continue_button.click()
     page.get_by_role("button", name="Pay $2 a month").click()
-    expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
+    expect(page.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
     row = live_server.export()[pledge_id_from_url(page.url)]
     assert (row["status"], row["amount"], row["currency"]) == ("active", "2.00", "USD")
     assert (row["page_url"], row["variant"]) == (article, "strict")

@@ -69,7 +69,7 @@ def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Pag
     page.get_by_label("Email").fill(DONOR)
     page.get_by_role("button", name="Pay", exact=True).click()
     # The webhook may arrive after the reader, so the page refreshes until then.
-    expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
+    expect(page.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
     pledge_id = pledge_id_from_url(page.url)
     row = live_server.export()[pledge_id]
     values = [row[name] for name in ("status", "payments", "paid_total", "email", "gateway")]
@@ -81,15 +81,15 @@ def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Pag
     assert page.url.startswith(stripe.url)
     page.get_by_role("button", name="Save card").click()
     page.get_by_role("link", name="Change the amount").click()
-    page.get_by_label("New amount, each month").fill("12.50")
-    page.get_by_role("button", name="Change it").click()
+    page.get_by_label("New monthly amount").fill("12.50")
+    page.get_by_role("button", name="Change amount").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("$12.50 a month")
     [subscription] = stripe.account.all("subscription")
     assert subscription["items"]["data"][0]["price"]["unit_amount"] == 1250
 
-    page.get_by_role("link", name="End this gift").click()
-    page.get_by_role("button", name="End it", exact=True).click()
-    expect(page.get_by_role("status")).to_contain_text("This gift has ended.")
+    page.get_by_role("link", name="Cancel support").click()
+    page.get_by_role("button", name="Cancel now", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("Your support is cancelled.")
     assert stripe.get(subscription["id"])["status"] == "canceled"
     stripe.deliver_events()
     wait_until(
@@ -108,10 +108,10 @@ def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Pag
 
 def test_declined_card_can_be_retried(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
     open_checkout(page, stripe)
-    page.get_by_role("button", name="Decline").click()
+    page.get_by_role("button", name="Simulate a declined card").click()
     expect(page.get_by_role("alert")).to_have_text("Your card was declined.")
     page.get_by_label("Email").fill("again@example.org")
     page.get_by_role("button", name="Pay", exact=True).click()
-    expect(page.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
+    expect(page.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
     row = live_server.export()[pledge_id_from_url(page.url)]
     assert (row["status"], row["payments"]) == ("active", "1")

@@ -29,7 +29,7 @@ def test_pledge_with_plain_forms(live_server: LiveServer, support: Page) -> None
     support.get_by_label("Other amount").fill("2")
     support.get_by_role("button", name="Continue").click()
     support.get_by_role("button", name="Pay $2 a month").click()
-    expect(support.get_by_text("You give The Harbour Lantern $2 a month.")).to_be_visible()
+    expect(support.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
 
     row = live_server.export()[pledge_id_from_url(support.url)]
     assert (row["status"], row["amount"], row["variant"]) == ("active", "2.00", "support-page")
@@ -44,9 +44,7 @@ def test_presets_follow_the_frequency(support: Page) -> None:
     expect(support.get_by_role("button", name="Pay $100 a year")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("typed", "message"), [("1.000", "We cannot tell which amount “1.000” is."), ("$1.99", "$2")]
-)
+@pytest.mark.parametrize(("typed", "message"), [("1.000", "Enter an amount, such as 7.50."), ("$1.99", "$2")])
 def test_form_error_keeps_the_input(live_server: LiveServer, support: Page, typed: str, message: str) -> None:
     before = live_server.count("pledges")
     support.get_by_role("radio", name="Annual").check()
@@ -96,6 +94,6 @@ def test_reminder_is_corrected_sent_and_cancelled(live_server: LiveServer, suppo
     with live_server.paused_worker():
         support.get_by_role("button", name=REMIND_BUTTON).click()
         # The previous page has a cancel button too, so the test waits for the heading.
-        expect(support.get_by_role("heading", level=1)).to_have_text("We will remind you")
+        expect(support.get_by_role("heading", level=1)).to_have_text("We’ll remind you")
         support.get_by_role("button", name="Cancel the reminder").click()
         expect(support.get_by_role("heading", level=1)).to_have_text("Your reminder is cancelled")

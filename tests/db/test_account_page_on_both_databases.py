@@ -14,7 +14,7 @@ def test_supporter_views_changes_and_cancels_pledge(any_database: Container) -> 
     assert client.post(f"/me/pledges/{pledge_id}/amount", data={"amount": "7.50"}).status_code == 303
     link = pledge_link(any_database, pledge_id)
     location = client.post(f"{link}/cancel", data={"then": "remind"}).headers["Location"]
-    assert "we write to you once" in visible_text(page(client, location))
+    assert "we’ll email you once" in visible_text(page(client, location))
     text = visible_text(page(client, "/me"))
-    assert "$7.50 a month Ended" in text
-    assert "We write to you on" in text
+    assert "$7.50 a month Cancelled" in text
+    assert "We’ll email you on" in text

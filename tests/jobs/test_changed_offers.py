@@ -68,15 +68,15 @@ CHANGES = [
     (
         {"frequency": "monthly", "amount": 200},
         {"frequencies": FROM_TEN},
-        "The smallest amount is $10 now.",
-        "Теперь наименьшая сумма — 10",
+        "The minimum is now $10.",
+        "Теперь минимальная сумма — 10",
         "monthly",
     ),
     (
         {"frequency": "once", "amount": 5000},
         {"frequencies": UP_TO_SIX},
-        "The largest amount is $6 now.",
-        "Теперь наибольшая сумма — 6",
+        "The most you can give here is now $6.",
+        "Теперь максимальная сумма — 6",
         "once",
     ),
     (
@@ -333,7 +333,7 @@ def test_amount_that_the_gateway_cannot_charge_is_said(container: Container) -> 
         preference = offered_preference(campaign, Frequency.MONTHLY, 550, "USD", limits=limits)
         assert (preference.frequency, preference.money) == (Frequency.MONTHLY, None)
         texts = load_texts("pages", "en")
-        sentence = "$5.50 can’t be charged any more. Please choose another amount."
+        sentence = "We can’t charge $5.50 any more. Please choose another amount."
         assert describe_changes(preference.changes, texts, "en") == [sentence]
         assert offered_preference(campaign, Frequency.MONTHLY, 600, "USD", limits=limits).changes == ()
         # No choice was made, so nothing can have changed, and the amount alone is one at the default frequency.

@@ -61,7 +61,10 @@ def test_sign_in_tokens_are_not_logged(live_server: LiveServer) -> None:
     live_server.execute("ALTER TABLE elsewhere RENAME TO pledge_status_changes")
     live_server.send("POST", f"/p/{link}/cancel", 303, data={"then": "remind"})
     live_server.send("POST", "/me/leave", 303, cookies=cookies)
-    assert "See what you give" in requests.get(f"{live_server.base}/me", cookies=cookies, timeout=60).text
+    assert (
+        "Sign in to manage your support"
+        in requests.get(f"{live_server.base}/me", cookies=cookies, timeout=60).text
+    )
 
     logged = live_server.log.read_text(encoding="utf-8")
     routes = {json.loads(line).get("route") for line in logged.splitlines() if line.startswith("{")}

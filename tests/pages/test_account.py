@@ -25,7 +25,7 @@ def test_account_shows_only_own_pledges(container: Container, client: FlaskClien
     create_paid_pledge(container, client, amount=99900, email="other@example.org")
     sign_in(container, client)
     text = visible_text(page(client, "/me"))
-    assert "$2 a month Running since November 23, 2026" in text
+    assert "$2 a month Active since November 23, 2026" in text
     assert "$7.50 once Given on November 23, 2026" in text
     assert "$999" not in text
 
@@ -72,7 +72,7 @@ def test_receipt_has_recipient_total_and_refund(
         "Lantern Trust <Ltd>",
         "Not tax deductible.",
         "November 23, 2026",
-        "Paid $2",
+        "Total paid $2",
         "$0.50",
         "$1.50",
     ):
@@ -108,10 +108,10 @@ def test_new_reminder_is_listed_in_the_account(container: Container, client: Fla
     form = form_to(page(client, "/me"), "/me/reminders/default")
     assert client.post(form.action, data={"months": form.buttons[0][1]}).status_code == 303
     account = page(client, "/me")
-    assert "We write to you on December 23, 2026" in visible_text(account)
+    assert "We’ll email you on December 23, 2026" in visible_text(account)
     match = re.search(r'href="(/r/[^"]+)"', account)
     assert match is not None
-    assert "We will remind you" in visible_text(page(client, match[1]))
+    assert "We’ll remind you" in visible_text(page(client, match[1]))
 
 
 def test_unavailable_reminder_interval_is_rejected(container: Container, client: FlaskClient) -> None:

@@ -31,7 +31,7 @@ def test_cancellation_takes_two_clicks(container: Container, client: FlaskClient
     assert confirmation.count('class="quiet-button" name="then"') == 2
     assert stored(container, access_path.id).status == PledgeStatus.ACTIVE
     response = access_path.post("cancel", then="end")
-    assert "This gift has ended." in visible_text(page(client, response.headers["Location"]))
+    assert "Your support is cancelled." in visible_text(page(client, response.headers["Location"]))
     after = stored(container, access_path.id)
     assert (after.status, after.ended_at) == (PledgeStatus.CANCELLED, container.clock())
     assert count(container, Reminder) == 0
@@ -73,7 +73,7 @@ def test_cancellation_with_reminder(
     container: Container, client: FlaskClient, access_path: AccessPath, clock: FakeClock
 ) -> None:
     response = access_path.post("cancel", then="remind")
-    assert "we write to you once, on February 23, 2027" in visible_text(page(client, response.headers["Location"]))
+    assert "we’ll email you once, on February 23, 2027" in visible_text(page(client, response.headers["Location"]))
     assert stored(container, access_path.id).status == PledgeStatus.CANCELLED
     reminder = only_reminder(container)
     assert (reminder.status, str(reminder.due_on), reminder.amount_minor) == (
@@ -187,12 +187,12 @@ def test_forged_preset_is_refused(container: Container, access_path: AccessPath,
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("", "Write the new amount."),
-        ("1.99", "Choose an amount from $2 to"),
-        ("99999999", "Choose an amount from $2 to"),
-        ("1.000", "We cannot tell which amount “1.000” is."),
-        ("five", "We cannot tell which amount “five” is."),
-        ("-5", "We cannot tell which amount “-5” is."),
+        ("", "Enter the new amount."),
+        ("1.99", "Enter between $2 and"),
+        ("99999999", "Enter between $2 and"),
+        ("1.000", "Enter an amount, such as 7.50."),
+        ("five", "Enter an amount, such as 7.50."),
+        ("-5", "Enter an amount, such as 7.50."),
     ],
 )
 def test_invalid_amount_shows_error_beside_its_field(
@@ -209,15 +209,15 @@ def test_cancelled_pledge_cannot_be_changed(
     container: Container, client: FlaskClient, access_path: AccessPath
 ) -> None:
     access_path.post("cancel", then="end")
-    assert "This gift has ended" in visible_text(access_path.post("amount", 409, amount="5").text)
+    assert "This support is no longer active" in visible_text(access_path.post("amount", 409, amount="5").text)
     assert client.get(f"{access_path.base}/amount").status_code == 303
     html = page(client, access_path.home)
     assert f"{access_path.base}/card" not in html
-    assert "Give again" in visible_text(html)
+    assert "Support us again" in visible_text(html)
 
 
 def test_sandbox_pledge_has_no_card(access_path: AccessPath) -> None:
-    assert "There is no card to update" in visible_text(access_path.post("card", 409).text)
+    assert "There’s no card to update" in visible_text(access_path.post("card", 409).text)
 
 
 def test_card_update_redirects_to_the_gateway(
@@ -244,7 +244,7 @@ def test_cancellation_is_stored_while_the_gateway_is_unavailable(
     monkeypatch.setattr(container.gateway, "cancel_subscription", unavailable)
     response = access_path.post("cancel", then="end")
     html = page(client, response.headers["Location"])
-    assert "Being ended" in visible_text(html)
+    assert "Cancelling" in visible_text(html)
     assert f"{access_path.base}/cancel" not in html
     assert stored(container, access_path.id).cancel_requested_at == container.clock()
     assert access_path.post("amount", amount="5").headers["Location"].partition("?")[0] == access_path.home
@@ -258,7 +258,7 @@ def test_cancellation_rejected_by_the_gateway_can_be_retried(
     container: Container, client: FlaskClient, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "cancel_subscription", failing(GatewayRejected("x")))
-    assert "The payment processor could not do that" in visible_text(
+    assert "Our payment provider couldn’t do that" in visible_text(
         access_path.post("cancel", 409, then="end").text
     )
     assert stored(container, access_path.id).cancel_requested_at is None
@@ -286,7 +286,7 @@ def test_amount_rejected_by_the_gateway_keeps_the_old_amount(
     container: Container, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container.gateway, "update_subscription_amount", failing(GatewayRejected("x")))
-    assert "The payment processor could not do that" in visible_text(
+    assert "Our payment provider couldn’t do that" in visible_text(
         access_path.post("amount", 409, amount="5").text
     )
     pledge = stored(container, access_path.id)
@@ -310,5 +310,5 @@ def test_amount_change_that_is_not_stored_shows_an_error(
     unknown = PaymentsUnavailable("x", retry_after_seconds=30)
     monkeypatch.setattr("service.domain.pledges.subscriptions.subscription_reference", failing(unknown))
     response = access_path.post("amount", 503, amount="5")
-    assert "The payment processor does not answer" in visible_text(response.text)
+    assert "Our payment provider isn’t responding" in visible_text(response.text)
     assert stored(container, access_path.id).pending_amount_minor is None

@@ -151,7 +151,7 @@ def test_root_redirects_to_the_support_page(client: FlaskClient) -> None:
 
 def test_demo_has_notice_and_support_box(client: FlaskClient) -> None:
     page = client.get("/demo").text
-    assert "the paper, the town and the story are invented" in page
+    assert "The paper, the town and the story are made up" in page
     assert '<script type="module" src="/widget/v1.js"></script>' in page
     assert '<support-box campaign="default"><a href="/support/default">' in page
     assert '<html lang="ru"' in client.get("/demo?lang=ru").text

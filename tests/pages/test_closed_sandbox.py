@@ -48,7 +48,7 @@ def test_open_checkout_is_gone_once_money_is_real(
         assert response.status_code == 410
         page = visible_text(response.text)
         assert "This test checkout is closed" in page
-        assert "nothing was charged here" in page
+        assert "You haven’t been charged here" in page
         assert f"/support/default?frequency={frequency}&amp;amount=" in response.text
         assert parse_forms(response.text) == []
         assert response.headers["Cache-Control"] == "no-store"
@@ -62,7 +62,7 @@ def test_paid_or_unknown_checkout_is_gone_or_not_found(client: FlaskClient, live
     assert live_client.get("/sandbox/checkout/x", headers=BROWSER).status_code == 404
     assert live_client.post(checkout, data={"outcome": "refund"}).status_code == 400
     russian = open_checkout(client, lang="ru")
-    assert "Эта проверочная оплата закрыта" in visible_text(live_client.get(russian).text)
+    assert "Эта тестовая оплата закрыта" in visible_text(live_client.get(russian).text)
 
 
 def test_checkout_opens_again_when_the_sandbox_is_the_gateway_again(

@@ -138,7 +138,9 @@ def test_link_works_on_another_device_without_signing_in(
     other = app.test_client()
     assert other.post(path).status_code == 303
     assert address(container) == NEW
-    assert "Sign in" in visible_text(page(other, "/me")) or "See what you give" in visible_text(page(other, "/me"))
+    assert "Sign in" in visible_text(page(other, "/me")) or "Sign in to manage your support" in visible_text(
+        page(other, "/me")
+    )
     assert "$2 a month" in visible_text(page(client, "/me"))
 
 

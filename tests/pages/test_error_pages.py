@@ -43,10 +43,10 @@ def test_api_paths_return_problems_to_browsers_too(client: FlaskClient, path: st
 @pytest.mark.parametrize(
     ("path", "title"),
     [
-        ("/nothing", "There is nothing here"),
-        ("/support/nowhere", "This appeal does not exist"),
-        ("/r/nothing", "This reminder link does not work any more"),
-        ("/sandbox/checkout/nothing", "We cannot find this gift"),
+        ("/nothing", "Page not found"),
+        ("/support/nowhere", "Support page not found"),
+        ("/r/nothing", "This reminder link doesn’t work"),
+        ("/sandbox/checkout/nothing", "Donation not found"),
     ],
 )
 def test_not_found_page_names_what_is_missing(client: FlaskClient, path: str, title: str) -> None:
@@ -57,7 +57,7 @@ def test_not_found_page_names_what_is_missing(client: FlaskClient, path: str, ti
 
 def test_error_page_is_translated(client: FlaskClient) -> None:
     response = client.get("/nothing", headers=BROWSER | {"Accept-Language": "ru"})
-    assert "Здесь ничего нет" in visible_text(response.text)
+    assert "Страница не найдена" in visible_text(response.text)
 
 
 def test_method_not_allowed_page_keeps_the_allow_header(client: FlaskClient) -> None:

@@ -11,7 +11,7 @@ from tests.pages.accounts import READER, AccessPath, create_paid_pledge, page, p
 from tests.pages.html import visible_text
 from tests.pages.test_account_pledges import failing
 
-HINT = "since November 23, 2026. If you didn’t mean to give twice, you can end one."
+HINT = "since November 23, 2026. If you didn’t mean to give twice, you can cancel one."
 
 
 def giving_twice(container: Container, client: FlaskClient) -> int:
@@ -31,17 +31,17 @@ def test_second_pledge_is_pointed_out_to_the_reader(
     container: Container, client: FlaskClient, pledges: tuple[str, str]
 ) -> None:
     first, second = pledges
-    assert f"You also give $5 a month, {HINT}" in visible_text(page(client, pledge_link(container, second)))
-    assert "You also give $2 a month" in visible_text(page(client, pledge_link(container, first)))
+    assert f"You’re also giving $5 a month, {HINT}" in visible_text(page(client, pledge_link(container, second)))
+    assert "You’re also giving $2 a month" in visible_text(page(client, pledge_link(container, first)))
     sign_in(container, client)
     account = visible_text(page(client, "/me"))
-    assert f"You also give $5 a month, {HINT}" in account
+    assert f"You’re also giving $5 a month, {HINT}" in account
     # One of the two cards says it for both.
-    assert account.count("You also give") == 1
+    assert account.count("You’re also giving") == 1
     thanks = visible_text(page(client, f"/support/default/thank-you?pledge={second}&lang=en"))
-    assert f"You also give $5 a month, {HINT}" in thanks
+    assert f"You’re also giving $5 a month, {HINT}" in thanks
     AccessPath(container, client, "by link", first).post("cancel", then="end")
-    assert "You also give" not in visible_text(page(client, "/me"))
+    assert "You’re also giving" not in visible_text(page(client, "/me"))
 
 
 def test_account_says_once_that_a_reader_gives_three_times(
@@ -50,7 +50,7 @@ def test_account_says_once_that_a_reader_gives_three_times(
     clock.advance(days=1)
     create_paid_pledge(container, client, amount=300)
     sign_in(container, client)
-    assert visible_text(page(client, "/me")).count("You also give") == 1
+    assert visible_text(page(client, "/me")).count("You’re also giving") == 1
 
 
 def test_thank_you_page_does_not_tell_a_stranger_what_an_address_gives(
@@ -58,7 +58,7 @@ def test_thank_you_page_does_not_tell_a_stranger_what_an_address_gives(
 ) -> None:
     thanks = visible_text(page(client, f"/support/default/thank-you?pledge={pledges[1]}&lang=en"))
     assert "$5" not in thanks
-    assert "If you were already giving, you can change or end either one at any time." in thanks
+    assert "If you were already giving, you can change or cancel either one at any time." in thanks
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_thank_you_page_does_not_tell_a_stranger_what_an_address_gives(
 def test_other_pledges_are_no_second_one(container: Container, client: FlaskClient, other: dict[str, str]) -> None:
     first = create_paid_pledge(container, client, amount=500)
     create_paid_pledge(container, client, **{"amount": 500, "email": READER} | other)
-    assert "You also give" not in visible_text(page(client, pledge_link(container, first)))
+    assert "You’re also giving" not in visible_text(page(client, pledge_link(container, first)))
     assert giving_twice(container, client) == 0
 
 

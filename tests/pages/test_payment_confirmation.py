@@ -17,7 +17,7 @@ def return_from_checkout(client: FlaskClient, pledge_id: str, **query: str) -> T
 def test_pending_payment_refreshes_the_page(client: FlaskClient) -> None:
     pledge_id = post_pledge(client).json["id"]
     response = return_from_checkout(client, pledge_id)
-    assert "Your payment of $2 a month is being confirmed." in visible_text(response.text)
+    assert "We’re confirming your payment of $2 a month." in visible_text(response.text)
     seconds, _, next_url = response.headers["Refresh"].partition("; url=")
     assert seconds == "3"
     assert (
@@ -30,7 +30,7 @@ def test_refresh_stops_after_the_limit(client: FlaskClient) -> None:
     for looks in ("20", "999"):
         response = return_from_checkout(client, pledge_id, looks=looks)
         assert "Refresh" not in response.headers
-        assert "takes longer than usual" in visible_text(response.text)
+        assert "is taking longer than usual" in visible_text(response.text)
 
 
 def test_invalid_refresh_count_starts_again(client: FlaskClient) -> None:
@@ -47,9 +47,7 @@ def test_confirmed_payment_shows_thanks_or_redirects_to_return_url(
     with_return_url = post_pledge(client, return_url="https://paper.example/thanks").json["id"]
     for pledge_id in (without_return_url, with_return_url):
         pay_pledge(container, pledge_id)
-    assert "Thank you for standing behind us." in visible_text(
-        return_from_checkout(client, without_return_url).text
-    )
+    assert "Thank you for your support" in visible_text(return_from_checkout(client, without_return_url).text)
     response = return_from_checkout(client, with_return_url)
     assert response.status_code == 303
     assert response.headers["Location"] == f"https://paper.example/thanks?pledge={with_return_url}&status=active"
@@ -58,5 +56,5 @@ def test_confirmed_payment_shows_thanks_or_redirects_to_return_url(
 def test_visit_without_checkout_shows_status_without_refresh(client: FlaskClient) -> None:
     pledge_id = post_pledge(client).json["id"]
     response = client.get(f"/support/default/thank-you?pledge={pledge_id}")
-    assert "Your payment has not arrived yet" in visible_text(response.text)
+    assert "We’re waiting for your payment" in visible_text(response.text)
     assert "Refresh" not in response.headers

@@ -71,7 +71,7 @@ def test_unavailable_choice_shows_error_beside_the_list(
 ) -> None:
     response = submit_reminder(client, months=value)
     assert response.status_code == 422
-    assert "Choose when we should write to you." in visible_text(response.text)
+    assert "Choose when we should remind you." in visible_text(response.text)
     assert 'aria-describedby="months-complaint ' in response.text
     assert 'href="#remind-1"' in response.text
     assert count(container, Reminder) == 0
@@ -94,9 +94,9 @@ def test_reminder_page_shows_interval_and_scope_of_cancellation(container: Conta
     submit_reminder(client, months="every-3")
     page = f"/r/{reminder_token_for(container, READER)}"
     text = visible_text(client.get(page).text)
-    assert "On February 23, 2027, we will write to you" in text
-    assert "and after that every 3 months, until you cancel." in text
-    assert "The others then follow from its new date, every 3 months." in text
+    assert "We’ll email you on February 23, 2027" in text
+    assert "and then every 3 months until you cancel." in text
+    assert "The others will follow from its new date, every 3 months." in text
     assert "Cancel this reminder and all that follow" in text
     assert " once " not in text
     russian_text = visible_text(client.get(f"{page}?lang=ru").text)
@@ -109,6 +109,6 @@ def test_snooze_keeps_recurrence_and_cancellation_ends_it(container: Container, 
     page = f"/r/{reminder_token_for(container, READER)}"
     client.post(f"{page}/snooze", data={"months": "3"})
     assert (only_reminder(container).every_months, str(only_reminder(container).due_on)) == (1, "2027-02-23")
-    assert "and after that every month, until you cancel." in visible_text(client.get(page).text)
+    assert "and then every month until you cancel." in visible_text(client.get(page).text)
     client.post(f"{page}/cancel")
     assert "every month" not in visible_text(client.get(page).text)

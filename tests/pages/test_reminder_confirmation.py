@@ -37,7 +37,7 @@ def test_page_has_one_confirmation_button(client: FlaskClient, page: str) -> Non
     assert [form.action for form in parse_forms(response.text)] == [page + CONFIRM, f"{page}/cancel"]
     text = visible_text(response.text)
     assert "Yes, remind me on December 23, 2026" in text
-    assert "No, do not write to me" in text
+    assert "No, don’t email me" in text
     assert "after 7 days" in text
 
 
@@ -83,7 +83,7 @@ def test_confirmation_of_cancelled_reminder_offers_undo(
 def test_recurring_reminder_shows_interval_before_confirmation(container: Container, client: FlaskClient) -> None:
     post_reminder(client, repeat=True)
     page = f"/r/{reminder_token_for(container, READER)}"
-    assert "on December 23, 2026, and then every month, about supporting" in visible_text(client.get(page).text)
+    assert "on December 23, 2026, and then every month, with a reminder" in visible_text(client.get(page).text)
 
 
 def test_reminder_without_recorded_email_can_be_confirmed(container: Container, client: FlaskClient) -> None:
@@ -101,7 +101,7 @@ def test_support_page_asks_for_confirmation_by_email(client: FlaskClient) -> Non
     text = visible_text(client.get(response.headers["Location"]).text)
     assert "Please confirm in the mail that we have just sent you." in text
     assert "December 23, 2026" in text
-    assert "If you have confirmed a reminder from us before" in text
+    assert "If you’ve confirmed a reminder from us before" in text
     assert "is set" not in text
 
 

@@ -36,7 +36,7 @@ def update_reminder(container: Container, **values: Any) -> None:
 def test_page_shows_due_date_and_actions(client: FlaskClient, page: str) -> None:
     response = client.get(page)
     text = visible_text(response.text)
-    assert "On December 23, 2026, we will write to you once about supporting The Harbour Lantern." in text
+    assert "We’ll send you one email on December 23, 2026 about supporting The Harbour Lantern." in text
     assert [form.action for form in parse_forms(response.text)] == [page + SNOOZE, page + CANCEL]
     assert 'href="http://desk.test/support/default?frequency=monthly&amp;amount=500&amp;from=' in response.text
     assert "Give $5 a month" in text
@@ -73,7 +73,7 @@ def test_cancellation_can_be_undone(container: Container, client: FlaskClient, p
     [(name, value, _)] = undo.buttons
     client.post(undo.action, data=undo.fields | {name: value})
     assert only_reminder(container).status == "scheduled"
-    assert "We will remind you" in visible_text(client.get(page).text)
+    assert "We’ll remind you" in visible_text(client.get(page).text)
 
 
 def test_language_parameter_is_kept(client: FlaskClient, page: str) -> None:
@@ -103,10 +103,10 @@ def test_every_status_has_texts_in_every_language(
 
 def test_skipped_reminder_shows_suppression(container: Container, client: FlaskClient, page: str) -> None:
     update_reminder(container, status=ReminderStatus.SKIPPED, reason="already_gave")
-    assert "No reminder was needed" in visible_text(client.get(page).text)
+    assert "No reminder needed" in visible_text(client.get(page).text)
     update_reminder(container, status=ReminderStatus.SKIPPED, reason="suppressed: complaint")
     text = visible_text(client.get(page).text)
-    assert "We do not write to this address" in text
+    assert "We can’t email this address" in text
     assert "given" not in text
 
 
@@ -115,7 +115,7 @@ def test_sent_date_is_in_the_time_zone_of_the_reminder(
 ) -> None:
     sent_at = datetime.datetime(2026, 12, 23, 20, 0, tzinfo=datetime.UTC)
     update_reminder(container, status=ReminderStatus.SENT, sent_at=sent_at, timezone="Pacific/Auckland")
-    assert "Our mail left on December 24, 2026." in visible_text(client.get(page).text)
+    assert "We emailed you on December 24, 2026." in visible_text(client.get(page).text)
 
 
 def test_every_interval_has_a_snooze_button(container: Container, client: FlaskClient) -> None:
@@ -147,7 +147,7 @@ def test_invalid_or_expired_link_is_not_found(client: FlaskClient, clock: FakeCl
     for path in (page[:-4] + "AAAA", "/r/x", "/r/%00"):
         for response in (client.get(path, headers=BROWSER), client.post(path + CANCEL, headers=BROWSER)):
             assert response.status_code == 404
-            assert "This reminder link does not work any more" in visible_text(response.text)
+            assert "This reminder link doesn’t work" in visible_text(response.text)
     clock.advance(days=4000)
     assert client.get(page).status_code == 404
 

@@ -51,8 +51,8 @@ def cancel_link(page: str) -> str:
 
 def test_checkout_shows_test_notice_and_amount(client: FlaskClient) -> None:
     page = visible_text(client.get(open_checkout(client)).text)
-    assert "This is a test. No card is taken and no money moves." in page
-    assert "Your gift to The Harbour Lantern $2 a month" in page
+    assert "This is a test. No card is needed and no money moves." in page
+    assert "Your donation to The Harbour Lantern $2 a month" in page
 
 
 def test_get_requests_do_not_pay(container: Container, client: FlaskClient) -> None:
@@ -132,7 +132,7 @@ def test_paid_checkout_accepts_no_further_payment(container: Container, client: 
     checkout = open_checkout(client)
     press(client, checkout, "pay")
     page = client.get(checkout).text
-    assert "This gift is paid" in visible_text(page)
+    assert "This donation is paid" in visible_text(page)
     assert parse_forms(page) == []
     assert client.post(checkout, data={"outcome": outcome}).status_code in (200, 303)
     assert (the_pledge(container).status, payments(container)) == ("active", ["succeeded"])
@@ -144,7 +144,7 @@ def test_expired_checkout_offers_the_same_choice(container: Container, client: F
     with container.database.transaction() as session:
         assert expire_abandoned_pledges(session, now=container.clock() + CHECKOUT_TTL) == 1
     page = client.get(checkout).text
-    assert "This checkout has closed" in visible_text(page)
+    assert "This checkout expired" in visible_text(page)
     assert "/support/default?frequency=monthly&amp;amount=200" in page
     assert parse_forms(page) == []
     client.post(checkout, data={"outcome": outcome})
@@ -168,7 +168,7 @@ def test_altered_or_expired_checkout_link_is_not_found(
             client.post(path, data={"outcome": "pay"}, headers=BROWSER),
         ):
             assert response.status_code == 404
-            assert "We cannot find this gift" in visible_text(response.text)
+            assert "Donation not found" in visible_text(response.text)
     clock.advance(days=4000)
     assert client.get(checkout).status_code == 404
     assert payments(container) == []
@@ -228,4 +228,4 @@ def test_return_url_on_a_removed_host_is_not_used(container: Container, client: 
 
 def test_checkout_is_in_the_language_of_the_pledge(client: FlaskClient) -> None:
     page = client.get(open_checkout(client, lang="ru"), headers={"Accept-Language": "en"}).text
-    assert "Это проверка. Карта не нужна, деньги не списываются." in visible_text(page)
+    assert "Это тест. Карта не нужна, деньги не списываются." in visible_text(page)

@@ -51,7 +51,7 @@ def test_sign_in_link_works_once(container: Container, client: FlaskClient) -> N
     assert "$2 a month" in visible_text(page(client, "/me"))
     response = client.post(f"/me/enter/{token}", headers=BROWSER)
     assert response.status_code == 404
-    assert "This link does not work any more" in visible_text(response.text)
+    assert "This link has expired" in visible_text(response.text)
     assert "Set-Cookie" not in response.headers
 
 
@@ -62,7 +62,7 @@ def test_get_request_does_not_redeem_the_link(container: Container, client: Flas
     for _ in range(3):
         response = client.get(f"/me/enter/{token}", headers=BROWSER)
         assert "Set-Cookie" not in response.headers
-        assert "Open my page" in visible_text(response.text)
+        assert "Continue" in visible_text(response.text)
     assert client.post(f"/me/enter/{token}").status_code == 303
 
 
@@ -71,7 +71,7 @@ def test_link_expires_after_fifteen_minutes(container: Container, client: FlaskC
     request_link(client)
     token = sign_in_link(container)
     clock.advance(minutes=15)
-    assert "This link does not work any more" in visible_text(page(client, f"/me/enter/{token}", 404))
+    assert "This link has expired" in visible_text(page(client, f"/me/enter/{token}", 404))
     assert client.post(f"/me/enter/{token}").status_code == 404
 
 
@@ -122,7 +122,7 @@ def test_session_expires_after_three_hours(container: Container, client: FlaskCl
     clock.advance(hours=2, minutes=59)
     assert "Your support" in visible_text(page(client, "/me"))
     clock.advance(minutes=1)
-    assert "See what you give" in visible_text(page(client, "/me"))
+    assert "Sign in to manage your support" in visible_text(page(client, "/me"))
 
 
 def test_sign_out_invalidates_the_cookie(container: Container, client: FlaskClient) -> None:
@@ -132,7 +132,7 @@ def test_sign_out_invalidates_the_cookie(container: Container, client: FlaskClie
     assert cookie is not None
     assert client.post("/me/leave").status_code == 303
     client.set_cookie("mainstay_reader", cookie.value)
-    assert "See what you give" in visible_text(page(client, "/me"))
+    assert "Sign in to manage your support" in visible_text(page(client, "/me"))
 
 
 def test_erasure_ends_the_session(container: Container, client: FlaskClient) -> None:
@@ -140,7 +140,7 @@ def test_erasure_ends_the_session(container: Container, client: FlaskClient) -> 
     sign_in(container, client)
     with container.database.transaction() as session:
         erase_supporter(session, READER, now=container.clock())
-    assert "See what you give" in visible_text(page(client, "/me"))
+    assert "Sign in to manage your support" in visible_text(page(client, "/me"))
     assert count(container, SignIn) == 0
 
 

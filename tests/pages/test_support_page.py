@@ -57,10 +57,10 @@ def test_amount_is_parsed_in_the_page_language(container: Container, client: Fla
         ("0", "The smallest amount we can take is $2."),
         ("10000.01", "The largest amount we can take here is $10,000."),
         ("999999999999", "The largest amount we can take here is $10,000."),
-        ("1.000", "We cannot tell which amount “1.000” is."),
-        ("seven", "We cannot tell which amount “seven” is."),
-        ("<b>", "We cannot tell which amount “<b>” is."),
-        ("-5", "We cannot tell which amount “-5” is."),
+        ("1.000", "Enter an amount, such as 7.50."),
+        ("seven", "Enter an amount, such as 7.50."),
+        ("<b>", "Enter an amount, such as 7.50."),
+        ("-5", "Enter an amount, such as 7.50."),
     ],
 )
 def test_invalid_amount_shows_error_and_keeps_input(
@@ -90,7 +90,7 @@ def test_error_is_linked_to_its_field_and_summarised(client: FlaskClient) -> Non
 def test_unavailable_frequency_is_rejected(container: Container, client: FlaskClient, frequency: str) -> None:
     response = submit_pledge(client, get_support_form(client), frequency=frequency, other_amount="5")
     assert response.status_code == 422
-    assert "Choose how often you would like to give." in visible_text(response.text)
+    assert "Choose how often you’d like to give." in visible_text(response.text)
     assert parse_forms(response.text)[0].fields["other_amount"] == "5"
     assert count(container, Pledge) == 0
 
@@ -142,7 +142,7 @@ def test_gateway_failure_keeps_the_form_and_allows_retry(
         patch.setattr(container.gateway, "create_checkout", fail)
         response = submit_pledge(client, form, other_amount="8")
     assert response.status_code == 503
-    assert "You have not been charged" in visible_text(response.text)
+    assert "You haven’t been charged" in visible_text(response.text)
     again = parse_forms(response.text)[0]
     assert again.fields == form.fields | {"other_amount": "8"}
     assert submit_pledge(client, again).status_code == 303
@@ -154,4 +154,4 @@ def test_form_checkout_and_thank_you_page_follow_each_other(client: FlaskClient)
     [form] = parse_forms(checkout.text)
     paid = client.post(checkout.request.path, data=form.fields | {"outcome": "pay"})
     thanks = client.get(path_of(paid.headers["Location"]))
-    assert "You give The Harbour Lantern $7 a month." in visible_text(thanks.text)
+    assert "You’re now giving The Harbour Lantern $7 a month." in visible_text(thanks.text)

@@ -79,7 +79,7 @@ def test_amount_is_parsed_in_the_shown_currency(
 @pytest.mark.parametrize(
     ("currency", "typed", "message"),
     [
-        ("JPY", "15.00", "We cannot tell which amount “15.00” is."),
+        ("JPY", "15.00", "Enter an amount, such as 750."),
         ("JPY", "299", "The smallest amount we can take is ¥300."),
         ("KWD", "0.499", f"The smallest amount we can take is KWD{NBSP}0.500."),
         ("EUR", "5001", "The largest amount we can take here is €5,000."),
@@ -102,7 +102,7 @@ def test_a_currency_that_is_not_taken_is_never_mistaken_for_one_that_is(
 ) -> None:
     response = submit_pledge(client, get_support_form(client), currency=currency, other_amount="500")
     assert response.status_code == 422
-    assert "We do not take this currency here." in visible_text(response.text)
+    assert "We don’t accept this currency here." in visible_text(response.text)
     assert parse_forms(response.text)[0].fields["currency"] == "USD"
     assert count(container, Pledge) == 0
 
@@ -125,15 +125,15 @@ def test_fees_are_not_covered_by_default(container: Container, client: FlaskClie
 def test_fees_of_every_preset_are_shown(client: FlaskClient) -> None:
     text = visible_text(client.get(PAGE).text)
     # (200 + 30) / 0.971 is 236.87, (700 + 30) / 0.971 is 751.80, (1500 + 30) / 0.971 is 1575.69.
-    assert "This adds: $0.37 to $2, $0.52 to $7, $0.76 to $15." in text
-    assert "the next page shows the sum before anything is paid" in text
+    assert "This adds $0.37 to $2, $0.52 to $7, $0.76 to $15." in text
+    assert "you’ll see the total before you pay" in text
     yen_text = visible_text(client.get(PAGE, query_string={"currency": "JPY"}).text)
-    assert "This adds: ¥19 to ¥500, ¥38 to ¥1,000, ¥113 to ¥3,000." in yen_text
+    assert "This adds ¥19 to ¥500, ¥38 to ¥1,000, ¥113 to ¥3,000." in yen_text
 
 
 def test_fee_labels_are_translated(client: FlaskClient) -> None:
     text = visible_text(client.get(PAGE, query_string={"lang": "ru"}).text)
-    assert "Будет добавлено: 0,37 $ к 2 $, 0,52 $ к 7 $, 0,76 $ к 15 $." in text
+    assert "Будет добавлено 0,37 $ к 2 $, 0,52 $ к 7 $, 0,76 $ к 15 $." in text
 
 
 def test_currency_without_fee_cover_has_no_checkbox(client: FlaskClient) -> None:
@@ -163,7 +163,7 @@ def test_unchargeable_amount_suggests_alternatives(
     )
     form = get_support_form(client, currency="KWD", lang="ru")
     text = visible_text(submit_pledge(client, form, other_amount="1,505").text)
-    assert "Можно: 1,500 KWD / 1,510 KWD." in text.replace(NBSP, " ")
+    assert "Можно: 1,500 KWD или 1,510 KWD." in text.replace(NBSP, " ")
     assert count(container, Pledge) == 0
 
 

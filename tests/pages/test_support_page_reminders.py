@@ -94,7 +94,7 @@ def test_invalid_address_shows_error_and_keeps_input(
 def test_unavailable_interval_is_rejected(container: Container, client: FlaskClient, months: str) -> None:
     response = submit_reminder(client, reminder_form(client), email="reader@example.org", months=months)
     assert response.status_code == 422
-    assert "Choose when we should write to you." in visible_text(response.text)
+    assert "Choose when we should remind you." in visible_text(response.text)
     assert count(container, Reminder) == 0
 
 

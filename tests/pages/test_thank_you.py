@@ -31,9 +31,9 @@ def set_status(container: Container, pledge_id: str, status: PledgeStatus) -> No
 @pytest.mark.parametrize(
     ("frequency", "amount", "sentence"),
     [
-        ("once", 750, "You gave The Harbour Lantern $7.50."),
-        ("monthly", 200, "You give The Harbour Lantern $2 a month."),
-        ("annual", 100000, "You give The Harbour Lantern $1,000 a year."),
+        ("once", 750, "You’ve given The Harbour Lantern $7.50."),
+        ("monthly", 200, "You’re now giving The Harbour Lantern $2 a month."),
+        ("annual", 100000, "You’re now giving The Harbour Lantern $1,000 a year."),
     ],
 )
 def test_page_shows_amount_and_frequency(
@@ -49,9 +49,7 @@ def test_page_shows_amount_and_frequency(
 def test_sandbox_payment_has_a_test_notice(container: Container, client: FlaskClient) -> None:
     pledge_id = create_pledge(client)
     pay_pledge(container, pledge_id)
-    assert "This was a test: no card was asked for and no money has moved." in visible_text(
-        thanks(client, pledge_id)
-    )
+    assert "This was a test: no card was used and no money has moved." in visible_text(thanks(client, pledge_id))
 
 
 def test_page_links_back_only_to_listed_hosts(container: Container, client: FlaskClient) -> None:
@@ -78,7 +76,7 @@ def test_page_links_back_to_the_newsrooms_own_support_page(container: Container,
 def test_pending_pledge_never_shows_its_checkout(client: FlaskClient) -> None:
     pledge = post_pledge(client).json
     page = thanks(client, pledge["id"])
-    assert "Your payment has not arrived yet" in visible_text(page)
+    assert "We’re waiting for your payment" in visible_text(page)
     assert "Thank you" not in visible_text(page)
     # Whoever has the id, for example from an address bar, may not open a checkout of someone else.
     assert pledge["checkout_url"] not in page
@@ -90,7 +88,7 @@ def test_expired_pledge_offers_the_same_choice(container: Container, client: Fla
     pledge_id = create_pledge(client, frequency="annual", amount=5000)
     set_status(container, pledge_id, PledgeStatus.EXPIRED)
     page = thanks(client, pledge_id)
-    assert "you have not been charged" in visible_text(page)
+    assert "You haven’t been charged" in visible_text(page)
     assert "/support/default?frequency=annual&amp;amount=5000" in page
 
 
@@ -108,7 +106,7 @@ def test_every_status_has_texts_in_every_language(
 def test_unknown_pledge_is_not_found(client: FlaskClient, pledge_id: str) -> None:
     response = client.get(f"/support/default/thank-you?pledge={pledge_id}", headers=BROWSER)
     assert response.status_code == 404
-    assert "We cannot find this gift" in visible_text(response.text)
+    assert "Donation not found" in visible_text(response.text)
 
 
 def test_pledge_of_another_campaign_is_not_found(container: Container, client: FlaskClient) -> None:
