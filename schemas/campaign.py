@@ -236,6 +236,16 @@ class CampaignFile(StrictSchema):
     reminder = fields.Nested(ReminderSettings, load_default=lambda: ReminderSettings().load({}))
     privacy_url = WebUrl(load_default=None, allow_none=True)
     support_url = WebUrl(load_default=None, allow_none=True)
+    contact_url = WebUrl(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The page on which readers reach you. Error pages link to it."},
+    )
+    newsletter_url = WebUrl(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The page to sign up for your newsletter on. The thank-you page links to it."},
+    )
     legal_name = Text(
         max_length=MAX_NAME_LENGTH,
         load_default=None,
@@ -402,6 +412,8 @@ class CampaignResponse(Schema):
     manage_url = fields.String(
         required=True, metadata={"description": "The page on which supporters manage their support."}
     )
+    contact_url = fields.String(required=True, allow_none=True)
+    newsletter_url = fields.String(required=True, allow_none=True)
     legal_name = fields.String(required=True, allow_none=True)
     tax_line = fields.String(required=True, allow_none=True)
     brand = fields.Nested(

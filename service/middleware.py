@@ -49,6 +49,7 @@ class RequestLogMiddleware:
                 headers = [header for header in headers if header[0] != "Content-Type"]
             # The route pattern and not the path, because paths contain readers' tokens.
             rule = environ["werkzeug.request"].url_rule
+            shown = {"reference": g.error_reference} if "error_reference" in g else {}
             self._log.info(
                 "request",
                 request_id=request_id,
@@ -57,6 +58,7 @@ class RequestLogMiddleware:
                 status=int(status[:3]),
                 code=g.get("problem_code"),
                 milliseconds=round((time.perf_counter() - started_at) * 1000, 1),
+                **shown,
             )
             headers = [*headers, ("X-Request-Id", request_id), *self._headers]
             # What may be stored says so itself.

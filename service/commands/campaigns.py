@@ -57,6 +57,8 @@ send_hour: 9              # reminders leave at this hour of the reader's day
 origins: ["*"]            # better: the sites that may show the box, such as https://paper.example
 # return_hosts: [paper.example]
 # privacy_url: https://paper.example/privacy
+# contact_url: https://paper.example/contact          # linked from error pages
+# newsletter_url: https://paper.example/newsletter    # linked from the thank-you page
 """
 
 

@@ -40,7 +40,7 @@ def test_campaign_file_sets_every_field(client: FlaskClient, container: Containe
     assert get_file(client, container).keys() == {
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
         "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
-        "cover_fees", "other_currencies", "legal_name", "tax_line",
+        "cover_fees", "other_currencies", "legal_name", "tax_line", "contact_url", "newsletter_url",
     }  # fmt: skip
 
 
@@ -173,6 +173,8 @@ ONCE = {"frequency": "once"}
         ({"reminder": {"on": True}}, "reminder.on"),
         ({"privacy_url": "javascript:alert(1)"}, "privacy_url"),
         ({"support_url": "/give"}, "support_url"),
+        ({"contact_url": "mailto:desk@paper.example"}, "contact_url"),
+        ({"newsletter_url": "paper.example"}, "newsletter_url"),
         ({"origins": ["paper.example"]}, "origins.0"),
         ({"origins": ["https://paper.example/path"]}, "origins.0"),
         ({"origins": ["https://*.paper.example"]}, "origins.0"),

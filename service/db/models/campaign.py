@@ -45,6 +45,8 @@ class Campaign(UUIDPrimaryKey, Base):
     reminder_pick_date: Mapped[bool] = mapped_column(server_default=false())
     privacy_url: Mapped[str | None] = mapped_column(Text)
     support_url: Mapped[str | None] = mapped_column(Text)
+    contact_url: Mapped[str | None] = mapped_column(Text)
+    newsletter_url: Mapped[str | None] = mapped_column(Text)
     origins: Mapped[list[str]]
     return_hosts: Mapped[list[str]]
     timezone: Mapped[str] = mapped_column(String(64))

@@ -53,6 +53,11 @@ class CampaignCache:
         self._entries[slug] = entry
         return entry
 
+    def peek(self, slug: str) -> Campaign | None:
+        """Return the campaign as it was last read, without asking the database; None if it was not."""
+        cached = self._entries.get(slug)
+        return None if cached is None else cached.campaign
+
     def get(self, slug: str) -> Campaign:
         """Return the campaign, detached from any session.
 

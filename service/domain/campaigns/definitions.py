@@ -58,6 +58,8 @@ class CampaignDefinition:
     reminder_pick_date: bool
     privacy_url: str | None
     support_url: str | None
+    contact_url: str | None
+    newsletter_url: str | None
     legal_name: str | None
     tax_line: str | None
     # What a file says of it: {} is nothing, which keeps the logo, and None removes all of it.
