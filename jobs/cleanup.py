@@ -7,6 +7,7 @@ from typing import TypeVar
 import structlog
 
 from service.container import Container
+from service.domain.campaigns.brand import delete_unused_images
 from service.domain.email.mailbox_limits import purge_mailbox_limits
 from service.domain.email.webhook_proofs import purge_used_proofs
 from service.domain.monitoring import job_runs
@@ -47,6 +48,12 @@ def purge_idempotency_keys(container: Container, _stop: threading.Event) -> dict
 def purge_job_runs(container: Container, stop: threading.Event) -> dict[str, int]:
     """Purge job runs older than 30 days."""
     return {"forgotten": sum(run_in_batches(container, stop, job_runs.purge_job_runs))}
+
+
+def purge_images(container: Container, _stop: threading.Event) -> dict[str, int]:
+    """Delete the logos that no campaign has used for long."""
+    with container.database.transaction() as session:
+        return {"forgotten": delete_unused_images(session, now=container.clock())}
 
 
 def purge_notifications(container: Container, stop: threading.Event) -> dict[str, int]:

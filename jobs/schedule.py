@@ -9,6 +9,7 @@ from jobs.cleanup import (
     expire_pledges,
     purge_event_payloads,
     purge_idempotency_keys,
+    purge_images,
     purge_job_runs,
     purge_notifications,
     purge_reader_data,
@@ -57,6 +58,7 @@ JOBS = (
     Job("forget_event_payloads", purge_event_payloads, 3600),
     Job("forget_idempotency_keys", purge_idempotency_keys, 3600),
     Job("forget_job_runs", purge_job_runs, 3600),
+    Job("forget_images", purge_images, 3600),
     Job("forget_notices", purge_notifications, 3600),
     Job("forget_readers", purge_reader_data, 3600),
 )

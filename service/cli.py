@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service import __version__, processes
 from service.commands.backup import backup
+from service.commands.campaign_brand import brand
 from service.commands.campaigns import campaign
 from service.commands.copy_database import copy_database
 from service.commands.database_errors import explain_database_error
@@ -108,6 +109,7 @@ for command in (
     texts,
 ):
     cli.add_command(command)
+campaign.add_command(brand)
 
 
 def main() -> NoReturn:

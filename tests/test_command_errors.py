@@ -42,6 +42,7 @@ COMMANDS = [
     ["campaign", "diff"],
     ["campaign", "close"],
     ["campaign", "reopen"],
+    ["campaign", "brand"],
     ["export"],
     ["keys", "rotate"],
     ["jobs"],

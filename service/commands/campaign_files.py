@@ -9,9 +9,12 @@ import click
 import yaml
 from marshmallow import ValidationError
 
+from schemas.brand import IMAGE_NAME_PATTERN
 from schemas.campaign import CampaignFile
 from schemas.errors import MARSHMALLOW_PATH_PARTS
 from schemas.web_origins import parse_host, parse_origin
+from service.commands.logo_files import LogoRefused, prepare_logo, read_logo
+from service.domain.campaigns.brand import LOGOS, NewImage
 from service.domain.errors import UnparsableAmount
 from service.domain.money import is_currency
 from service.domain.money_input import parse_written_amount
@@ -65,7 +68,7 @@ CampaignLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 def load_campaign_file(file: Path) -> dict[str, Any]:
-    """Read and validate a campaign file.
+    """Read and validate a campaign file. `images` of the result are those that it names by their path.
 
     Raises:
         click.ClickException: it is not YAML or not a campaign; the message lists every error with its line.
@@ -74,7 +77,8 @@ def load_campaign_file(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or root is None:
         raise click.ClickException(f"{file} holds no campaign; give keys such as slug, name, heading and message.")
     content = _unshare(content)
-    errors = dict(_convert_amounts(content))
+    images: list[NewImage] = []
+    errors = dict(_convert_amounts(content)) | dict(_read_logos(content, file.parent, images))
     try:
         loaded: dict[str, Any] = CampaignFile().load(content)
     except ValidationError as error:
@@ -85,7 +89,7 @@ def load_campaign_file(file: Path) -> dict[str, Any]:
         lines = "\n".join(f"  line {line}: {text}" for line, text in described)
         raise click.ClickException(f"{file} is not a valid campaign file:\n{lines}")
     _report_understood(content)
-    return loaded
+    return loaded | {"images": tuple(images)}
 
 
 def _report_understood(content: dict[str, Any]) -> None:
@@ -159,6 +163,28 @@ def _amounts(offer: dict[str, Any]) -> Iterator[tuple[ErrorPath, Any, Any]]:
     fees = offer.get("cover_fees")
     if isinstance(fees, dict) and "fixed" in fees:
         yield ("cover_fees", "fixed"), fees, "fixed"
+
+
+def _read_logos(content: dict[str, Any], folder: Path, images: list[NewImage]) -> Iterator[tuple[ErrorPath, str]]:
+    """Replace the path of a logo by the name of its image; yield the error of each that cannot be used."""
+    brand = content.get("brand")
+    if not isinstance(brand, dict):
+        return
+    for key in LOGOS:
+        path = brand.get(key)
+        if not isinstance(path, str) or re.fullmatch(IMAGE_NAME_PATTERN, path):
+            continue
+        try:
+            logo = prepare_logo(read_logo(folder / path))
+        except LogoRefused as error:
+            yield ("brand", key), str(error)
+        except (OSError, ValueError):
+            yield ("brand", key), f"There is no file {path} beside the campaign file, and no image of this name."
+        else:
+            for remark in logo.remarks:
+                click.echo(f"{path}: {remark}", err=True)
+            images.append(logo.image)
+            brand[key] = logo.image.name
 
 
 def _flatten(messages: Any, path: ErrorPath = ()) -> Iterator[tuple[ErrorPath, str]]:

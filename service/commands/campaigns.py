@@ -10,6 +10,7 @@ import yaml
 from marshmallow import ValidationError
 
 from schemas.campaign import DEFAULT_MAXIMUM, DEFAULT_MINIMUM, DEFAULT_PRESETS, CampaignFile
+from schemas.colours import contrast, text_colour_on
 from schemas.enums import Frequency, WaitingPolicy
 from schemas.fields import CurrencyCode, LanguageTag, Slug
 from service.commands.campaign_files import load_campaign_file
@@ -19,6 +20,7 @@ from service.commands.tables import format_table
 from service.container import Container
 from service.domain.campaigns import definitions
 from service.domain.campaigns.amounts import campaign_currencies
+from service.domain.campaigns.brand import LOGOS, merge_brand, shown_size
 from service.domain.campaigns.cache import wait_for_ttl
 from service.domain.errors import AmountNotChargeable, CampaignNotFound, RemindersWaiting
 from service.domain.money import Money, exponent, format_major_units, format_money
@@ -55,6 +57,11 @@ timezone: UTC             # such as Europe/Amsterdam
 send_hour: 9              # reminders leave at this hour of the reader's day
 
 origins: ["*"]            # better: the sites that may show the box, such as https://paper.example
+# brand:                  # your own look; more in docs/branding.md
+#   logo: logo.svg        # a PNG, WebP or SVG file beside this one
+#   accent: "#0f5c4e"     # in quotes: YAML reads # as a comment
+#   heading_font: serif   # or sans, system
+#   postal_address: 1 Quay Street, Port Haven
 # return_hosts: [paper.example]
 # privacy_url: https://paper.example/privacy
 # contact_url: https://paper.example/contact          # linked from error pages
@@ -230,6 +237,22 @@ def _describe_amounts(file: Mapping[str, Any]) -> Iterator[str]:
         if offer["cover_fees"]:
             rate, fixed = offer["cover_fees"]["basis_points"], offer["cover_fees"]["fixed"]
             yield f"  {currency} fees to cover: {rate / 100:g} % and {money(fixed)} of each payment"
+    yield from describe_brand(file.get("brand") or {})
+
+
+def describe_brand(brand: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each part of a brand."""
+    if accent := brand.get("accent"):
+        text = brand.get("on_accent") or text_colour_on(accent)
+        yield f"  buttons in {accent} with text in {text}, contrast {int(contrast(accent, text) * 10) / 10}:1"
+    if font := brand.get("heading_font"):
+        yield f"  headings in {font}"
+    for name in LOGOS:
+        if image := brand.get(name):
+            width, height = shown_size(image)
+            yield f"  {name}: {image}, shown at {width} × {height}"
+    if address := brand.get("postal_address"):
+        yield f"  postal address: {', '.join(address.splitlines())}"
 
 
 def _format_amount(amount: int, currency: str) -> str:
@@ -259,10 +282,11 @@ def diff_campaign(file: Path) -> None:
             waiting = 0
         except RemindersWaiting as error:
             waiting = error.count
+        loaded["brand"] = merge_brand(stored.get("brand", {}), definition.brand)
     lines = list(
         difflib.unified_diff(
             _dump(_show_amounts(stored)).splitlines(),
-            _dump(_show_amounts(CampaignFile().dump(loaded))).splitlines(),
+            _dump(_show_amounts(_without_empty_brand(CampaignFile().dump(loaded)))).splitlines(),
             f"{definition.slug} (stored)",
             str(file),
             lineterm="",
@@ -278,6 +302,10 @@ def diff_campaign(file: Path) -> None:
             f"{pluralise(waiting, 'waiting reminder')} would not be offered any more; apply needs --waiting.",
             err=True,
         )
+
+
+def _without_empty_brand(file: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in file.items() if name != "brand" or value}
 
 
 def _show_amounts(file: dict[str, Any]) -> dict[str, Any]:
@@ -346,6 +374,7 @@ def apply_campaign(file: Path, waiting: str | None) -> None:
             ) from error
         stored = definitions.upsert_campaign(session, definition, now=container.clock())
         is_closed = stored.closed_at is not None
+        kept = [name for name in LOGOS if name in stored.brand and name not in (definition.brand or {})]
         details = {"campaign": definition.slug} | ({"waiting": waiting} if waiting else {})
         write_audit_log(session, container, "apply_campaign", details)
     wait_for_ttl()
@@ -356,6 +385,8 @@ def apply_campaign(file: Path, waiting: str | None) -> None:
         click.echo(f"Reminders cancelled: {cancelled}.", err=True)
     click.echo(f"Applied the campaign {definition.slug!r}. It offers:", err=True)
     click.echo("\n".join(_describe_amounts(loaded)), err=True)
+    for name in kept:
+        click.echo(f"It keeps its {name}, which {file} does not name; {name}: null removes it.", err=True)
     if is_closed:
         click.echo(f"It stays closed; mainstay campaign reopen {definition.slug} opens it.", err=True)
 

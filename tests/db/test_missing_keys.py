@@ -168,6 +168,7 @@ def test_every_job_that_reads_or_writes_under_a_key_waits_for_the_right_one() ->
         "forget_event_payloads",
         "forget_idempotency_keys",
         "forget_job_runs",
+        "forget_images",
         "forget_notices",
         "forget_readers",
     }

@@ -37,6 +37,7 @@ SECONDS_BETWEEN_RUNS = {
     "forget_event_payloads": 3600,
     "forget_idempotency_keys": 3600,
     "forget_job_runs": 3600,
+    "forget_images": 3600,
     "forget_notices": 3600,
     "forget_readers": 3600,
 }
@@ -59,6 +60,7 @@ FUNCTIONS = {
     "forget_event_payloads": "purge_event_payloads",
     "forget_idempotency_keys": "purge_idempotency_keys",
     "forget_job_runs": "purge_job_runs",
+    "forget_images": "purge_images",
     "forget_notices": "purge_notifications",
     "forget_readers": "purge_reader_data",
 }
