@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from service.commands.svg_filter import SvgRefused, clean_svg
 from service.domain.campaigns.brand import NewImage, shown_size
 
 if TYPE_CHECKING:
@@ -84,8 +83,10 @@ def read_logo(file: Path) -> bytes:
 
 
 def _prepare_drawing(content: bytes) -> PreparedLogo:
-    # Only this command needs the library.
+    # Only this needs the libraries.
     from resvg_py import svg_to_bytes
+
+    from service.commands.svg_filter import SvgRefused, clean_svg
 
     try:
         drawing = clean_svg(content)
@@ -115,7 +116,7 @@ def _prepare_drawing(content: bytes) -> PreparedLogo:
 
 def _prepare_pixels(content: bytes, kind: str) -> PreparedLogo:
     image = _decode(content, kind)
-    _check_ratio(*image.size)
+    _check_ratio(image.width, image.height)
     if _is_invisible(image):
         raise LogoRefused("Every pixel of this image is transparent.")
     # A WebP file that kept every pixel keeps them again.
@@ -124,7 +125,7 @@ def _prepare_pixels(content: bytes, kind: str) -> PreparedLogo:
         raise LogoRefused(
             f"Without its compression tricks the image has more than {MAX_LOGO_BYTES // 1024} KB. Save it smaller."
         )
-    name = _name(encoded, *image.size, kind.lower())
+    name = _name(encoded, image.width, image.height, kind.lower())
     shown = shown_size(name)
     sharp = (shown[0] * PIXEL_RATIO, shown[1] * PIXEL_RATIO)
     small = image.copy()
@@ -195,7 +196,7 @@ def _encode(image: "Image", kind: str, *, lossless: bool) -> bytes:
 
 
 def _is_invisible(image: "Image") -> bool:
-    return image.getchannel("A").getextrema() == (0, 0)
+    return bool(image.getchannel("A").getextrema() == (0, 0))
 
 
 def _check_ratio(width: float, height: float) -> None:
