@@ -25,7 +25,7 @@ from schemas.plurals import (
 
 NAMESPACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me")
 # The campaign's own texts, which it may also give in other languages.
-CAMPAIGN_TEXT_NAMES = ("heading", "message")
+CAMPAIGN_TEXT_NAMES = ("heading", "message", "reminder_note")
 # The texts that widget/build.mjs builds into the widget.
 BUILT_IN_TEXT_NAMES = frozenset(
     (

@@ -93,6 +93,8 @@ def test_rendered_email_has_its_recipient_and_message_id(renderer: EmailRenderer
 )
 def test_campaign_and_reader_texts_inject_no_header_tag_or_part(changes: dict[str, str], lang: str) -> None:
     """Both parts contain the text itself."""
+    if "requested_from" in changes:
+        changes["requested_from"] = f"https://paper.example/{changes['requested_from']}"
     message = parse(RENDERER.render(reminder_email(lang=lang, **changes)))
     assert set(message.keys()) == set(parse(RENDERER.render(REMINDER_EMAIL)).keys())
     text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))

@@ -182,7 +182,7 @@ def test_cancel_between_claim_and_sending_prevents_the_email(container: Containe
         # While any site may embed the campaign, a request may name a page of anybody.
         ({"origins": ["*"]}, "https://evil.example/phish", False),
         ({"origins": ["*"]}, "https://paper.example/a", False),
-        ({"origins": ["*"]}, "http://desk.test/support/default", True),
+        ({"origins": ["*"]}, "http://desk.test/demo", True),
         ({"origins": ["*"]}, "http://desk.test.evil.example/", False),
         ({"origins": ["*"]}, "http://desk.test:8080/", False),
         ({"origins": ["*"], "return_hosts": ["paper.example"]}, "https://paper.example/a", True),
@@ -195,7 +195,9 @@ def test_cancel_between_claim_and_sending_prevents_the_email(container: Containe
         ({"origins": ["https://paper.example:443"]}, "https://paper.example/a", True),
         ({"origins": ["https://paper.example"]}, "https://elsewhere.example/a", False),
         ({"origins": ["https://paper.example"]}, "http://paper.example/a", False),
-        ({"origins": ["https://paper.example"]}, "http://desk.test/support/default", True),
+        ({"origins": ["https://paper.example"]}, "http://desk.test/demo", True),
+        # That is no page to go back to.
+        ({"origins": ["https://paper.example"]}, "http://desk.test/support/default", False),
     ],
 )
 def test_email_names_only_pages_of_the_newsroom(
@@ -226,7 +228,7 @@ def test_email_names_only_pages_of_the_newsroom(
 def test_title_that_could_pass_for_a_link_is_left_out(
     container: Container, clock: FakeClock, title: str, is_shown: bool
 ) -> None:
-    page = "http://desk.test/support/default"
+    page = "http://desk.test/demo"
     create_reminder(container, READER, page_url=page, page_title=title)
     clock.advance(days=32)
     mailer = FakeMailer()

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from service.db.models.campaign import BrandImage, Campaign
 from service.domain.errors import ImageNotFound
-from service.domain.ports import TransactionFactory
+from service.domain.ports import EmailBrand, EmailLogo, TransactionFactory
+from service.domain.urls import UrlBuilder
 
 LOGOS = ("logo", "logo_dark")
 # The logo in an email of a year ago is still shown after the campaign has another.
@@ -120,3 +121,23 @@ def delete_unused_images(session: Session, *, now: datetime.datetime) -> int:
     session.execute(update(BrandImage).where(BrandImage.name.in_(used)).values(last_used_at=now))
     unused = delete(BrandImage).where(BrandImage.last_used_at < now - UNUSED_IMAGES_KEPT)
     return len(session.scalars(unused.returning(BrandImage.name)).all())
+
+
+def email_brand(campaign: Campaign, urls: UrlBuilder) -> EmailBrand:
+    """Return what emails show of the campaign's brand."""
+    look: Mapping[str, Any] = campaign.brand
+    return EmailBrand(
+        logo=_email_logo(look.get("logo"), urls),
+        logo_dark=_email_logo(look.get("logo_dark"), urls),
+        accent=look.get("accent"),
+        on_accent=look.get("on_accent"),
+        heading_font=look.get("heading_font"),
+        postal_address=look.get("postal_address"),
+    )
+
+
+def _email_logo(name: str | None, urls: UrlBuilder) -> EmailLogo | None:
+    if name is None:
+        return None
+    width, height = shown_size(name)
+    return EmailLogo(url=urls.image_url(email_image_name(name)), width=width, height=height)

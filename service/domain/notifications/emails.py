@@ -14,6 +14,7 @@ from service.db.models.email_change import EMAIL_CHANGE_TYPE
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import EMAIL_TYPE
 from service.db.session import session_keyring
+from service.domain.campaigns.brand import email_brand
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.email.addresses import fold_address
 from service.domain.email.outbox import enqueue_email
@@ -167,6 +168,7 @@ def build_notification_email(
         event_date=notification.event_date,
         page_url=urls.account_url(),
         account_url=urls.account_url(),
+        brand=email_brand(campaign, urls),
     )
     if notification.kind == EmailKind.SIGN_IN:
         return _sign_in(session, context, base, urls=urls, now=now)

@@ -11,6 +11,30 @@ from service.domain.offer_changes import OfferChange
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmailLogo:
+    """A PNG image of ours, and the size at which it is shown, in CSS pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailBrand:
+    """What an email shows of a campaign's brand; None is Mainstay's own.
+
+    The colours are `#rrggbb`. `heading_font` is `serif`, `sans` or `system`.
+    """
+
+    logo: EmailLogo | None = None
+    logo_dark: EmailLogo | None = None
+    accent: str | None = None
+    on_accent: str | None = None
+    heading_font: str | None = None
+    postal_address: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReminderEmail:
     """The content of a reminder email. `to` and the tokens in the URLs must not reach a log.
 
@@ -37,6 +61,7 @@ class ReminderEmail:
     manage_url: str = field(repr=False)
     cancel_url: str = field(repr=False)
     account_url: str
+    brand: EmailBrand = EmailBrand()
     every_months: int | None = None
     is_confirmation_request: bool = False
     offer_changes: tuple[OfferChange, ...] = ()
@@ -68,6 +93,7 @@ class NotificationEmail:
     event_date: datetime.date | None
     page_url: str = field(repr=False)
     account_url: str
+    brand: EmailBrand = EmailBrand()
     dunning_number: int = 1
     is_unpaid: bool = False
     has_transfer_on_its_way: bool = False

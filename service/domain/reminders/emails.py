@@ -18,6 +18,7 @@ from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.db.session import session_keyring
+from service.domain.campaigns.brand import email_brand
 from service.domain.campaigns.definitions import text_overrides
 from service.domain.campaigns.origins import is_newsroom_page
 from service.domain.email.queue import EmailClaim
@@ -211,6 +212,7 @@ def _build_email(
         manage_url=urls.manage_reminder_url(token),
         cancel_url=urls.unsubscribe_url(token),
         account_url=urls.account_url(),
+        brand=email_brand(campaign, urls),
         every_months=every_months,
         offer_changes=preference.changes,
         can_be_moved=campaign.reminder_enabled,
@@ -220,11 +222,13 @@ def _build_email(
 
 
 def _displayable_page_url(campaign: Campaign, page_url: str | None, urls: UrlBuilder) -> str | None:
-    """Return the page of the request, if it is ours or the newsroom's."""
+    """Return the page of the request, if it is the newsroom's or ours; a support page is no page to go back to."""
     if page_url is None:
         return None
     if not page_url.isprintable():
         raise EmailNotBuildable("the address of its page holds control characters")
+    if page_url.startswith(urls.support_page_url(campaign, None, None)):
+        return None
     return page_url if is_newsroom_page(campaign, page_url, own=urls.public_url) else None
 
 

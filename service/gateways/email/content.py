@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from babel.dates import format_date
 
+from schemas.campaign import split_paragraphs
 from schemas.enums import EmailKind, Frequency
 from schemas.plurals import format_plural
 from schemas.translations import negotiate_language, texts_for
@@ -12,8 +13,10 @@ from service.domain.money import format_money, resolve_locale
 from service.domain.offer_changes import describe_changes
 from service.domain.ports import NotificationEmail, ReminderEmail
 
-EmailContent = dict[str, str | list[tuple[str, str]]]
+EmailContent = dict[str, str | list[str] | list[tuple[str, str]]]
 MAX_DUNNING_EMAILS = 3
+# The newsroom's own line, which has no default.
+REMINDER_NOTE = "reminder_note"
 
 
 def email_language(email: ReminderEmail | NotificationEmail) -> str:
@@ -23,7 +26,7 @@ def email_language(email: ReminderEmail | NotificationEmail) -> str:
     return negotiate_language(email.lang, supported, default="en")
 
 
-def reminder_content(email: ReminderEmail, lang: str) -> dict[str, str]:
+def reminder_content(email: ReminderEmail, lang: str) -> EmailContent:
     """Return the text of each part; a confirmation request has no `link` beside its button."""
     texts = texts_for("mails", lang, {email.lang: email.texts, lang: email.texts})
     values = {
@@ -34,12 +37,16 @@ def reminder_content(email: ReminderEmail, lang: str) -> dict[str, str]:
         "every": "" if email.every_months is None else _format_interval(email.every_months, texts, lang),
     }
     parts = _confirmation_parts(email) if email.is_confirmation_request else _reminder_parts(email)
-    content = {part: texts[f"mail_{name}"].format_map(values) for part, name in parts.items()}
+    content: EmailContent = {part: texts[f"mail_{name}"].format_map(values) for part, name in parts.items()}
+    if REMINDER_NOTE in email.texts and not email.is_confirmation_request:
+        content["note"] = split_paragraphs(email.texts[REMINDER_NOTE])
     if email.page_title is not None and "page" in content:
         content |= {"page_label": texts["mail_page"].format_map(values), "page": email.page_title}
     if email.offer_changes and not email.is_confirmation_request:
         page_texts = texts_for("pages", lang, {email.lang: email.texts, lang: email.texts})
-        content["asked"] = " ".join((content["asked"], *describe_changes(email.offer_changes, page_texts, lang)))
+        content["asked"] = " ".join(
+            (str(content["asked"]), *describe_changes(email.offer_changes, page_texts, lang))
+        )
     return content
 
 

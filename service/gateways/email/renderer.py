@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from service.domain.money import resolve_locale
 from service.domain.ports import AlertEmail, Clock, Email, NotificationEmail, RenderedEmail
+from service.gateways.email.colours import HEADING_FONTS, email_colours
 from service.gateways.email.content import bare_url, email_language, notification_content, reminder_content
 from service.gateways.email.mime import build_message
 
@@ -53,6 +54,9 @@ class EmailRenderer:
             "lang": lang,
             "direction": resolve_locale(lang).text_direction,
             "campaign": email.campaign_name,
+            "brand": email.brand,
+            "colours": email_colours(email.brand.accent, email.brand.on_accent),
+            "heading_font": HEADING_FONTS[email.brand.heading_font or "serif"],
             "button_url": button_url,
             "link_url": link_url,
             "page_url": page_url and bare_url(page_url),
