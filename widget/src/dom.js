@@ -79,12 +79,12 @@ export const radio = (name, label, value, checked, onchange) =>
   );
 
 /**
- * Creates the error message of one input and links the two for screen readers. A view has at most one.
+ * Creates the error message of one input and links the two for screen readers.
  * @param {HTMLInputElement} input
  */
-export function fieldError(input) {
-  const element = createElement("p", { part: "error", id: "error" });
-  input.setAttribute("aria-describedby", "error");
+export function fieldError(input, id = "error") {
+  const element = createElement("p", { part: "error", id });
+  input.setAttribute("aria-describedby", id);
   return {
     element,
     /** @param {string} message an empty string clears the error */

@@ -41,8 +41,12 @@ type TextKey = keyof Texts | (keyof Texts extends infer Key ? (Key extends `${in
 /** A reminder in `months` months, or every `months` months if `repeat` is true. `button` labels the button that sets it. */
 type ReminderOption = { months: number; repeat: boolean; label: string; button: string };
 
+/** An option, or with `picksDay` the day that the reader picked: YYYY-MM-DD, or "" while none is. */
+type ReminderChoice = ReminderOption & { picksDay?: boolean; day?: string };
+
 type Campaign = CurrencyDefinition & {
   slug: string;
+  name: string;
   /** A closed campaign says so in its heading and message, and takes no support. */
   closed?: boolean;
   heading: string;
@@ -51,7 +55,8 @@ type Campaign = CurrencyDefinition & {
   other_currencies?: CurrencyDefinition[];
   lang: string;
   default_frequency: Frequency;
-  reminder: { enabled: boolean; choices: number[]; options: ReminderOption[] };
+  /** Without `pick_date` in the answer of an older service. */
+  reminder: { enabled: boolean; choices: number[]; options: ReminderOption[]; pick_date?: boolean };
   privacy_url?: string | null;
   /** The page on which supporters see and change what they give. */
   manage_url?: string;
@@ -86,7 +91,7 @@ type Choice = {
   customAmount: string;
   coversFees: boolean;
   email: string;
-} & ReminderOption;
+} & ReminderChoice;
 
 /** The data and actions of a view. */
 type ViewContext = {

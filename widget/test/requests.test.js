@@ -4,6 +4,7 @@ import { currencyOptions } from "../src/currencies.js";
 import { createReminderRequest } from "../src/parts/reminder-request.js";
 import { createRequests } from "../src/requests.js";
 import { createTranslator } from "../src/texts.js";
+import { tomorrow } from "../src/parts/days.js";
 
 const RUSSIAN = {
   amount_below_minimum: "Не меньше {limit}.",
@@ -13,6 +14,8 @@ const RUSSIAN = {
 const CHECKOUT = "https://pay.example/1";
 const created = () => ({ status: 201, body: { checkout_url: CHECKOUT, frequency: "monthly", currency: "USD" } });
 const rejected = (code, more) => ({ status: 422, body: { code, detail: "For operators.", ...more } });
+/** Returns the day that many days from today. */
+const isoDay = (days) => tomorrow(new Date(Date.now() + (days - 1) * 86_400_000));
 const plain = (text) => text?.replace(/\u00a0/g, " ");
 
 /** Creates the requests without a DOM, and records the state, the requests, the events and the redirect. */
@@ -27,6 +30,7 @@ function setUp(attributes, ...responses) {
   const option = { frequency: "monthly", presets: [700], default: 700, minimum: 200, maximum: 100000 };
   const campaign = { slug: "default", currency: "USD", exponent: 2, step: 1 };
   campaign.frequencies = [{ ...option, frequency: "once", minimum: 1 }, option];
+  campaign.reminder = {};
   campaign.cover_fees = { basis_points: 290, fixed: 30 };
   campaign.other_currencies = [{ currency: "JPY", exponent: 0, step: 1, frequencies: [option], cover_fees: null }];
   const currencies = currencyOptions(campaign, "ru");
@@ -65,7 +69,11 @@ function setUp(attributes, ...responses) {
   const emit = (name, detail) => Object.assign(recorded, { event: { name, ...detail } });
   const requests = createRequests(context, frame, host, sendRequest, emit);
   const partContext = { ...context, ...frame, ...requests, emit, sendRequest };
-  const submitReminder = createReminderRequest(partContext, show("reminder-form"), show("reminder-set"));
+  const submitReminder = createReminderRequest(partContext, {
+    showForm: show("reminder-form"),
+    showCreated: show("reminder-set"),
+    showDayError: show("day-error"),
+  });
   return { recorded, context, host, submitReminder, ...requests };
 }
 
@@ -254,4 +262,49 @@ test("a reminder option that the campaign no longer offers shows the error view"
   const { recorded, submitReminder } = setUp({}, response);
   await submitReminder();
   assert.deepEqual([recorded.state, recorded.error], ["error", ""]);
+});
+
+test("a picked day is sent instead of an interval", async () => {
+  const { recorded, context, submitReminder } = setUp({}, { status: 201, body: { due_on: "2026-12-23" } });
+  Object.assign(context.choice, { picksDay: true, day: tomorrow(), repeat: true });
+  await submitReminder();
+  const { due_on, months, repeat } = recorded.sent[0];
+  assert.deepEqual([due_on, months, repeat], [tomorrow(), undefined, undefined]);
+  assert.deepEqual([recorded.state, recorded.event], ["reminder-set", { name: "reminded", due_on: tomorrow() }]);
+});
+
+for (const day of [undefined, "", isoDay(0), isoDay(-1), isoDay(370), "2026-02"])
+  test(`the day ${day} is not sent`, async () => {
+    const { recorded, context, submitReminder } = setUp({});
+    Object.assign(context.choice, { picksDay: true, day });
+    await submitReminder();
+    assert.deepEqual([recorded.state, recorded.sent.length], ["day-error", 0]);
+  });
+
+test("a day that the service rejects shows the error at its field", async () => {
+  const response = rejected("validation_failed", { errors: { due_on: ["For operators."] } });
+  const { recorded, context, submitReminder } = setUp({}, response);
+  Object.assign(context.choice, { picksDay: true, day: tomorrow() });
+  await submitReminder();
+  assert.deepEqual([recorded.state, recorded.sent.length], ["day-error", 1]);
+});
+
+for (const [title, sent] of [
+  ["The ferry did not sail", "The ferry did not sail"],
+  ["", undefined],
+  [` ${"🕯".repeat(300)}`, "🕯".repeat(200)],
+])
+  test(`a service that takes the page's title gets ${title.length} characters in whole`, async (t) => {
+    globalThis.document = { title };
+    t.after(() => delete globalThis.document);
+    const { recorded, context, submitReminder } = setUp({}, { status: 201, body: { due_on: "2026-12-23" } });
+    context.campaign.reminder = { pick_date: false };
+    await submitReminder();
+    assert.equal(recorded.sent[0].page_title, sent);
+  });
+
+test("an older service, which refuses a title, gets none", async () => {
+  const { recorded, submitReminder } = setUp({}, { status: 201, body: { due_on: "2026-12-23" } });
+  await submitReminder();
+  assert.ok(!("page_title" in recorded.sent[0]));
 });

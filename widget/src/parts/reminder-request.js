@@ -2,25 +2,33 @@
 
 import { consentVersion } from "./consent.js";
 import { isEmailAddress } from "./email.js";
+import { isDayOffered } from "./when.js";
+
+const MAX_TITLE_LENGTH = 200;
 
 /**
  * @param {PartContext} context
- * @param {() => void} showForm
- * @param {(dueOn: string) => void} showCreated takes a date, YYYY-MM-DD
+ * @param {object} form
+ * @param {() => void} form.showForm
+ * @param {(dueOn: string) => void} form.showCreated takes a date, YYYY-MM-DD
+ * @param {() => void} form.showDayError
  * @returns {() => Promise<void>}
  */
-export function createReminderRequest(context, showForm, showCreated) {
-  const { choice, lang, sendRequest, text } = context;
+export function createReminderRequest(context, { showForm, showCreated, showDayError }) {
+  const { campaign, choice, lang, sendRequest, text } = context;
 
   return async function submit() {
     if (context.isState("submitting")) return;
     const { email, months, repeat } = choice;
     if (!isEmailAddress(email)) return context.showFieldError({ errorKey: email ? "email_invalid" : "email_missing" });
-    const interval = { months, ...(repeat && { repeat }) };
+    if (!isDayOffered(choice)) return showDayError();
+    const when = choice.picksDay ? { due_on: choice.day } : { months, ...(repeat && { repeat }) };
     const body = {
       ...context.commonFields(),
       email,
-      ...interval,
+      ...when,
+      // An older service refuses a title; one that takes it says whether readers may pick a day.
+      page_title: "pick_date" in campaign.reminder ? pageTitle() : undefined,
       consent_version: consentVersion(lang, text("reminder_consent")),
     };
     /** @param {string} [timezone] */
@@ -34,11 +42,16 @@ export function createReminderRequest(context, showForm, showCreated) {
     const { code, due_on, errors } = response.body;
     if (response.status === 201) {
       showCreated(due_on);
-      return context.emit("reminded", interval);
+      return context.emit("reminded", when);
     }
-    if (code !== "invalid_email" && !errors?.email) return context.showError(response, showForm, submit);
+    const isEmailError = code === "invalid_email" || errors?.email;
+    if (!isEmailError && !errors?.due_on) return context.showError(response, showForm, submit);
     showForm();
+    if (!isEmailError) return showDayError();
     // Which addresses the newsroom's mail server can reach is known to the service alone, so it words that error.
     context.showFieldError({ errorKey: code === "address_not_supported" ? errors.email[0] : "email_invalid" });
   };
 }
+
+/** Returns the title of the page, in whole characters. */
+const pageTitle = () => [...document.title.trim()].slice(0, MAX_TITLE_LENGTH).join("") || undefined;

@@ -1,0 +1,22 @@
+/** Days of the reader's calendar, written YYYY-MM-DD. */
+
+/** @param {number} year @param {number} month from 0, and past 11 in a later year @param {number} day */
+const isoDay = (year, month, day) => new Date(Date.UTC(year, month, day)).toISOString().slice(0, 10);
+
+/**
+ * Returns the same day of a later month, or its last day if it is shorter. The service dates a reminder by this rule.
+ * @param {number} months
+ */
+export function dayAfterMonths(months, now = new Date()) {
+  const year = now.getFullYear();
+  const month = now.getMonth() + months;
+  const lastDay = Number(isoDay(year, month + 1, 0).slice(-2));
+  return isoDay(year, month, Math.min(now.getDate(), lastDay));
+}
+
+export const tomorrow = (now = new Date()) => isoDay(now.getFullYear(), now.getMonth(), now.getDate() + 1);
+
+/** @param {string} lang @param {string} day */
+export const formatDay = (lang, day) =>
+  // Date parses a date without a time as midnight UTC, so only UTC formats it as the same day.
+  new Intl.DateTimeFormat(lang, { dateStyle: "long", timeZone: "UTC" }).format(new Date(day));
