@@ -1,6 +1,6 @@
 /**
- * Builds the widget into the directory that the web process serves: `v1.js`, which every page loads, and the parts that
- * it loads when a reader needs them. The built files are committed because Heroku's web process has no Node; `--check`
+ * Builds the widget into the directory that the web process serves: `v1.js`, which every page loads, the parts that it
+ * loads when a reader needs them, and the script of the support page, which shares its code. The built files are committed because Heroku's web process has no Node; `--check`
  * builds in memory and fails if a committed file differs.
  */
 
@@ -20,6 +20,8 @@ const BANNER = "/* Mainstay support box, MIT */\n";
  */
 const PARTS = { offers: "src/parts/offers.js", reminder: "src/parts/reminder.js" };
 const partFile = (name) => `${name}-1.js`;
+/** Scripts of our own pages, by file. */
+const PAGE_SCRIPTS = { "support-page.js": "src/support-page/script.js" };
 
 /**
  * Internal properties that the build shortens. Tests reject a name that is a JSON field of the service, a text key or a
@@ -104,6 +106,7 @@ export async function buildWidget() {
     files[partFile(name)] = script;
     hashes[name] = hashOf(script);
   }
+  for (const [name, entryPoint] of Object.entries(PAGE_SCRIPTS)) files[name] = await buildScript(entryPoint);
   files["v1.js"] = await buildScript("src/element.js", { PART_HASHES: JSON.stringify(hashes) });
   return files;
 }

@@ -64,16 +64,17 @@ def render_page(
     allow_widget: bool = False,
     allow_frames: bool = False,
     has_script: bool = False,
+    script_name: str = "pages.js",
     **view: Any,
 ) -> Response:
     """Return a page as a response.
 
     `form_targets` are URLs of other sites that a form of this page may redirect to: browsers apply the policy's
     `form-action` to redirects too. `allow_widget` lets the page run the widget, and `allow_frames` lets it frame
-    pages of this service. `has_script` adds the script `pages.js`, for buttons that need one. `head` in the view
-    makes the page one that search engines may show.
+    pages of this service. `has_script` adds a script, by default `pages.js`, for buttons that need one. `head` in
+    the view makes the page one that search engines may show.
     """
-    html = render_html(template, texts, status=status, has_script=has_script, **view)
+    html = render_html(template, texts, status=status, has_script=has_script, script_name=script_name, **view)
     response = Response(html, status, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _content_security_policy(
         form_targets, allow_widget=allow_widget, allow_frames=allow_frames, has_script=has_script

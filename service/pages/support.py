@@ -37,6 +37,7 @@ from service.pages.support_form import (
     requested_preference,
     selected_currency,
 )
+from service.pages.support_script import SCRIPT, script_offer
 from service.pages.translations import Texts, texts_for_campaign
 from service.web import (
     check_campaign_rate_limit,
@@ -193,6 +194,9 @@ def render_support_page(
         currency=currency,
         currency_links=currency_links(campaign, form, texts),
         pledge_options=options_for_currency(campaign, currency),
+        has_script=campaign.closed_at is None,
+        script_name=SCRIPT,
+        script_offer=script_offer(campaign, currency, texts),
         fee_labels=fee_labels(campaign, currency, texts),
         format_amount=lambda amount_minor: format_money(Money(amount_minor, currency), texts.lang),
         example=format_input_amount(Money(750, currency), texts.lang),

@@ -49,7 +49,7 @@ def box(campaign_slug: str, host_site: HostSite, page: Page) -> SupportBox:
 def test_list_has_every_reminder_choice(box: SupportBox) -> None:
     expect(box.when.get_by_role("option")).to_have_text(LABELS)
     expect(box.when).to_have_value("Next month")
-    expect(box.host.get_by_role("status")).to_have_text(
+    expect(box.host.locator("[part=message]")).to_have_text(
         "Leave your e-mail address and choose when we write to you."
     )
 

@@ -2,13 +2,13 @@
 
 import { optionFor } from "./currencies.js";
 
-/** @param {Choice} choice */
+/** @param {Pick<Choice, "currencyOption" | "frequency">} choice */
 const optionOf = ({ currencyOption, frequency }) => optionFor(currencyOption, frequency);
 
 /**
  * Describes the limit that an amount exceeds, whether the widget or the service found it.
  * @param {"amount_below_minimum" | "amount_above_maximum"} errorKey
- * @param {Choice} choice
+ * @param {Pick<Choice, "currencyOption" | "frequency">} choice
  * @returns {FieldError}
  */
 export function limitError(errorKey, choice) {
@@ -19,7 +19,7 @@ export function limitError(errorKey, choice) {
 
 /**
  * Parses the chosen amount and checks it against the limits of its frequency.
- * @param {Choice} choice
+ * @param {Pick<Choice, "currencyOption" | "customAmount" | "frequency" | "preset">} choice
  * @returns {ParsedAmount}
  */
 export function readAmount(choice) {

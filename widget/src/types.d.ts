@@ -32,8 +32,10 @@ type CurrencyDefinition = {
 /** A currency with its parser and formatter. */
 type CurrencyOption = CurrencyDefinition & { money: Money };
 
-/** The built-in texts, and those that a campaign with several currencies or coverable fees adds. */
-type Texts = typeof import("../../schemas/texts/widget.en.json") & typeof import("../../schemas/texts/offers.en.json");
+/** The built-in texts, those that a campaign with several currencies or coverable fees adds, and those of pages. */
+type Texts = typeof import("../../schemas/texts/widget.en.json") &
+  typeof import("../../schemas/texts/offers.en.json") &
+  typeof import("../../schemas/texts/pages.en.json");
 
 /** The key of a text. One with a number goes without its plural form: `try_again_in` for `try_again_in_other`. */
 type TextKey = keyof Texts | (keyof Texts extends infer Key ? (Key extends `${infer Base}_other` ? Base : never) : never);
@@ -136,6 +138,9 @@ type OffersPart = {
     updateFees: (minor: number) => number;
   };
 };
+
+/** What the support page says about its form. */
+type SupportPageOffer = CurrencyDefinition & { texts: Partial<Texts> };
 
 type CommonFields = {
   campaign: string;

@@ -183,7 +183,7 @@ def serialize_campaign(campaign: Campaign) -> dict[str, Any]:
     }
     # Without the key, a file keeps the logo that the campaign may have by then.
     brand = {"brand": campaign.brand} if campaign.brand else {}
-    first, *others = (_serialize_offer(campaign, currency) for currency in campaign_currencies(campaign))
+    first, *others = (serialize_offer(campaign, currency) for currency in campaign_currencies(campaign))
     reminder = {
         "enabled": campaign.reminder_enabled,
         "choices": campaign.reminder_choices,
@@ -244,7 +244,8 @@ def _assign_option(
     return option
 
 
-def _serialize_offer(campaign: Campaign, currency: str) -> dict[str, Any]:
+def serialize_offer(campaign: Campaign, currency: str) -> dict[str, Any]:
+    """Return the amounts in one currency, and the fee that readers may cover, as a campaign file has them."""
     return {
         "currency": currency,
         "frequencies": [
