@@ -34,7 +34,7 @@ export const MANGLED_PROPS = [
   "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst leaveFrame",
   "keyForBody minor money nodes preset readUrl rejectUrl resetKey retryAfterSeconds setBusy setMessage setState showClose showError",
   "showFieldError showPledge showReminder watchView showView submitPledge commonFields symbol preloadReminder sendRequest",
-  "currencyField feesCheckbox offers updateFees",
+  "currencyField feesCheckbox offers updateFees setBrand",
 ].flatMap((line) => line.split(" "));
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";

@@ -26,7 +26,7 @@ def save(box: SupportBox) -> str:
 
 def event_date(content: str) -> datetime.date:
     [date] = re.findall(r"\r\nDTSTART;VALUE=DATE:(\d{8})\r\n", content)
-    return datetime.datetime.strptime(date, "%Y%m%d").date()
+    return datetime.date.fromisoformat(f"{date[:4]}-{date[4:6]}-{date[6:]}")
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def test_calendar_file_has_the_date_of_the_reminder_and_sends_nothing(
     requests.clear()
     content = save(box)
     # The address may stay empty, and the box says what happens next.
-    expect(box.host).to_contain_text(re.compile(r"Your calendar file for \w+ \d+, \d+ is ready.*We won’t email you\."))
+    expect(box.host).to_contain_text(
+        re.compile(r"Your calendar file for \w+ \d+, \d+ is ready.*We won’t email you\.")
+    )
     assert [request.url for request in requests if not request.url.startswith("blob:")] == []
     assert page.context.cookies() == []
     assert live_server.count("reminders") == before

@@ -41,7 +41,7 @@ PAGES = (
 )
 
 
-WITH_SCRIPT = ("/demo", "/nothing")
+WITH_SCRIPT = ("/demo", "/nothing", "/support/default")
 
 
 @pytest.fixture

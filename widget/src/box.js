@@ -114,6 +114,7 @@ export function createBox(host) {
       requests.resetKey();
       if (frame.isState("submitting") || frame.isState("error")) context.showPledge();
     };
+    frame.setBrand(campaign.brand);
     frame.showClose(lang, text("close"));
     frame.showView("form", pledgeView(context), moveFocus);
   }

@@ -2,7 +2,7 @@
 
 import { createElement } from "./dom.js";
 import { textDirection } from "./language.js";
-import { styleSheet } from "./styles.js";
+import { brandSheet, styleSheet } from "./styles.js";
 
 /** @typedef {ReturnType<typeof createFrame>} Frame */
 
@@ -62,6 +62,11 @@ export function createFrame(host, onclose) {
     setBusy(label) {
       frame.setState("submitting");
       view.setBusy?.(label);
+    },
+
+    /** Shows the look of the campaign. @param {Brand | null | undefined} brand */
+    setBrand(brand) {
+      shadow.adoptedStyleSheets = brand ? [styleSheet, brandSheet(brand)] : [styleSheet];
     },
 
     /** The box cannot be closed before its campaign is loaded. */

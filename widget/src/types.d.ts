@@ -43,6 +43,16 @@ type TextKey = keyof Texts | (keyof Texts extends infer Key ? (Key extends `${in
 /** A reminder in `months` months, or every `months` months if `repeat` is true. `button` labels the button that sets it. */
 type ReminderOption = { months: number; repeat: boolean; label: string; button: string };
 
+/** The newsroom's own look; null where it is Mainstay's. The last three are shades of the accent. */
+type Brand = {
+  accent: string | null;
+  on_accent: string | null;
+  heading_font: "serif" | "sans" | "system" | null;
+  accent_hover: string | null;
+  accent_on_light: string | null;
+  accent_on_dark: string | null;
+};
+
 /** An option, or with `picksDay` the day that the reader picked: YYYY-MM-DD, or "" while none is. */
 type ReminderChoice = ReminderOption & { picksDay?: boolean; day?: string };
 
@@ -60,6 +70,7 @@ type Campaign = CurrencyDefinition & {
   /** Without `pick_date` in the answer of an older service. */
   reminder: { enabled: boolean; choices: number[]; options: ReminderOption[]; pick_date?: boolean };
   privacy_url?: string | null;
+  brand?: Brand | null;
   /** The page on which supporters see and change what they give. */
   manage_url?: string;
   texts?: Partial<Texts>;
