@@ -1,5 +1,6 @@
 """The parts of the box that load when a reader needs them, and what readers see if they do not load."""
 
+import hashlib
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -7,12 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+import service.pages.static_files
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer
 from tests.browser.network import RecordedRequests
 from tests.browser.support_box import REMINDER_SET, SupportBox
 from tests.browser.three_currencies import CAMPAIGN_ATTRIBUTE, CAMPAIGN_FILE
 
+STATIC = Path(service.pages.static_files.__file__).with_name("static")
 REMINDER_PART = "**/widget/reminder-1.js*"
 OFFERS_PART = "**/widget/offers-1.js*"
 UNREACHABLE = re.compile("reach our server")
@@ -148,6 +151,55 @@ def test_page_with_one_currency_and_no_fees_loads_no_part(
     box.continue_button.click()
     expect(page).to_have_url(re.compile("/sandbox/checkout/"))
     assert parts == []
+
+
+@pytest.fixture
+def older_script(page: Page) -> None:
+    """Serve the first script that loaded parts, as a browser's cache does after a deployment."""
+    older = (Path(__file__).with_name("older_widget") / "v1.js").read_text(encoding="utf-8")
+    headers = {"Access-Control-Allow-Origin": "*"}
+    page.route(
+        "**/widget/v1.js",
+        lambda route: route.fulfill(body=older, content_type="text/javascript; charset=utf-8", headers=headers),
+    )
+
+
+@pytest.mark.usefixtures("older_script")
+def test_script_of_an_older_build_uses_the_current_reminder(
+    live_server: LiveServer, host_site: HostSite, page: Page, parts: RecordedRequests[Request]
+) -> None:
+    before = live_server.count("reminders")
+    page.goto(host_site.show())
+    box = SupportBox(page)
+    box.choose("Annual", "30")
+    box.not_ready.click()
+    box.expect_state("reminder-form")
+    current = (STATIC / "reminder-1.js").read_bytes()
+    [part] = parts.wait_for(1)
+    assert hashlib.sha256(current).hexdigest()[:16] not in part.url
+    assert part.response().body() == current
+    box.submit.click()
+    box.expect_state("invalid")
+    expect(box.error).to_have_text(re.compile(r"\w"))
+    box.email.fill("older-box@example.org")
+    box.submit.click()
+    expect(box.heading).to_have_text(REMINDER_SET)
+    assert live_server.count("reminders") == before + 1
+
+
+@pytest.mark.usefixtures("older_script")
+def test_script_of_an_older_build_uses_the_current_currencies(
+    live_server: LiveServer, host_site: HostSite, page: Page
+) -> None:
+    live_server.run_command("campaign", "apply", str(CAMPAIGN_FILE))
+    page.goto(host_site.show(CAMPAIGN_ATTRIBUTE))
+    box = SupportBox(page)
+    box.expect_state("form")
+    before = box.submit.text_content()
+    box.currency.select_option(index=1)
+    expect(box.submit).not_to_have_text(before)
+    box.submit.click()
+    expect(page).to_have_url(re.compile("/sandbox/checkout/"))
 
 
 def test_classic_script_can_import_the_box(live_server: LiveServer, host_site: HostSite, page: Page) -> None:
