@@ -66,16 +66,23 @@ def _recurring_label(months: int, texts: Mapping[str, str], lang: str) -> str:
 
 
 def reminder_text_overrides(
-    lang: str, overrides: TextOverrides, *, repeats: bool, confirm: bool
+    lang: str, overrides: TextOverrides, *, choices: Sequence[int], repeats: Sequence[int], confirm: bool
 ) -> dict[str, str]:
     """Return replacements for the widget texts that would be wrong for this campaign.
 
-    The usual texts promise a single reminder, which is set at once. With `repeats` or `confirm` that is not so. A
-    text that the campaign itself overrides in this language is not replaced.
+    The usual texts promise a single reminder next month, which is set at once. With other `choices`, with
+    `repeats` or with `confirm` that is not so. A text that the campaign itself overrides in this language is not
+    replaced.
     """
     texts = texts_for("reminders", lang, overrides)
     replacements: dict[str, str] = {}
-    for suffix, applies in (("_repeats", repeats), ("_confirm", confirm)):
+    suffixes = {
+        "_later": list(choices) != [1] or bool(repeats),
+        "_choice": len(choices) + len(repeats) > 1,
+        "_repeats": bool(repeats),
+        "_confirm": confirm,
+    }
+    for suffix, applies in suffixes.items():
         if applies:
             replacements |= {
                 name.removesuffix(suffix): text for name, text in texts.items() if name.endswith(suffix)

@@ -390,7 +390,7 @@ def _field_error(context: PledgeContext, error: DomainError) -> FieldError | Non
     """Return the form error for a rejected amount; None if the error has another cause."""
     texts = context.texts
     if error.code == "unreadable_amount":
-        message = texts.format("unreadable_amount", example=_example(context))
+        message = texts.format("amount_invalid", example=_example(context))
     elif error.code in LIMIT_CODES:
         name = "me_amount_steps" if error.code == "amount_not_chargeable" else "me_amount_limits"
         message = texts.format(name, **_limits(context))

@@ -39,7 +39,7 @@ FIELD_AND_TEXT_BY_CODE = {
     "frequency_missing": ("frequency", "frequency_missing"),
     "frequency_not_offered": ("frequency", "frequency_missing"),
     "amount_missing": ("amount", "amount_missing"),
-    "unreadable_amount": ("amount", "unreadable_amount"),
+    "unreadable_amount": ("amount", "amount_invalid"),
     "amount_below_minimum": ("amount", "amount_below_minimum"),
     "amount_above_maximum": ("amount", "amount_above_maximum"),
     "email_missing": ("email", "email_missing"),

@@ -48,8 +48,16 @@ def texts_for_campaign(campaign: Campaign, stored_lang: str | None = None) -> Te
     campaign's.
     """
     lang = _negotiate((_requested_language(), stored_lang), campaign.texts, default=campaign.lang)
-    texts, repeats = Texts(lang, campaign.texts), bool(campaign.reminder_repeats)
-    texts.update(reminder_text_overrides(lang, campaign.texts, repeats=repeats, confirm=campaign.reminder_confirm))
+    texts = Texts(lang, campaign.texts)
+    texts.update(
+        reminder_text_overrides(
+            lang,
+            campaign.texts,
+            choices=campaign.reminder_choices,
+            repeats=campaign.reminder_repeats,
+            confirm=campaign.reminder_confirm,
+        )
+    )
     return texts
 
 

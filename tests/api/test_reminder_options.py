@@ -140,7 +140,7 @@ def test_repeating_reminder_texts_do_not_promise_a_single_email(
 @pytest.mark.parametrize("repeats", [[], [3]], ids=["once", "again and again"])
 @pytest.mark.parametrize(
     ("address", "heading", "message"),
-    [(ENGLISH, "Almost there!", "Please confirm in the mail"), (RUSSIAN, "Почти готово!", "подтвердите")],
+    [(ENGLISH, "Almost there!", "Please confirm in the email"), (RUSSIAN, "Почти готово!", "Подтвердите")],
 )
 def test_confirmation_texts_are_used_if_required(
     container: Container, client: FlaskClient, address: str, heading: str, message: str, repeats: list[int]
@@ -168,8 +168,23 @@ def test_text_names_are_unique_across_namespaces() -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize(
+    ("choices", "heading", "message"),
+    [
+        ([1], None, None),
+        ([3], "Remind me later", "We’ll send you one email."),
+        ([1, 3], "Remind me later", "Choose when we should email you."),
+    ],
+)
+def test_heading_and_message_fit_the_choices(
+    container: Container, client: FlaskClient, choices: list[int], heading: str | None, message: str | None
+) -> None:
+    texts = texts_with(container, client, reminder={"choices": choices})
+    assert (texts.get("reminder_heading"), texts.get("reminder_message")) == (heading, message)
+
+
 def test_replacement_texts_name_widget_texts_with_known_placeholders() -> None:
     for name, text in load_texts("reminders", "en").items():
         plain, _, kind = name.rpartition("_")
-        if kind in ("repeats", "confirm"):
+        if kind in ("later", "choice", "repeats", "confirm"):
             assert parse_placeholders(text) <= parse_placeholders(load_texts("widget", "en")[plain])

@@ -45,11 +45,11 @@ def test_unavailable_frequency_changes_to_the_nearest_with_a_message(
     box.currency.focus()
     box.currency.select_option(YEN)
     expect(box.monthly).to_be_checked()
-    expect(box.status_message).to_have_text("“Annual” is not possible in JPY, so “Monthly” is chosen.")
+    expect(box.status_message).to_have_text("“Annual” isn’t available in JPY, so we’ve chosen “Monthly”.")
     expect(box.currency).to_be_focused()
     box.currency.select_option(DINAR)
     expect(box.once).to_be_checked()
-    expect(box.status_message).to_have_text("“Monthly” is not possible in KWD, so “Once” is chosen.")
+    expect(box.status_message).to_have_text("“Monthly” isn’t available in KWD, so we’ve chosen “Once”.")
     expect(box.continue_button).to_have_text("Continue – KWD 5 once")
     box.other_amount.fill("7")
     expect(box.status_message).to_be_empty()
@@ -75,11 +75,11 @@ def test_pledge_in_yen_is_exported_in_yen(live_server: LiveServer, box: SupportB
 @pytest.mark.parametrize(
     ("currency", "typed", "message"),
     [
-        (YEN, "7.50", "Write a whole amount, for example 7."),
-        (YEN, "299", "The smallest amount we can take is ¥300."),
-        (EURO, "2.99", "The smallest amount we can take is €3."),
-        (DINAR, "1.2555", "Write at most 3 decimal places, for example 7.500."),
-        (DINAR, "0.49", "The smallest amount we can take is KWD 0.500."),
+        (YEN, "7.50", "Enter an amount, such as 7."),
+        (YEN, "299", "The minimum is ¥300."),
+        (EURO, "2.99", "The minimum is €3."),
+        (DINAR, "1.2555", "Enter an amount, such as 7.500."),
+        (DINAR, "0.49", "The minimum is KWD 0.500."),
     ],
     ids=[
         "fraction of a yen",
@@ -147,9 +147,7 @@ def test_russian_box_formats_and_parses_euros(host_site: HostSite, box: SupportB
     box.expect_state("form")
     box.host.get_by_role("radio", name="Ежегодно").check()
     box.host.get_by_role("combobox", name="Валюта").select_option("JPY – японская иена")
-    expect(box.status_message).to_have_text(
-        "В валюте JPY нельзя выбрать «Ежегодно», поэтому выбрано «Ежемесячно»."
-    )
+    expect(box.status_message).to_have_text("«Ежегодно» недоступно в валюте JPY, поэтому выбрано «Ежемесячно».")
     box.host.get_by_role("combobox", name="Валюта").select_option("EUR – евро")
     box.host.get_by_label("Другая сумма").fill("7,50")
     expect(box.fees).to_have_accessible_name(re.compile(r"Добавить 0,37\s€, чтобы оплатить комиссию"))

@@ -12,7 +12,7 @@ from tests.browser.network import PLEDGES, REMINDERS, RecordedRequests, fail_req
 from tests.browser.support_box import SupportBox
 
 OPERATOR_DETAIL = "A sentence for operators."
-UNEXPECTED = "У нас что-то сломалось. Пожалуйста, попробуйте ещё раз."
+UNEXPECTED = "Ошибка на нашей стороне. Попробуйте ещё раз."
 NOT_CHARGED = "Деньги не списаны."
 
 
@@ -38,8 +38,8 @@ def open_reminder(box: SupportBox) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("amount_below_minimum", "Наименьшая сумма, которую мы можем принять, — 2 $."),
-        ("amount_above_maximum", "Наибольшая сумма, которую можно внести здесь, — 10 000 $."),
+        ("amount_below_minimum", "Минимальная сумма — 2 $."),
+        ("amount_above_maximum", "Здесь можно внести не больше 10 000 $. Хотите больше? Напишите нам."),
     ],
 )
 def test_rejected_amount_is_explained_in_the_page_language(
@@ -61,7 +61,7 @@ def test_rejected_address_is_explained_in_the_page_language(russian_box: Support
     open_reminder(russian_box)
     russian_box.submit.click()
     russian_box.expect_state("invalid")
-    expect(russian_box.error).to_have_text("Укажите адрес целиком, например name@example.org.")
+    expect(russian_box.error).to_have_text("Введите адрес вида name@example.org.")
 
 
 @pytest.mark.parametrize(

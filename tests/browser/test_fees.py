@@ -56,7 +56,7 @@ def test_unavailable_payment_is_retried_with_the_same_key(live_server: LiveServe
     box.currency.select_option(YEN)
     box.continue_button.click()
     box.expect_state("error")
-    expect(box.host).to_contain_text("Payments cannot be taken right now. You have not been charged.")
+    expect(box.host).to_contain_text("We can’t take payments right now. You haven’t been charged.")
     expect(box.retry).to_be_disabled()
     box.retry.click()
     expect(box.page.get_by_role("button", name="Pay ¥700")).to_be_visible()

@@ -105,11 +105,11 @@ def test_back_from_the_checkout_allows_another_choice(demo: SupportBox) -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("1.99", "The smallest amount we can take is $2."),
-        ("1.000", "Write the amount without marks between thousands, for example 1000."),
-        ("10000.01", "The largest amount we can take here is $10,000."),
-        ("2,50", "Write the amount like this: 2.50."),
-        ("some", "Write the amount in digits, for example 7.50."),
+        ("1.99", "The minimum is $2."),
+        ("1.000", "Enter an amount, such as 1000."),
+        ("10000.01", "The most you can give here is $10,000. Want to give more? Contact us."),
+        ("2,50", "Enter an amount, such as 2.50."),
+        ("some", "Enter an amount, such as 7.50."),
     ],
 )
 def test_invalid_amount_shows_error_and_sends_no_request(
@@ -157,7 +157,7 @@ def test_retry_after_failure_keeps_the_idempotency_key(
     fail_requests(demo.page, PLEDGES, 503)
     demo.continue_button.click()
     demo.expect_state("error")
-    expect(demo.host).to_contain_text("You have not been charged.")
+    expect(demo.host).to_contain_text("You haven’t been charged.")
     demo.retry.click()
     expect(demo.page).to_have_url(CHECKOUT)
     first, second = keys_of(sent.wait_for(2))
@@ -177,7 +177,7 @@ def test_lost_response_does_not_create_a_second_pledge(
     demo.page.route(PLEDGES, drop_response, times=1)
     demo.continue_button.click()
     demo.expect_state("error")
-    expect(demo.host).to_contain_text("We could not reach our server.")
+    expect(demo.host).to_contain_text("We couldn’t reach our server.")
     demo.retry.click()
     expect(demo.page).to_have_url(CHECKOUT)
     first, second = keys_of(sent.wait_for(2))

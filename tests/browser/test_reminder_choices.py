@@ -49,9 +49,7 @@ def box(campaign_slug: str, host_site: HostSite, page: Page) -> SupportBox:
 def test_list_has_every_reminder_choice(box: SupportBox) -> None:
     expect(box.when.get_by_role("option")).to_have_text(LABELS)
     expect(box.when).to_have_value("Next month")
-    expect(box.host.locator("[part=message]")).to_have_text(
-        "Leave your e-mail address and choose when we write to you."
-    )
+    expect(box.host.locator("[part=message]")).to_have_text("Choose when we should email you.")
 
 
 def test_single_choice_has_a_button_and_no_list(demo: SupportBox) -> None:
@@ -84,7 +82,7 @@ def test_choice_changes_button_and_request(
 
 def test_reminder_choice_with_keyboard_only(box: SupportBox) -> None:
     page, sent = box.page, record_requests(box.page, "/v1/reminders")
-    assert press(page, "Tab").startswith("E-mail address")
+    assert press(page, "Tab").startswith("Email address")
     page.keyboard.type("choosy.keys@example.org")
     assert press(page, "Tab").startswith("When")
     for _ in range(LABELS.index("Every 3 months, until I cancel")):

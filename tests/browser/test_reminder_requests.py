@@ -67,8 +67,8 @@ def test_get_requests_do_not_change_the_reminder(live_server: LiveServer, page: 
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("", "Write your e-mail address."),
-        ("reader", "Write the address in full, for example name@example.org."),
+        ("", "Enter your email address."),
+        ("reader", "Enter an email address like name@example.org."),
         ("reader@example", None),
     ],
 )
@@ -99,7 +99,7 @@ def test_international_address_is_taken_by_the_box_and_by_the_page(
     assert live_server.count("reminders") == before + 1
     page = demo.page
     page.goto("/support/default?remind")
-    page.get_by_label("E-mail address").fill(f"page-{typed}")
+    page.get_by_label("Email address").fill(f"page-{typed}")
     page.get_by_role("button", name="Remind me next month").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(REMINDER_SET)
     assert live_server.count("reminders") == before + 2

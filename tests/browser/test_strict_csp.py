@@ -143,7 +143,7 @@ def test_unlisted_origin_keeps_the_fallback_link(
     page.goto(host_site.show('campaign="elsewhere"'))
     box = SupportBox(page)
     box.expect_state("error")
-    expect(box.host).to_contain_text("The support form could not be loaded.")
+    expect(box.host).to_contain_text("We couldn’t load this form.")
     expect(box.link).to_be_visible()
     expect(box.host.get_by_role("radio")).to_have_count(0)
     box.link.click()

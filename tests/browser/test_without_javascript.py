@@ -79,11 +79,11 @@ def test_double_click_creates_one_pledge(live_server: LiveServer, support: Page)
 
 def test_reminder_is_corrected_sent_and_cancelled(live_server: LiveServer, support: Page) -> None:
     support.get_by_text(NOT_READY_BUTTON).click()
-    support.get_by_label("E-mail address").fill("no.script")
+    support.get_by_label("Email address").fill("no.script")
     support.get_by_role("button", name=REMIND_BUTTON).click()
-    field = support.get_by_label("E-mail address")
+    field = support.get_by_label("Email address")
     expect(field).to_have_value("no.script")
-    expect(field).to_have_accessible_description(re.compile("Write the address in full"))
+    expect(field).to_have_accessible_description(re.compile("Enter an email address like"))
 
     field.fill("no.script@example.org")
     support.get_by_role("button", name=REMIND_BUTTON).click()

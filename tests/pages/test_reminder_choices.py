@@ -62,7 +62,7 @@ def test_chosen_reminder_is_created(
     assert (reminder.months, reminder.every_months) == (months, every)
     assert reminder.due_on == datetime.date.fromisoformat(due_on)
     text = visible_text(client.get(response.headers["Location"]).text)
-    assert "We will write to you on " in text
+    assert "Look out for our email on " in text
 
 
 @pytest.mark.parametrize("value", ["2", "every-12", "every-", "every-x", "every-every-1", "-1", "1-every"])
@@ -85,7 +85,7 @@ def test_choice_is_kept_after_an_invalid_address(client: FlaskClient) -> None:
 
 def test_consent_text_covers_recurring_reminders(container: Container, client: FlaskClient) -> None:
     submit_reminder(client, months="every-1")
-    consent_text = "We use your address for the reminders that you choose here and nothing else."
+    consent_text = "We’ll only use your email for these reminders."
     assert consent_text in visible_text(client.get(PAGE).text)
     assert only_reminder(container).consent_version == consent_version("en", consent_text)
 

@@ -94,7 +94,7 @@ def test_address_creates_a_supporter(container: Container, client: FlaskClient) 
 def test_invalid_address_shows_error_without_payment(container: Container, client: FlaskClient) -> None:
     response = press(client, open_checkout(client), "pay", email="reader@")
     assert response.status_code == 422
-    assert "Write the address in full" in visible_text(response.text)
+    assert "Enter an email address like" in visible_text(response.text)
     assert parse_forms(response.text)[0].fields["email"] == "reader@"
     assert (the_pledge(container).status, payments(container), count(container, Supporter)) == ("pending", [], 0)
 

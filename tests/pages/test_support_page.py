@@ -57,10 +57,10 @@ def test_amount_is_parsed_in_the_page_language(container: Container, client: Fla
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("1.99", "The smallest amount we can take is $2."),
-        ("0", "The smallest amount we can take is $2."),
-        ("10000.01", "The largest amount we can take here is $10,000."),
-        ("999999999999", "The largest amount we can take here is $10,000."),
+        ("1.99", "The minimum is $2."),
+        ("0", "The minimum is $2."),
+        ("10000.01", "The most you can give here is $10,000. Want to give more? Contact us."),
+        ("999999999999", "The most you can give here is $10,000. Want to give more? Contact us."),
         ("1.000", "Enter an amount, such as 7.50."),
         ("seven", "Enter an amount, such as 7.50."),
         ("<b>", "Enter an amount, such as 7.50."),
@@ -103,7 +103,7 @@ def test_unavailable_frequency_is_rejected(container: Container, client: FlaskCl
 def test_tampered_preset_is_rejected(container: Container, client: FlaskClient, preset: str) -> None:
     response = submit_pledge(client, get_support_form(client), preset_monthly=preset)
     assert response.status_code == 422
-    assert "Choose an amount, or write your own." in visible_text(response.text)
+    assert "Choose or enter an amount." in visible_text(response.text)
     assert count(container, Pledge) == 0
 
 

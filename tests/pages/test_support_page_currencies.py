@@ -80,9 +80,9 @@ def test_amount_is_parsed_in_the_shown_currency(
     ("currency", "typed", "message"),
     [
         ("JPY", "15.00", "Enter an amount, such as 750."),
-        ("JPY", "299", "The smallest amount we can take is ¥300."),
-        ("KWD", "0.499", f"The smallest amount we can take is KWD{NBSP}0.500."),
-        ("EUR", "5001", "The largest amount we can take here is €5,000."),
+        ("JPY", "299", "The minimum is ¥300."),
+        ("KWD", "0.499", f"The minimum is KWD{NBSP}0.500."),
+        ("EUR", "5001", "The most you can give here is €5,000. Want to give more? Contact us."),
     ],
 )
 def test_limits_are_shown_in_the_shown_currency(

@@ -35,10 +35,10 @@ export function createMoney(currency, lang, exponent, step = 1) {
   const example = (whole, fraction) =>
     decimals && fraction ? whole + separator + fraction.padEnd(decimals, "0").slice(0, decimals) : whole;
 
-  /** @param {TextKey} errorKey @param {string} [whole] @param {string} [fraction] @returns {FieldError} */
-  const parseError = (errorKey, whole = "500", fraction = "") => ({
-    errorKey,
-    values: { digits: decimals, example: example(whole, fraction) },
+  /** @param {string} [whole] @param {string} [fraction] @returns {FieldError} */
+  const parseError = (whole = "500", fraction = "") => ({
+    errorKey: "amount_invalid",
+    values: { example: example(whole, fraction) },
   });
 
   return {
@@ -71,13 +71,12 @@ export function createMoney(currency, lang, exponent, step = 1) {
 
       const [, units, rest = ""] = DECIMAL.exec(plain) ?? [];
       if (units && rest.length <= decimals && rest.length !== 3)
-        return parseError("amount_wrong_separator", units, rest);
+        return parseError(units, rest);
       const [, thousands, cents] = GROUPED.exec(plain) ?? [];
       // If step rules out the last decimal, three digits after the separator are decimals and not a group.
       if (thousands && (step < 2 || rest.length !== exponent))
-        return parseError("amount_has_grouping", thousands.replace(/\D/g, ""), cents);
-      if (!decimals) return units ? parseError("amount_whole_only", units) : parseError("amount_not_a_number");
-      return parseError(units ? "amount_too_many_decimals" : "amount_not_a_number", "7", "5");
+        return parseError(thousands.replace(/\D/g, ""), cents);
+      return decimals ? parseError("7", "5") : parseError(units);
     },
   };
 }

@@ -62,7 +62,7 @@ test("a new currency applies its own preset, limits and decimals, and keeps the 
   const { currencyOption, frequency, preset, customAmount } = choice;
   assert.deepEqual([currencyOption, frequency, preset, customAmount], [yen, "once", 500, "7.50"]);
   assert.deepEqual([choice.email, choice.coversFees], ["reader@example.org", true]);
-  assert.equal(readAmount(choice).errorKey, "amount_whole_only");
+  assert.equal(readAmount(choice).errorKey, "amount_invalid");
   assert.deepEqual(readAmount({ ...choice, customAmount: "99" }), {
     errorKey: "amount_below_minimum",
     values: { limit: "¥100" },

@@ -9,7 +9,7 @@ import { tomorrow } from "../src/parts/days.js";
 const RUSSIAN = {
   amount_below_minimum: "Не меньше {limit}.",
   amount_above_maximum: "Не больше {limit}.",
-  email_invalid: "Укажите адрес целиком.",
+  email_invalid: "Введите адрес.",
 };
 const CHECKOUT = "https://pay.example/1";
 const created = () => ({ status: 201, body: { checkout_url: CHECKOUT, frequency: "monthly", currency: "USD" } });
