@@ -53,13 +53,21 @@ class UrlBuilder:
         page = f"{self.public_url}/support/{campaign.slug}"
         return f"{page}?{query}" if query else page
 
-    def thank_you_url(self, campaign: Campaign, pledge_id: uuid.UUID) -> str:
-        """Return the page that shows a reader the status of their pledge."""
-        return f"{self.public_url}/support/{campaign.slug}/thank-you?pledge={pledge_id}"
+    def thank_you_url(self, campaign: Campaign, pledge_id: uuid.UUID, token: str = "") -> str:
+        """Return the page that shows a reader the status of their pledge.
 
-    def checkout_return_url(self, campaign: Campaign, pledge_id: uuid.UUID) -> str:
+        With the `token` of its checkout (see `pledges.links`) it says more.
+        """
+        page = f"{self.public_url}/support/{campaign.slug}/thank-you?pledge={pledge_id}"
+        return f"{page}&link={token}" if token else page
+
+    def checkout_return_url(self, campaign: Campaign, pledge_id: uuid.UUID, token: str = "") -> str:
         """Return the URL that a gateway sends a reader to after payment, possibly before its webhook arrives."""
-        return f"{self.thank_you_url(campaign, pledge_id)}&checkout=done"
+        return f"{self.thank_you_url(campaign, pledge_id, token)}&checkout=done"
+
+    def not_charged_url(self, campaign: Campaign, pledge_id: uuid.UUID) -> str:
+        """Return the page for a reader who leaves a checkout without paying."""
+        return f"{self.public_url}/support/{campaign.slug}/not-charged?pledge={pledge_id}"
 
     def manage_pledge_url(self, token: str) -> str:
         """Return the page for managing a pledge, linked from emails about it (see `pledges.links`)."""

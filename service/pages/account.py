@@ -15,6 +15,7 @@ from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import SignInLinkExpired
 from service.domain.pledges.queries import payments_for, pledges_for_supporter
+from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
 from service.domain.reminders.schedule import offered_interval, validate_interval
 from service.domain.reminders.self_service import reminder_token
@@ -132,7 +133,9 @@ def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> R
     payments = payments_for(session, [pledge.id for pledge in pledges])
     reminders = upcoming_reminders(session, supporter_id)
     campaigns_with_reminder = {reminder.campaign_id for reminder in reminders}
-    campaigns = {pledge.campaign_id: pledge.campaign for pledge in pledges}
+    # Who gives every month or year is not asked to give.
+    supported = {pledge.campaign_id for pledge in pledges if is_recurring_active(pledge)}
+    campaigns = {pledge.campaign_id: pledge.campaign for pledge in pledges if pledge.campaign_id not in supported}
     response = render_page(
         "account.html",
         texts,

@@ -12,6 +12,7 @@ from service.db.models.pledge import Pledge
 from service.domain.errors import AddressNotSupported, InvalidAddress, SandboxCheckoutClosed
 from service.domain.money import Money, format_money
 from service.domain.payments.sandbox import decline_checkout, get_checkout, is_sandbox, pay_checkout
+from service.domain.pledges.links import return_token
 from service.domain.pledges.pledges import total_charge
 from service.domain.pledges.return_urls import cancel_url, success_url
 from service.pages.form_errors import FieldError, describe_error
@@ -57,7 +58,8 @@ def _pay(token: str, email: str) -> BaseResponse:
                 now=container.clock(),
                 mail_server=container.settings.mail.server_address,
             )
-            return redirect(success_url(pledge, container.urls), 303)
+            token = return_token(container.database.keyring, pledge.id)
+            return redirect(success_url(pledge, container.urls, token), 303)
     except (InvalidAddress, AddressNotSupported) as error:
         with read_only() as session:
             pledge = get_checkout(session, token, now=container.clock())
@@ -109,5 +111,5 @@ def _render(
         new_pledge_url=urls.support_page_url(
             campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency
         ),
-        thank_you_url=urls.thank_you_url(campaign, pledge.id),
+        thank_you_url=urls.thank_you_url(campaign, pledge.id, return_token(container.database.keyring, pledge.id)),
     )

@@ -103,7 +103,7 @@ def test_altered_pledge_link_is_not_found(client: FlaskClient, token: str) -> No
 
 
 def test_new_reminder_is_listed_in_the_account(container: Container, client: FlaskClient) -> None:
-    create_paid_pledge(container, client)
+    create_paid_pledge(container, client, frequency="once", amount=500)
     sign_in(container, client)
     form = form_to(page(client, "/me"), "/me/reminders/default")
     assert client.post(form.action, data={"months": form.buttons[0][1]}).status_code == 303
@@ -112,6 +112,18 @@ def test_new_reminder_is_listed_in_the_account(container: Container, client: Fla
     match = re.search(r'href="(/r/[^"]+)"', account)
     assert match is not None
     assert "We’ll remind you" in visible_text(page(client, match[1]))
+
+
+@pytest.mark.parametrize("frequency", ["monthly", "annual"])
+def test_active_supporter_is_not_offered_a_reminder_to_give(
+    container: Container, client: FlaskClient, frequency: str
+) -> None:
+    create_paid_pledge(container, client, frequency="once", amount=5000)
+    pledge_id = create_paid_pledge(container, client, frequency=frequency, amount=5000)
+    sign_in(container, client)
+    assert "/me/reminders/default" not in page(client, "/me")
+    assert client.post(f"/me/pledges/{pledge_id}/cancel", data={"then": "end"}).status_code == 303
+    assert "/me/reminders/default" in page(client, "/me")
 
 
 def test_unavailable_reminder_interval_is_rejected(container: Container, client: FlaskClient) -> None:

@@ -26,6 +26,7 @@ PAGES = (
     "/support/default",
     "/support/default/reminder-set?due_on=2026-12-23",
     "/support/default/thank-you",
+    "/support/default/not-charged",
     "/sandbox/checkout",
     "/r",
     "/me",
@@ -41,7 +42,7 @@ PAGES = (
 )
 
 
-WITH_SCRIPT = ("/demo", "/nothing", "/support/default")
+WITH_SCRIPT = ("/demo", "/nothing", "/support/default", "/support/default/thank-you")
 
 
 @pytest.fixture
@@ -74,6 +75,7 @@ def paths(container: Container, client: FlaskClient) -> dict[str, str]:
         "/p/receipts": f"{pledge_path}/receipts/{payment_id}",
         "/dev/outbox/email": email[1],
         "/support/default/thank-you": f"/support/default/thank-you?pledge={pledge['id']}",
+        "/support/default/not-charged": f"/support/default/not-charged?pledge={post_pledge(client).json['id']}",
         "/sandbox/checkout": path_of(pledge["checkout_url"]),
         "/r": f"/r/{reminder_token_for(container, 'reader@example.org')}",
     }

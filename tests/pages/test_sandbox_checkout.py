@@ -1,5 +1,6 @@
 """The sandbox checkout, whose buttons have the effect of a real gateway's events."""
 
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
 from service.domain.payments.sandbox import checkout_token
+from service.domain.pledges.links import return_token
 from service.domain.pledges.pledges import CHECKOUT_TTL, expire_abandoned_pledges
 from tests.api.client import count, post_pledge, update_campaign
 from tests.clock import FakeClock
@@ -72,7 +74,9 @@ def test_payment_redirects_to_the_thank_you_page(
     response = press(client, open_checkout(client, frequency=frequency), "pay")
     pledge = the_pledge(container)
     assert response.status_code == 303
-    assert response.headers["Location"] == f"http://desk.test/support/default/thank-you?pledge={pledge.id}"
+    thanks, _, token = response.headers["Location"].partition("&link=")
+    assert thanks == f"http://desk.test/support/default/thank-you?pledge={pledge.id}"
+    assert token == return_token(container.database.keyring, pledge.id)
     assert (pledge.status, payments(container), pledge.supporter_id) == (status, ["succeeded"], None)
 
 
@@ -174,10 +178,19 @@ def test_altered_or_expired_checkout_link_is_not_found(
     assert payments(container) == []
 
 
+def way_back(client: FlaskClient, checkout: str) -> str:
+    """Leave the checkout; return the link of the page that says that nothing was charged."""
+    page = client.get(cancel_link(checkout)).text
+    assert "You haven’t been charged" in visible_text(page)
+    link = re.search(r'class="main-button" href="([^"]+)"', page)
+    assert link is not None
+    return link[1]
+
+
 def test_cancel_link_leads_to_page_url_or_return_url(container: Container, client: FlaskClient) -> None:
     update_campaign(container, return_hosts=["paper.example"])
     page_url, return_url = "https://paper.example/article", "https://paper.example/done?a=1#top"
-    assert cancel_link(client.get(open_checkout(client, page_url=page_url)).text) == page_url
+    assert way_back(client, client.get(open_checkout(client, page_url=page_url)).text) == page_url
     url = cancel_link(client.get(open_checkout(client, page_url=page_url, return_url=return_url)).text)
     assert url.startswith("https://paper.example/done?a=1&amp;pledge=")
     assert url.endswith("&amp;status=pending#top")
@@ -199,13 +212,13 @@ def test_cancel_link_never_leads_to_an_unlisted_host(
     update_campaign(container, return_hosts=["paper.example"])
     changes = {} if page_url is None else {"page_url": page_url}
     page = client.get(open_checkout(client, **changes)).text
-    assert cancel_link(page) == "http://desk.test/support/default?frequency=monthly&amp;amount=200"
+    assert way_back(client, page) == "http://desk.test/support/default?frequency=monthly&amp;amount=200"
 
 
 def test_cancel_link_may_lead_to_own_pages_and_listed_origins(container: Container, client: FlaskClient) -> None:
     update_campaign(container, origins=["https://news.example"])
     for page_url in ("http://desk.test/demo", "https://news.example/story"):
-        assert cancel_link(client.get(open_checkout(client, page_url=page_url)).text) == page_url
+        assert way_back(client, client.get(open_checkout(client, page_url=page_url)).text) == page_url
 
 
 def test_return_url_gets_pledge_id_and_status(container: Container, client: FlaskClient) -> None:

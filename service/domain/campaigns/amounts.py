@@ -7,6 +7,7 @@ from service.domain.errors import (
     AmountBelowMinimum,
     AmountNotChargeable,
     CurrencyNotAccepted,
+    DomainError,
     FrequencyNotOffered,
 )
 from service.domain.money import FeeRate, Money, format_major_units, format_money
@@ -77,6 +78,21 @@ def validate_amount(
         suggestion = " or ".join(map(formatted, alternatives)) or "another amount"
         detail = f"Exactly {formatted(amount)} cannot be charged; give {suggestion}."
         raise AmountNotChargeable(detail, field="amount", alternatives=alternatives)
+
+
+def smaller_monthly_amount(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> Money | None:
+    """Return the amount a month for a reader who gave `money` once: the largest preset of at most as much.
+
+    It is as much if no preset is. None if the campaign takes no such amount a month.
+    """
+    try:
+        presets = find_option(campaign, Frequency.MONTHLY, money.currency).presets_minor
+        amount = max((preset for preset in presets if preset <= money.amount_minor), default=money.amount_minor)
+        monthly = Money(amount, money.currency)
+        validate_amount(campaign, Frequency.MONTHLY, monthly, limits=limits, lang=campaign.lang)
+    except DomainError:
+        return None
+    return monthly if campaign.closed_at is None else None
 
 
 def covered_fees(campaign: Campaign, money: Money, *, limits: ChargeLimits) -> int:

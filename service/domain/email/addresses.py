@@ -39,6 +39,12 @@ def fold_address(address: str) -> str:
     return f"{folded}{at}{_ascii_domain(domain)}"
 
 
+def mask_address(address: str) -> str:
+    """Return an address that its owner recognises and nobody else can write to: "r…@example.org"."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}…@{domain}"
+
+
 def address_hashes(keyring: Keyring, address: str) -> list[bytes]:
     """Return the hashes under which an address may be stored, that of new rows first: 32 bytes each.
 

@@ -55,6 +55,7 @@ from service.domain.ports.payment_events import (
     RenewalUpcoming,
     SubscriptionUpdated,
 )
+from service.domain.reminders.after_payment import skip_waiting_reminders
 from service.domain.supporters import get_or_create_supporter
 
 # These name their pledge, because a checkout has no subscription before it is completed.
@@ -217,6 +218,8 @@ def handle_payment_succeeded(
     sync_pledge_status(session, pledge, event_to_log=PledgeEvent.RENEW if payment else None, now=now)
     if payment is not None:
         enqueue_receipts(session, pledge, [payment], now=now)
+        if pledge.supporter_id is not None:
+            skip_waiting_reminders(session, pledge, paid_at=payment.paid_at, now=now)
 
 
 def handle_payment_failed(
@@ -307,7 +310,10 @@ def link_supporter(
         mark_erased(pledge, now=now)
         return
     pledge.supporter_id = get_or_create_supporter(session, address, now=now)
-    enqueue_receipts(session, pledge, _successful_payments(session, pledge), now=now)
+    payments = _successful_payments(session, pledge)
+    enqueue_receipts(session, pledge, payments, now=now)
+    if payments:
+        skip_waiting_reminders(session, pledge, paid_at=payments[-1].paid_at, now=now)
 
 
 def _handle_checkout_completed(

@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session
 from schemas.enums import Frequency, PledgeStatus
 from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
-from service.db.session import constraint_name
+from service.db.session import constraint_name, session_keyring
 from service.domain.errors import PaymentsUnavailable, RequestInProgress
 from service.domain.pledges.idempotency import LOCK_TTL, find_key, scoped_key, store_key
 from service.domain.pledges.installation import get_or_create_installation_id
+from service.domain.pledges.links import return_token
 from service.domain.pledges.pledges import CreatePledge, create_pledge, get_pledge, total_charge, validate_pledge
 from service.domain.pledges.return_urls import cancel_url
 from service.domain.ports import (
@@ -137,7 +138,9 @@ def checkout_params(session: Session, pledge: Pledge, campaign: Campaign, urls: 
         frequency=pledge.frequency,
         money=total_charge(pledge),
         lang=pledge.lang or campaign.lang,
-        success_url=urls.checkout_return_url(campaign, pledge.id),
+        success_url=urls.checkout_return_url(
+            campaign, pledge.id, return_token(session_keyring(session), pledge.id)
+        ),
         cancel_url=cancel_url(pledge, campaign, urls),
         customer=pledge.customer_reference,
     )

@@ -1,11 +1,15 @@
 """Whether the next payment of a recurring pledge is expected: it may end before, or be paused."""
 
 import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, false, or_
 
-from schemas.enums import PledgeStatus
+from schemas.enums import Frequency, PledgeStatus
 from service.db.models.pledge import Pledge
+from service.domain.calendar import add_months
+
+MONTHS = {Frequency.MONTHLY: 1, Frequency.ANNUAL: 12}
 
 
 def ends_before(pledge: Pledge, at: datetime.datetime) -> bool:
@@ -24,6 +28,20 @@ def next_payment_at(pledge: Pledge) -> datetime.datetime | None:
         return None
     at = pledge.renews_at
     return None if at is None or ends_before(pledge, at) or is_paused_at(pledge, at) else at
+
+
+def next_payment_on(pledge: Pledge, paid_at: datetime.datetime) -> datetime.date | None:
+    """Return the day of the next payment in the campaign's zone, after the latest one; None if none is expected.
+
+    Until the gateway has said when it is, it is a month or a year later.
+    """
+    zone, months = pledge.campaign.timezone, MONTHS.get(pledge.frequency)
+    if months is None or pledge.status != PledgeStatus.ACTIVE or pledge.cancel_requested_at is not None:
+        return None
+    if pledge.renews_at is None:
+        return add_months(paid_at, months=months, zone=zone, hour=0).local_date
+    at = next_payment_at(pledge)
+    return None if at is None else at.astimezone(ZoneInfo(zone)).date()
 
 
 def will_renew() -> ColumnElement[bool]:

@@ -8,25 +8,23 @@ from service.domain.campaigns.origins import is_allowed_return_url, is_newsroom_
 from service.domain.urls import UrlBuilder
 
 
-def success_url(pledge: Pledge, urls: UrlBuilder) -> str:
-    """Return the newsroom's page, with the pledge's id and status in its query, else the thank-you page."""
+def success_url(pledge: Pledge, urls: UrlBuilder, token: str = "") -> str:
+    """Return the newsroom's page, with the pledge's id and status in its query, else the thank-you page.
+
+    `token` is for the browser that paid, see `pledges.links`.
+    """
     return_page = _return_page(pledge, pledge.campaign)
-    return return_page or urls.thank_you_url(pledge.campaign, pledge.id)
+    return return_page or urls.thank_you_url(pledge.campaign, pledge.id, token)
 
 
 def cancel_url(pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> str:
-    """Return the newsroom's page, else the page that the reader came from, if allowed, else the support page."""
-    support_page = urls.support_page_url(campaign, pledge.frequency, pledge.amount_minor, currency=pledge.currency)
-    return _return_page(pledge, campaign) or _source_page(pledge, campaign, urls) or support_page
+    """Return the newsroom's page, else ours that says that nothing was charged and leads back."""
+    return _return_page(pledge, campaign) or urls.not_charged_url(campaign, pledge.id)
 
 
 def source_page_url(pledge: Pledge, urls: UrlBuilder) -> str | None:
     """Return the page that the pledge was made on, if the newsroom lists it or it is one of this service."""
-    return _source_page(pledge, pledge.campaign, urls)
-
-
-def _source_page(pledge: Pledge, campaign: Campaign, urls: UrlBuilder) -> str | None:
-    if pledge.page_url is None or not is_newsroom_page(campaign, pledge.page_url, own=urls.public_url):
+    if pledge.page_url is None or not is_newsroom_page(pledge.campaign, pledge.page_url, own=urls.public_url):
         return None
     return pledge.page_url
 
