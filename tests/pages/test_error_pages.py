@@ -1,5 +1,7 @@
 """Error pages for browsers, and problem details for other clients."""
 
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -200,7 +202,7 @@ def test_reference_is_short_and_in_the_log(client: FlaskClient, capsys: pytest.C
     reference = reference_for("request-0000000001")
     assert len(reference) == 8
     assert reference != reference_for("request-0000000002")
-    assert f'data-copy="{reference}"' in response.text
+    assert re.search(rf'<button[^>]* data-copy="{reference}"[^>]*>Copy</button>', response.text)
     assert f"reference={reference}" in capsys.readouterr().out
     client.get("/support/default")
     assert "reference=" not in capsys.readouterr().out
