@@ -11,6 +11,7 @@ from service.domain.money import Money, decimal_separator, format_major_units, f
 from service.pages.translations import Texts
 
 MONTHS_IN_A_YEAR = 12
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def format_pledge(texts: Texts, frequency: Frequency, money: Money) -> str:
@@ -25,8 +26,8 @@ def format_input_amount(money: Money, lang: str) -> str:
 
 
 def format_long_date(date: datetime.date, lang: str) -> str:
-    """Return a date as the language writes it: "December 23, 2026" in English."""
-    return format_date(date, format="long", locale=resolve_locale(lang))
+    """Return a date as the language writes it: "December 23, 2026" in English. Day and month share a line."""
+    return str(format_date(date, format="long", locale=resolve_locale(lang))).replace(" ", NO_BREAK_SPACE, 1)
 
 
 def format_day(date: datetime.date, campaign: Campaign, texts: Texts) -> str:
