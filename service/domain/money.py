@@ -107,15 +107,27 @@ def format_major_units(money: Money) -> str:
     return f"{sign}{figures[:-digits]}.{figures[-digits:]}" if digits else f"{sign}{figures}"
 
 
+def format_exact_money(money: Money, lang: str) -> str:
+    """Return the amount with all its decimals and the currency's code: "$2.00 USD", "500 CHF".
+
+    The code follows a symbol that several currencies share; it is not repeated.
+    """
+    shown = _format(money, resolve_locale(lang), exponent(money.currency))
+    return shown if money.currency in shown else f"{shown}{_NO_BREAK_SPACE}{money.currency}"
+
+
 def format_money(money: Money, lang: str) -> str:
     """Return the amount as the language writes it: "$7.50", "7,50 $"; a whole amount has no cents, "$5".
 
     `lang` is a BCP 47 tag; an unknown one falls back to English.
     """
-    locale = resolve_locale(lang)
     digits = exponent(money.currency)
     is_whole = money.amount_minor % 10**digits == 0
-    pattern = currency_pattern(locale, 0 if is_whole else digits)
+    return _format(money, resolve_locale(lang), 0 if is_whole else digits)
+
+
+def _format(money: Money, locale: Locale, decimals: int) -> str:
+    pattern = currency_pattern(locale, decimals)
     # One locale groups two digits, so that 100 would be "1 00".
     use_grouping = pattern.grouping[0] >= GROUP_SIZE
     formatted: str = pattern.apply(

@@ -13,6 +13,7 @@ from service.db.base import new_id
 from service.db.keyring import DecryptionError
 from service.db.models.email import DevOutboxEmail
 from service.db.models.email_change import EmailChange
+from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import HASH_VERSION, Supporter
@@ -187,12 +188,14 @@ def erase_supporter(session: Session, address: str, *, now: datetime.datetime) -
     pledges = session.scalar(
         select(func.count()).select_from(Pledge).where(Pledge.supporter_id.in_(supporter_ids))
     )
-    session.execute(
+    erased = session.scalars(
         update(Pledge)
         .where(Pledge.supporter_id.in_(supporter_ids))
         # The gateway's page of an invoice shows the name and the address of its payer.
         .values(supporter_id=None, erased_at=now, open_invoice_url=None)
-    )
+        .returning(Pledge.id)
+    ).all()
+    session.execute(update(Payment).where(Payment.pledge_id.in_(erased)).values(method_last4=None))
     # Deleting the supporter would set this to NULL too, but after locking the supporter. A payment locks the
     # pledge first, so the two transactions would deadlock.
     reminder_ids = select(Reminder.id).where(Reminder.supporter_id.in_(supporter_ids))

@@ -11,6 +11,7 @@ from service.pages.demo import demo
 from service.pages.dev_outbox import outbox
 from service.pages.error_pages import register_error_pages
 from service.pages.home import home
+from service.pages.receipts import receipts
 from service.pages.reminders import reminder_pages
 from service.pages.sandbox_checkout import sandbox
 from service.pages.static_files import files
@@ -27,6 +28,7 @@ BLUEPRINTS = (
     account,
     account_email,
     account_pledges,
+    receipts,
     demo,
     docs,
     files,

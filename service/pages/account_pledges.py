@@ -1,4 +1,4 @@
-"""The account pages of one pledge: show it, change its amount or card, cancel it, and print its receipts.
+"""The account pages of one pledge: show it, change its amount or card, and cancel it.
 
 Each action has two routes: `/me/pledges/<id>/…` for a signed-in supporter, and `/p/<token>/…` for the link in an
 email.
@@ -19,26 +19,15 @@ from service.domain.campaigns.definitions import offers_reminders
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
 from service.domain.money import Money, format_money, resolve_locale
 from service.domain.money_input import parse_amount
-from service.domain.notifications.receipts import receipt_number
 from service.domain.pledges import subscriptions
 from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.customers import pledges_with_same_supporter
-from service.domain.pledges.queries import (
-    PaymentWithRefunds,
-    get_receipt_payment,
-    payments_for,
-    pledge_id_for_payment,
-)
+from service.domain.pledges.queries import payments_for
 from service.domain.pledges.renewals import next_payment_at
 from service.domain.reminders.reminders import create_supporter_reminder
 from service.pages.account import success_message
 from service.pages.account_context import NotSignedIn, PledgeContext, load_pledge_context, render_gateway_error
-from service.pages.account_view import (
-    build_pledge_card,
-    campaign_date,
-    format_campaign_date,
-    format_pledge_summary,
-)
+from service.pages.account_view import build_pledge_card, format_campaign_date, format_pledge_summary
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
 from service.pages.formatting import format_input_amount, format_pledge
@@ -213,62 +202,6 @@ def redirect_to_card_update(pledge_id: uuid.UUID | None = None, token: str | Non
     return redirect_to_gateway(
         url, context.texts, context.pledge.campaign, allowed=request.form.get("allowed", "")
     )
-
-
-@account_pledges.get("/me/receipts/<uuid:payment_id>")
-def show_receipt(payment_id: uuid.UUID) -> Response:
-    """Show a receipt to the signed-in supporter who paid."""
-    with read_only() as session:
-        context = load_pledge_context(session, pledge_id_for_payment(session, payment_id), None)
-        return render_receipt(context, get_receipt_payment(session, payment_id, context.pledge))
-
-
-@account_pledges.get("/p/<token>/receipts/<uuid:payment_id>")
-def show_receipt_by_link(token: str, payment_id: uuid.UUID) -> Response:
-    """Show a receipt to the holder of its pledge's link."""
-    with read_only() as session:
-        context = load_pledge_context(session, None, token)
-        return render_receipt(context, get_receipt_payment(session, payment_id, context.pledge))
-
-
-def render_receipt(context: PledgeContext, payment_with_refunds: PaymentWithRefunds) -> Response:
-    """Return the receipt of one payment, with the campaign's legal name and tax line."""
-    pledge, texts, payment = context.pledge, context.texts, payment_with_refunds.payment
-    campaign, refunded_minor = pledge.campaign, payment_with_refunds.refunded_minor
-
-    def format_amount(amount_minor: int) -> str:
-        return format_money(Money(amount_minor, payment.currency), texts.lang)
-
-    # The pledge's amount may have changed since this payment, so its fees apply only if the total still matches.
-    fees = pledge.fees_minor if payment.amount_minor == pledge.amount_minor + pledge.fees_minor else 0
-    details = [
-        (texts.me_receipt_number, receipt_number(payment.id, campaign_date(payment.paid_at, pledge).year)),
-        (texts.me_receipt_to, campaign.legal_name or campaign.name),
-        (texts.me_receipt_date, format_campaign_date(payment.paid_at, pledge, texts)),
-    ]
-    if fees:
-        details += [
-            (texts.me_receipt_gift, format_amount(payment.amount_minor - fees)),
-            (texts.me_receipt_fees, format_amount(fees)),
-        ]
-    totals = [(texts.me_receipt_total, format_amount(payment.amount_minor))]
-    if refunded_minor:
-        totals += [
-            (texts.me_receipt_refunded, format_amount(refunded_minor)),
-            (texts.me_receipt_remains, format_amount(payment.amount_minor - refunded_minor)),
-        ]
-    response = render_page(
-        "receipt.html",
-        texts,
-        campaign=campaign,
-        details=details,
-        totals=totals,
-        tax_line=campaign.tax_line,
-        is_test=payment.gateway == subscriptions.SANDBOX_GATEWAY,
-        return_url=context.return_url,
-    )
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,11 +77,11 @@ def test_account_pages_work_with_keyboard_only_and_without_javascript(
             expect(supporter_page.get_by_role("status")).to_contain_text("we’ll email you once")
             continue
         activate_by_keyboard(supporter_page, supporter_page.get_by_role("link", name="Change the amount"))
-        supporter_page.get_by_label("New monthly amount").focus()
+        supporter_page.locator("[name=amount]").focus()
         supporter_page.keyboard.type("1")
         supporter_page.keyboard.press("Enter")
         expect(supporter_page.get_by_role("alert")).to_be_focused()
-        supporter_page.get_by_label("New monthly amount").focus()
+        supporter_page.locator("[name=amount]").focus()
         supporter_page.keyboard.press("ControlOrMeta+a")
         supporter_page.keyboard.type("12.50")
         supporter_page.keyboard.press("Enter")

@@ -81,8 +81,8 @@ def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Pag
     assert page.url.startswith(stripe.url)
     page.get_by_role("button", name="Save card").click()
     page.get_by_role("link", name="Change the amount").click()
-    page.get_by_label("New monthly amount").fill("12.50")
-    page.get_by_role("button", name="Change amount").click()
+    page.locator("[name=amount]").fill("12.50")
+    page.get_by_role("button", name="Change it").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("$12.50 a month")
     [subscription] = stripe.account.all("subscription")
     assert subscription["items"]["data"][0]["price"]["unit_amount"] == 1250

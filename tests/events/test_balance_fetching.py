@@ -11,15 +11,17 @@ from sqlalchemy import delete, select, update
 from jobs.payments import fetch_balance_transactions, reconcile_payments
 from schemas.enums import Frequency
 from service.bootstrap import build_container
-from service.db.models.payment import BalanceCursor, BalanceTransaction
+from service.db.models.payment import BalanceCursor, BalanceTransaction, Payment
 from service.domain.ledger import totals
 from service.domain.payments import balance_listing
+from service.domain.supporters import erase_supporter
 from service.gateways.stripe import balance
 from tests.conftest import settings_for
 from tests.events.stripe_fixture import StripeScenario
 from tests.jobs.fake_mailer import stopped_event
 from tests.stripe_double import FakeStripe, checkout
 from tests.stripe_double.account import StripeJson
+from tests.stripe_double.customer_actions import CUSTOMER_EMAIL
 from tests.stripe_double.scenarios import one_year_subscription, payment_session_params
 
 RUNNING = threading.Event()
@@ -390,3 +392,29 @@ def test_job_does_nothing_without_payments_or_without_stripe(booking: Booking, m
     sandbox = build_container(settings_for(migrated_database))
     assert fetch_balance_transactions(sandbox, RUNNING) is None
     sandbox.database.engine.dispose()
+
+
+@pytest.mark.parametrize("frequency", [Frequency.ONCE, Frequency.MONTHLY])
+def test_listing_tells_how_payments_were_made_without_calls_of_its_own(
+    booking: Booking, frequency: Frequency
+) -> None:
+    booking.pay(frequency)
+    booking.fetch()
+    calls = booking.calls()
+    with booking.container.database.read_only() as session:
+        payment = session.scalars(select(Payment)).one()
+    assert (payment.method_kind, payment.method_brand, payment.method_last4) == ("card", "visa", "4242")
+    booking.fetch()
+    assert booking.calls() == calls + 1
+
+
+def test_erasure_removes_the_digits_and_no_listing_brings_them_back(booking: Booking) -> None:
+    booking.pay()
+    booking.fetch()
+    booking.pay(amount=700)
+    with booking.container.database.transaction() as session:
+        erase_supporter(session, CUSTOMER_EMAIL, now=booking.container.clock())
+    booking.fetch()
+    with booking.container.database.read_only() as session:
+        payments = session.scalars(select(Payment).order_by(Payment.id)).all()
+    assert [(payment.method_kind, payment.method_last4) for payment in payments] == [("card", None), (None, None)]

@@ -28,7 +28,8 @@ class Payment(UUIDPrimaryKey, Base):
     """One attempt to take money. The gateway's own reference is unique, so a repeated report counts once.
 
     `status` sums up its refunds and disputes. With `is_provisional` the amount is what a checkout asked for; its
-    invoice says what was paid.
+    invoice says what was paid. How it was made is known only after a while, and never of old payments:
+    `method_kind` and `method_brand` are the gateway's words.
     """
 
     __tablename__ = "payments"
@@ -47,6 +48,9 @@ class Payment(UUIDPrimaryKey, Base):
     gateway_reference: Mapped[str] = mapped_column(Text)
     paid_at: Mapped[datetime.datetime]
     is_provisional: Mapped[bool] = mapped_column(default=False, server_default=false())
+    method_kind: Mapped[str | None] = mapped_column(String(32))
+    method_brand: Mapped[str | None] = mapped_column(String(32))
+    method_last4: Mapped[str | None] = mapped_column(String(4))
 
 
 class Refund(UUIDPrimaryKey, Base):

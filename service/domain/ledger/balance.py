@@ -54,6 +54,7 @@ def book_balance_transactions(
     # The events of a dispute book its transactions too, after they locked the pledge.
     _lock_pledges(session, disputed)
     booked = insert_balance_transactions(session, transactions, owners)
+    _record_methods(session, transactions, owners)
     recompute_disputes(session, disputed)
     return BookingResult(
         booked=booked,
@@ -92,6 +93,26 @@ def insert_balance_transactions(
     statement = dialect_insert(session, BalanceTransaction).values(rows)
     statement = statement.on_conflict_do_nothing(index_elements=[BalanceTransaction.gateway_reference])
     return len(session.execute(statement.returning(BalanceTransaction.id)).all())
+
+
+def _record_methods(
+    session: Session, transactions: Iterable[GatewayBalanceTransaction], owners: Mapping[str, uuid.UUID]
+) -> None:
+    """Record how the payments of charges were made, once each, and not for readers who were erased."""
+    methods = {
+        owners[item.reference]: item.method
+        for item in transactions
+        if item.method is not None and item.reference in owners
+    }
+    unknown = select(Payment.id).join(Pledge, Pledge.id == Payment.pledge_id)
+    unknown = unknown.where(Payment.id.in_(methods), Payment.method_kind.is_(None), Pledge.erased_at.is_(None))
+    for payment_id in session.scalars(unknown.order_by(Payment.id)) if methods else ():
+        method = methods[payment_id]
+        session.execute(
+            update(Payment)
+            .where(Payment.id == payment_id)
+            .values(method_kind=method.kind, method_brand=method.brand, method_last4=method.last4)
+        )
 
 
 def known_customers(session: Session, gateway: str, customers: Iterable[str]) -> set[str]:

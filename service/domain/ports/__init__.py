@@ -34,6 +34,7 @@ from service.domain.ports.email import (
     WebhookProof,
     WebhookUnavailable,
 )
+from service.domain.ports.payment_methods import PaymentMethod
 from service.domain.ports.payments import (
     NO_LIMITS,
     ChargeLimits,
@@ -118,6 +119,7 @@ __all__ = [
     "NotificationEmail",
     "OwnerUnknown",
     "PaymentGateway",
+    "PaymentMethod",
     "PermanentFailure",
     "RateLimiter",
     "RawEvent",

@@ -14,6 +14,7 @@ from service.domain.ports import GatewayBalanceTransaction, GatewayRejected
 from service.gateways.stripe.client import StripeApiClient
 from service.gateways.stripe.currencies import from_stripe_amount
 from service.gateways.stripe.event_fields import StripeJson, get_path, object_id
+from service.gateways.stripe.payment_methods import payment_method_of
 from service.gateways.stripe.payments import invoice_for_payment_intent
 
 PAGE_SIZE: Final = 100
@@ -58,6 +59,7 @@ def to_balance_transaction(transaction: StripeJson) -> GatewayBalanceTransaction
         return None
     kind = source.get("object") if isinstance(source, dict) else _kind_of_id(reference)
     fields: dict[str, str | None] = {"intent": object_id(get_path(source, "payment_intent"))}
+    method = payment_method_of(source) if kind == "charge" and isinstance(source, dict) else None
     if kind == "charge":
         fields |= {
             "charge": reference,
@@ -79,6 +81,7 @@ def to_balance_transaction(transaction: StripeJson) -> GatewayBalanceTransaction
         # Calculated and not read, so that the three agree also after rounding to our minor units.
         net_minor=gross.amount_minor - fee.amount_minor,
         currency=gross.currency,
+        method=method,
         **fields,
     )
 

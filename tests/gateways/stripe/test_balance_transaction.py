@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.domain.ports import GatewayBalanceTransaction, GatewayUnavailable
+from service.domain.ports import GatewayBalanceTransaction, GatewayUnavailable, PaymentMethod
 from service.gateways.stripe import StripeGateway, balance
 from service.gateways.stripe.balance import to_balance_transaction
+from service.gateways.stripe.payment_methods import payment_method_of
 from tests.clock import FakeClock
 from tests.gateways.stripe.factories import pay_once, subscribe
 from tests.stripe_double import FakeStripe
@@ -139,3 +140,31 @@ def test_outage_is_unavailable(gateway: StripeGateway, double: FakeStripe, since
     pages: Iterator[object] = gateway.list_balance_transactions(since, None)
     with pytest.raises(GatewayUnavailable):
         next(pages)
+
+
+@pytest.mark.parametrize(
+    ("details", "method"),
+    [
+        (
+            {"type": "card", "card": {"brand": "visa", "last4": "4242"}},
+            PaymentMethod(kind="card", brand="visa", last4="4242"),
+        ),
+        ({"type": "sepa_debit", "sepa_debit": {"last4": "3000"}}, PaymentMethod(kind="sepa_debit", last4="3000")),
+        ({"type": "paypal", "paypal": None}, PaymentMethod(kind="paypal")),
+        ({"type": "card", "card": {"brand": ["visa"], "last4": "42424242"}}, PaymentMethod(kind="card")),
+        ({"type": "x" * 33}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_charge_says_how_it_was_paid(details: StripeJson | None, method: PaymentMethod | None) -> None:
+    assert payment_method_of({"payment_method_details": details}) == method
+
+
+def test_listed_charge_names_its_payment_method(
+    gateway: StripeGateway, double: FakeStripe, since: datetime.datetime
+) -> None:
+    double.refund(double.charge_of(pay_once(gateway, double)["id"])["id"], 100)
+    refunded, charged = listed(gateway, since)
+    assert charged.method == PaymentMethod(kind="card", brand="visa", last4="4242")
+    assert refunded.method is None

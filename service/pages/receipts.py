@@ -1,0 +1,164 @@
+"""The receipt of a payment, for the signed-in supporter and for the holder of its pledge's link."""
+
+import datetime
+import uuid
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, redirect
+
+from schemas.enums import DisputeStatus
+from service.db.models.campaign import Campaign
+from service.domain.money import Money, format_exact_money
+from service.domain.notifications.receipts import DisputeFact, Receipt, load_receipt
+from service.domain.pledges.queries import get_receipt_payment, pledge_id_for_payment
+from service.domain.ports import PaymentMethod
+from service.pages.account_context import NotSignedIn, PledgeContext, load_pledge_context
+from service.pages.formatting import format_day
+from service.pages.rendering import render_page
+from service.pages.translations import Texts
+from service.web import read_only
+
+# The names of brands and methods are the same in every language.
+METHOD_NAMES = {
+    "acss_debit": "ACSS",
+    "alipay": "Alipay",
+    "amazon_pay": "Amazon Pay",
+    "amex": "American Express",
+    "au_becs_debit": "BECS Direct Debit",
+    "bacs_debit": "Bacs Direct Debit",
+    "bancontact": "Bancontact",
+    "blik": "BLIK",
+    "cartes_bancaires": "Cartes Bancaires",
+    "cashapp": "Cash App Pay",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "eftpos_au": "eftpos",
+    "eps": "EPS",
+    "giropay": "giropay",
+    "ideal": "iDEAL",
+    "jcb": "JCB",
+    "klarna": "Klarna",
+    "link": "Link",
+    "mastercard": "Mastercard",
+    "mobilepay": "MobilePay",
+    "p24": "Przelewy24",
+    "paypal": "PayPal",
+    "revolut_pay": "Revolut Pay",
+    "sepa_debit": "SEPA debit",
+    "sofort": "Sofort",
+    "swish": "Swish",
+    "twint": "TWINT",
+    "unionpay": "UnionPay",
+    "visa": "Visa",
+    "wechat_pay": "WeChat Pay",
+}
+BANK_KINDS = ("us_bank_account", "customer_balance")
+
+receipts = Blueprint("receipts", __name__)
+receipts.register_error_handler(NotSignedIn, lambda _: redirect("/me", 303))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a receipt, as text. A sum is set apart."""
+
+    name: str
+    value: str
+    is_sum: bool = False
+
+
+@receipts.get("/me/receipts/<uuid:payment_id>")
+def show_receipt(payment_id: uuid.UUID) -> Response:
+    """Show a receipt to the signed-in supporter who paid, with their address."""
+    with read_only() as session:
+        context = load_pledge_context(session, pledge_id_for_payment(session, payment_id), None)
+        payment = get_receipt_payment(session, payment_id, context.pledge).payment
+        supporter = context.pledge.supporter
+        email = None if supporter is None else supporter.email
+        return _render(context, load_receipt(session, payment, context.pledge), email)
+
+
+@receipts.get("/p/<token>/receipts/<uuid:payment_id>")
+def show_receipt_by_link(token: str, payment_id: uuid.UUID) -> Response:
+    """Show a receipt to the holder of its pledge's link. The page has no email address on it."""
+    with read_only() as session:
+        context = load_pledge_context(session, None, token)
+        payment = get_receipt_payment(session, payment_id, context.pledge).payment
+        return _render(context, load_receipt(session, payment, context.pledge), None)
+
+
+def _render(context: PledgeContext, receipt: Receipt, email: str | None) -> Response:
+    texts, campaign = context.texts, context.pledge.campaign
+    response = render_page(
+        "receipt.html",
+        texts,
+        has_script=True,
+        campaign=campaign,
+        receipt=receipt,
+        total=format_exact_money(receipt.paid, texts.lang),
+        paid_on=format_day(receipt.paid_on, campaign, texts),
+        sums=sum_rows(receipt, campaign, texts),
+        details=_detail_rows(receipt, campaign, texts, email),
+        is_disputed=any(fact.status in (DisputeStatus.OPEN, DisputeStatus.INQUIRY) for fact in receipt.disputes),
+        return_url=context.return_url,
+    )
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def sum_rows(receipt: Receipt, campaign: Campaign, texts: Texts) -> list[Row]:
+    """Return what was paid, what went back and when, and what is left."""
+
+    def row(name: str, amount: Money, day: datetime.date | None = None, *, is_sum: bool = False) -> Row:
+        date = None if day is None else format_day(day, campaign, texts)
+        shown = format_exact_money(amount, texts.lang)
+        return Row(name=texts.format(name, date=date), value=shown, is_sum=is_sum)
+
+    rows = []
+    if receipt.fees is not None:
+        without_fees = Money(receipt.paid.amount_minor - receipt.fees.amount_minor, receipt.paid.currency)
+        rows += [row("me_receipt_gift", without_fees), row("me_receipt_fees", receipt.fees)]
+    rows.append(row("me_receipt_total", receipt.paid, is_sum=True))
+    rows += [row("me_receipt_refunded", _negative(fact.money), fact.refunded_on) for fact in receipt.refunds]
+    rows += [row(_dispute_name(fact), _negative(fact.withheld), fact.opened_on) for fact in receipt.disputes]
+    if receipt.refunds or receipt.disputes:
+        rows.append(row("me_receipt_remains", receipt.net, is_sum=True))
+    return rows
+
+
+def _dispute_name(fact: DisputeFact) -> str:
+    """Return the name of the text for a dispute: undecided, lost, or settled without a loss."""
+    if fact.status in (DisputeStatus.OPEN, DisputeStatus.INQUIRY):
+        return "me_receipt_disputed"
+    return "me_receipt_dispute_lost" if fact.withheld.amount_minor else "me_receipt_dispute_closed"
+
+
+def _negative(money: Money) -> Money:
+    return Money(-money.amount_minor, money.currency)
+
+
+def _detail_rows(receipt: Receipt, campaign: Campaign, texts: Texts, email: str | None) -> list[Row]:
+    method = format_payment_method(receipt.method, texts)
+    values = {
+        "me_receipt_number": receipt.number,
+        "me_receipt_payment_number": receipt.payment_number,
+        "me_receipt_date": format_day(receipt.paid_on, campaign, texts),
+        "me_receipt_frequency": texts[receipt.frequency],
+        "me_receipt_email": email,
+        "me_receipt_method": texts.me_receipt_method_test if receipt.is_test else method,
+        "me_receipt_to": "\n".join(filter(None, (receipt.payee, receipt.postal_address))),
+    }
+    return [Row(name=texts[name], value=value) for name, value in values.items() if value]
+
+
+def format_payment_method(method: PaymentMethod | None, texts: Texts) -> str | None:
+    """Return how a payment was made: "Visa ••4242", "SEPA debit ••3000", "PayPal"."""
+    if method is None:
+        return None
+    name = METHOD_NAMES.get(method.brand or "") or METHOD_NAMES.get(method.kind)
+    if name is None and method.kind == "card":
+        name = texts.me_receipt_method_card
+    elif name is None and method.kind in BANK_KINDS:
+        name = texts.me_receipt_method_bank
+    name = name or method.kind.replace("_", " ").capitalize()
+    return f"{name} ••{method.last4}" if method.last4 else name
