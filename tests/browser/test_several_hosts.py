@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer, run_live_server
 from tests.browser.network import RecordedRequests
-from tests.browser.support_box import SupportBox
+from tests.browser.support_box import NOT_READY_BUTTON, SupportBox
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Two papers</title>
@@ -76,6 +76,19 @@ def test_each_box_pledges_at_the_host_that_it_names(
     pledge(box_number(page, 1))
     assert page.url.startswith(other_server.base_url)
     assert (live_server.count("pledges"), other_server.count("pledges")) == (before[0], before[1] + 1)
+
+
+def test_each_box_loads_its_parts_from_the_host_that_it_names(
+    page: Page, host_site: HostSite, live_server: LiveServer, other_server: LiveServer
+) -> None:
+    parts: RecordedRequests[str] = RecordedRequests(page)
+    page.on("request", lambda request: parts.append(request.url) if "reminder-1.js" in request.url else None)
+    show(page, host_site, [live_server, other_server], "", f'api="{other_server.base_url}"')
+    for number, server in ((1, other_server), (0, live_server)):
+        box = box_number(page, number)
+        box.host.get_by_role("button", name=NOT_READY_BUTTON).click()
+        box.expect_state("reminder-form")
+        assert parts.wait_for(2 - number)[-1].startswith(f"{server.base_url}/widget/")
 
 
 def test_script_of_a_host_serves_the_boxes_of_no_other(

@@ -282,11 +282,19 @@ for (const day of [undefined, "", isoDay(0), isoDay(-1), isoDay(370), "2026-02"]
   });
 
 test("a day that the service rejects shows the error at its field", async () => {
-  const response = rejected("validation_failed", { errors: { due_on: ["For operators."] } });
+  const response = rejected("due_on_out_of_range", { errors: { due_on: ["For operators."] } });
   const { recorded, context, submitReminder } = setUp({}, response);
   Object.assign(context.choice, { picksDay: true, day: tomorrow() });
   await submitReminder();
   assert.deepEqual([recorded.state, recorded.sent.length], ["day-error", 1]);
+});
+
+test("a day that the campaign no longer lets readers pick shows the error view", async () => {
+  const response = rejected("reminder_choice_not_offered", { errors: { due_on: ["For operators."] } });
+  const { recorded, context, submitReminder } = setUp({}, response);
+  Object.assign(context.choice, { picksDay: true, day: tomorrow() });
+  await submitReminder();
+  assert.equal(recorded.state, "error");
 });
 
 for (const [title, sent] of [

@@ -45,7 +45,8 @@ export function createReminderRequest(context, { showForm, showCreated, showDayE
       return context.emit("reminded", when);
     }
     const isEmailError = code === "invalid_email" || errors?.email;
-    if (!isEmailError && !errors?.due_on) return context.showError(response, showForm, submit);
+    const isDayError = errors?.due_on && code !== "reminder_choice_not_offered";
+    if (!isEmailError && !isDayError) return context.showError(response, showForm, submit);
     showForm();
     if (!isEmailError) return showDayError();
     // Which addresses the newsroom's mail server can reach is known to the service alone, so it words that error.
