@@ -18,11 +18,12 @@ from functools import cache
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import ColumnElement, bindparam, case, false, func, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, case, false, func, literal_column, null, or_, select, update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus
+from service.db.arrays import is_one_of
 from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.reminder import Reminder
 from service.domain.email.counters import increment_counters
@@ -149,7 +150,7 @@ def complete_emails(
     Emails that were cancelled or taken over since are not changed; they count as `lease_lost`.
     """
     leases = {claim.email_id: claim.lease_number for claim in claims}
-    emails = [email for email in _lock(session, leases) if email.lease_number == leases[email.id]]
+    emails = [email for email in _lock_rows(session, leases) if email.lease_number == leases[email.id]]
     counts = _complete(session, emails, hold_uncertain=hold_uncertain, now=now, on_finished=on_finished)
     if len(claims) > len(emails):
         counts["lease_lost"] = len(claims) - len(emails)
@@ -171,7 +172,7 @@ def recover_expired_leases(
     """
     lost = OutgoingEmail.leased_until <= now if worker is None else OutgoingEmail.leased_by == worker
     query = select(OutgoingEmail.id).where(status_is(EmailStatus.SENDING), lost).limit(limit)
-    emails = _lock(session, session.scalars(query).all(), lost, skip_locked=True)
+    emails = _lock_rows(session, session.scalars(query).all(), lost, skip_locked=True)
     return _complete(session, emails, hold_uncertain=hold_uncertain, now=now, on_finished=on_finished)
 
 
@@ -185,7 +186,7 @@ def finish_unsent(
     by_id = {each.claim.email_id: each for each in unsent}
     counts: Counter[str] = Counter()
     finished = []
-    for email in _lock(session, by_id):
+    for email in _load(session, [row.id for row in _lock_rows(session, by_id)]):
         each = by_id[email.id]
         if email.lease_number != each.claim.lease_number:
             continue
@@ -195,7 +196,8 @@ def finish_unsent(
             email.due_at = each.retry_at
         else:
             email.finished_at = email.finished_at or now
-            finished.append(_finished(email, each.event, is_suppressed=each.counter == "suppressed"))
+            is_suppressed = each.counter == "suppressed"
+            finished.append(_finished(email, each.event, reason=each.reason, is_suppressed=is_suppressed))
     _report_finished(session, finished, on_finished)
     _count(session, counts)
     return counts
@@ -328,7 +330,7 @@ def lock_reminders(
     session: Session, email_ids: Collection[uuid.UUID], *, skip_locked: bool = False
 ) -> Sequence[uuid.UUID]:
     """Lock the reminders that these emails are of, which comes before locking the emails; return their ids."""
-    reminder_ids = select(OutgoingEmail.reminder_id).where(OutgoingEmail.id.in_(email_ids))
+    reminder_ids = select(OutgoingEmail.reminder_id).where(is_one_of(session, OutgoingEmail.id, email_ids))
     return session.scalars(
         select(Reminder.id)
         .where(Reminder.id.in_(reminder_ids))
@@ -337,66 +339,94 @@ def lock_reminders(
     ).all()
 
 
-def _lock(
+def _lock_rows(
     session: Session, email_ids: Collection[uuid.UUID], *conditions: ColumnElement[bool], skip_locked: bool = False
-) -> Sequence[OutgoingEmail]:
-    """Lock the reminders of these emails, and then the emails that are `sending` still."""
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Lock the reminders of these emails, and then the emails that are `sending` still; return what they hold."""
     if not email_ids:
         return []
     locked = lock_reminders(session, email_ids, skip_locked=skip_locked)
-    has_locked_reminder = or_(OutgoingEmail.reminder_id.is_(None), OutgoingEmail.reminder_id.in_(locked))
-    return session.scalars(
-        select(OutgoingEmail)
-        .where(OutgoingEmail.id.in_(email_ids), status_is(EmailStatus.SENDING), has_locked_reminder, *conditions)
+    has_locked_reminder = or_(
+        OutgoingEmail.reminder_id.is_(None), is_one_of(session, OutgoingEmail.reminder_id, locked)
+    )
+    # Rows and not entities, because nearly all emails are completed by one statement for a whole batch.
+    return session.execute(
+        select(
+            OutgoingEmail.id,
+            OutgoingEmail.kind,
+            OutgoingEmail.reminder_id,
+            OutgoingEmail.occurrence,
+            OutgoingEmail.lease_number,
+            OutgoingEmail.outcome,
+            OutgoingEmail.attempts,
+            OutgoingEmail.smtp_reply,
+            OutgoingEmail.finished_at,
+        )
+        .where(
+            is_one_of(session, OutgoingEmail.id, email_ids),
+            status_is(EmailStatus.SENDING),
+            has_locked_reminder,
+            *conditions,
+        )
         .order_by(OutgoingEmail.id)
         .with_for_update(skip_locked=skip_locked)
-        .execution_options(populate_existing=True)
     ).all()
+
+
+def _load(session: Session, email_ids: Collection[uuid.UUID]) -> Sequence[OutgoingEmail]:
+    """Return emails that are locked, as stored."""
+    query = select(OutgoingEmail).where(is_one_of(session, OutgoingEmail.id, email_ids))
+    return session.scalars(query.execution_options(populate_existing=True)).all() if email_ids else []
 
 
 def _complete(
     session: Session,
-    emails: Sequence[OutgoingEmail],
+    rows: Sequence[Row[*tuple[Any, ...]]],
     *,
     hold_uncertain: bool,
     now: datetime.datetime,
     on_finished: OnFinished,
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
-    finished, accepted = [], []
-    for email in emails:
+    accepted = [row for row in rows if row.outcome == DeliveryOutcome.ACCEPTED]
+    if accepted:
+        _mark_sent(session, accepted)
+        counts["sent"] = len(accepted)
+    finished = [_finished(row, EmailEvent.DELIVER) for row in accepted]
+    for email in _load(session, [row.id for row in rows if row.outcome != DeliveryOutcome.ACCEPTED]):
         resolution = resolve_delivery(
             email.outcome, attempts=email.attempts, reply=email.smtp_reply, hold_uncertain=hold_uncertain
         )
         counts.update(resolution.counters)
         event = EVENT_BY_STEP[resolution.next_step]
-        if resolution.next_step == NextStep.DELIVERED:
-            accepted.append(email.id)
-        else:
-            transition_email(email, event, reason=resolution.reason)
+        transition_email(email, event, reason=resolution.reason)
         if resolution.next_step == NextStep.RETRY_LATER:
             email.due_at = now + jittered_backoff(email.attempts)
-        if resolution.next_step in (NextStep.DELIVERED, NextStep.FAILED):
-            finished.append(_finished(email, event))
-    if accepted:
-        # With one statement, because nearly all end this way.
-        session.execute(
-            update(OutgoingEmail)
-            .where(OutgoingEmail.id.in_(accepted))
-            .values(
-                status=next_status(EmailStatus.SENDING, EmailEvent.DELIVER),
-                reason=None,
-                leased_until=None,
-                leased_by=None,
-            )
-            .execution_options(synchronize_session=False)
-        )
+        if resolution.next_step == NextStep.FAILED:
+            finished.append(_finished(email, event, reason=email.reason))
     _report_finished(session, finished, on_finished)
     _count(session, counts)
     return counts
 
 
-def _finished(email: OutgoingEmail, event: EmailEvent, *, is_suppressed: bool = False) -> FinishedEmail | None:
+def _mark_sent(session: Session, accepted: Sequence[Row[*tuple[Any, ...]]]) -> None:
+    """Complete locked emails that the server accepted, with one statement."""
+    session.execute(
+        update(OutgoingEmail)
+        .where(is_one_of(session, OutgoingEmail.id, [row.id for row in accepted]))
+        .values(
+            status=next_status(EmailStatus.SENDING, EmailEvent.DELIVER),
+            reason=None,
+            leased_until=None,
+            leased_by=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _finished(
+    email: Any, event: EmailEvent, *, reason: str | None = None, is_suppressed: bool = False
+) -> FinishedEmail | None:
     if email.reminder_id is None or email.occurrence is None:
         return None
     return FinishedEmail(
@@ -404,7 +434,7 @@ def _finished(email: OutgoingEmail, event: EmailEvent, *, is_suppressed: bool = 
         reminder_id=email.reminder_id,
         occurrence=email.occurrence,
         event=event,
-        reason=email.reason if event != EmailEvent.DELIVER else None,
+        reason=reason,
         finished_at=email.finished_at,
         is_suppressed=is_suppressed,
     )

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus
+from service.db.arrays import is_one_of
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail, SendRateLimit, status_is
 from service.db.models.pledge import Pledge
@@ -99,7 +100,7 @@ def claim_due_emails(
     if claims:
         session.execute(
             update(OutgoingEmail)
-            .where(OutgoingEmail.id.in_([claim.email_id for claim in claims]))
+            .where(is_one_of(session, OutgoingEmail.id, [claim.email_id for claim in claims]))
             .values(
                 status=next_status(EmailStatus.SCHEDULED, EmailEvent.CLAIM),
                 lease_number=OutgoingEmail.lease_number + 1,

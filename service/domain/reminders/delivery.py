@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from schemas.enums import EmailKind, ReminderStatus
+from service.db.arrays import is_one_of
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder, status_is
 from service.domain.email.delivery import FinishedEmail
@@ -28,7 +29,8 @@ def finish_reminders(
     """
     rows = session.execute(
         select(Reminder.id, Reminder.occurrence, Reminder.every_months).where(
-            Reminder.id.in_([email.reminder_id for email in emails]), status_is(ReminderStatus.SENDING)
+            is_one_of(session, Reminder.id, [email.reminder_id for email in emails]),
+            status_is(ReminderStatus.SENDING),
         )
     ).all()
     current = {row.id: row for row in rows}
@@ -41,7 +43,9 @@ def finish_reminders(
         if is_sent and row.every_months is None:
             sent_once.append(email)
         else:
-            _finish(session, session.get_one(Reminder, row.id), email, now=now, month_seconds=month_seconds)
+            # Read again, because another transaction may have changed it since this session first read it.
+            reminder = session.get_one(Reminder, row.id, populate_existing=True)
+            _finish(session, reminder, email, now=now, month_seconds=month_seconds)
     if sent_once:
         _bulk_mark_sent(session, sent_once, now=now)
 
@@ -58,7 +62,7 @@ def _bulk_mark_sent(session: Session, emails: Sequence[FinishedEmail], *, now: d
     session.execute(
         update(Reminder)
         .where(
-            Reminder.id.in_([email.reminder_id for email in emails]),
+            is_one_of(session, Reminder.id, [email.reminder_id for email in emails]),
             OutgoingEmail.reminder_id == Reminder.id,
             OutgoingEmail.occurrence == Reminder.occurrence,
         )

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from schemas.enums import EmailKind, EmailStatus, ReminderStatus
+from service.db.arrays import insert_rows, is_one_of
 from service.db.base import new_id
 from service.db.models.email import OutgoingEmail
 from service.db.models.email import status_is as email_status_is
@@ -83,11 +84,11 @@ def enqueue_due_reminders(
         )
         session.execute(
             update(Reminder)
-            .where(Reminder.id.in_([row.id for row in ready]))
+            .where(is_one_of(session, Reminder.id, [row.id for row in ready]))
             .values(status=status, reason=None)
             .execution_options(synchronize_session=False)
         )
-        session.execute(insert(OutgoingEmail), [_email(row, now) for row in ready])
+        _insert_emails(session, ready, now=now)
     return EnqueueResult(len(ready), len(postponed))
 
 
@@ -179,17 +180,22 @@ def count_due_reminders(session: Session, *, now: datetime.datetime, most: int =
     return min(sum(counts), most)
 
 
-def _email(row: Any, now: datetime.datetime) -> dict[str, Any]:
-    kind = EmailKind.REMINDER_CONFIRMATION if row.awaits_confirmation else EmailKind.REMINDER
-    return {
-        "id": new_id(),
-        "kind": kind,
-        "dedup_key": f"{row.id}:{row.occurrence}",
-        "priority": PRIORITIES[kind],
-        "reminder_id": row.id,
-        "occurrence": row.occurrence,
-        "lang": row.lang,
-        "status": EmailStatus.SCHEDULED,
-        "due_at": row.due_at,
-        "created_at": now,
-    }
+def _insert_emails(session: Session, reminders: Sequence[Any], *, now: datetime.datetime) -> None:
+    for kind in KINDS:
+        rows = [
+            (new_id(), f"{row.id}:{row.occurrence}", row.id, row.occurrence, row.lang, row.due_at)
+            for row in reminders
+            if row.awaits_confirmation == (kind == EmailKind.REMINDER_CONFIRMATION)
+        ]
+        insert_rows(
+            session,
+            OutgoingEmail,
+            rows,
+            names=("id", "dedup_key", "reminder_id", "occurrence", "lang", "due_at"),
+            kind=kind,
+            priority=PRIORITIES[kind],
+            status=EmailStatus.SCHEDULED,
+            created_at=now,
+            lease_number=0,
+            attempts=0,
+        )

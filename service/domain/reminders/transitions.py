@@ -4,11 +4,12 @@ import datetime
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from schemas.enums import EmailStatus, ReminderStatus
+from service.db.arrays import insert_rows
 from service.db.base import new_id
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder, ReminderStatusChange
@@ -41,19 +42,17 @@ def bulk_transition(
         InvalidTransition: the event is not allowed in `from_status`.
     """
     to_status = next_status(from_status, event)
-    shared = {
-        "event": event.value,
-        "from_status": from_status,
-        "to_status": to_status,
-        "reason": reason,
-        "at": now,
-    }
-    rows = [
-        {"id": new_id(), "reminder_id": reminder_id, "occurrence": occurrence} | shared
-        for reminder_id, occurrence in reminders
-    ]
-    if rows:
-        session.execute(insert(ReminderStatusChange), rows)
+    insert_rows(
+        session,
+        ReminderStatusChange,
+        [(new_id(), reminder_id, occurrence) for reminder_id, occurrence in reminders],
+        names=("id", "reminder_id", "occurrence"),
+        event=event.value,
+        from_status=from_status,
+        to_status=to_status,
+        reason=reason,
+        at=now,
+    )
     return to_status
 
 
