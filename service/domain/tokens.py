@@ -7,8 +7,10 @@ for every other.
 
 import datetime
 import hashlib
+import hmac
 import re
 import uuid
+from functools import lru_cache
 from typing import Final
 
 from itsdangerous import BadSignature, Signer
@@ -51,7 +53,9 @@ def verify_token(keyring: Keyring, *, purpose: str, token: str, now: datetime.da
     return uuid.UUID(bytes=subject)
 
 
+@lru_cache(maxsize=64)
 def _signer(keyring: Keyring, purpose: str) -> Signer:
-    # The keyring lists the current key first, itsdangerous last.
-    keys = reversed(keyring.signing_keys)
-    return Signer(list(keys), salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256)
+    # Kept, because itsdangerous would derive the keys of a purpose anew for each token in a morning's emails. With
+    # "hmac" it derives them as here. The keyring lists the current key first, itsdangerous last.
+    keys = [hmac.digest(key, purpose.encode(), "sha256") for key in reversed(keyring.signing_keys)]
+    return Signer(keys, key_derivation="none", digest_method=hashlib.sha256)

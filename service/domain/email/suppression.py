@@ -13,6 +13,7 @@ from sqlalchemy import ScalarSelect, and_, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import ErasureStatus, SuppressionReason
+from service.db.arrays import is_one_of
 from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.models.email import ALL_CAMPAIGNS, Suppression
 from service.db.models.erasure import Erasure
@@ -108,14 +109,15 @@ def find_suppressed(
         return {}
     all_hashes = {email_hash for _, hashes, _, _ in emails for email_hash in hashes}
     query = select(Suppression.email_hash, Suppression.scope, Suppression.reason, Suppression.at).where(
-        Suppression.email_hash.in_(all_hashes),
+        is_one_of(session, Suppression.email_hash, all_hashes),
         Suppression.scope.in_({ALL_CAMPAIGNS} | {slug for _, _, slug, _ in emails}),
     )
     known = {(email_hash, scope): (reason, at) for email_hash, scope, reason, at in session.execute(query)}
     being_erased = set(
         session.scalars(
             select(Erasure.email_hash).where(
-                equals_literal(Erasure.status, ErasureStatus.REQUESTED), Erasure.email_hash.in_(all_hashes)
+                equals_literal(Erasure.status, ErasureStatus.REQUESTED),
+                is_one_of(session, Erasure.email_hash, all_hashes),
             )
         )
     )

@@ -11,6 +11,7 @@ from sqlalchemy import LargeBinary, Row, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, EmailStatus, PledgeStatus
+from service.db.arrays import is_one_of
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.payment import Payment
@@ -62,16 +63,16 @@ def build_reminder_emails(
     read or rendered fails with a reason, and does not affect the others. The emails offer what the campaign offers
     today, and what the `gateway`, if given, can charge.
     """
-    sendable: list[tuple[EmailClaim, Reminder, Campaign, str]] = []
-    for claim, row, campaign in _load_claimed(session, claims):
+    sendable: list[tuple[EmailClaim, Any, Campaign, str]] = []
+    for claim, email, reminder, campaign in _load_claimed(session, claims):
         try:
-            if row.outcome == DeliveryOutcome.ACCEPTED:
+            if email.outcome == DeliveryOutcome.ACCEPTED:
                 # An earlier worker recorded the acceptance after its lease had expired.
                 prepared.unsent.append(UnsentEmail(claim, EmailEvent.DELIVER, None, "sent"))
             else:
-                sendable.append((claim, row.Reminder, *_decrypt(session, campaign, row.encrypted)))
+                sendable.append((claim, reminder, *_decrypt(session, campaign, reminder.encrypted)))
         except UnknownAddressKey:
-            prepared.wait_for_key(claim, row.reason, now=now)
+            prepared.wait_for_key(claim, email.reason, now=now)
         except EmailNotBuildable as error:
             prepared.fail(claim, error)
     suppressed = find_suppressed(
@@ -96,33 +97,41 @@ def build_reminder_emails(
 
 def _load_claimed(
     session: Session, claims: Sequence[EmailClaim]
-) -> list[tuple[EmailClaim, Row[*tuple[Any, ...]], Campaign | None]]:
+) -> list[tuple[EmailClaim, Row[*tuple[Any, ...]], Any, Campaign | None]]:
+    """Return each claim that is still held with its email, its reminder as a row, and the campaign."""
     # The address is read undecrypted, so that one that cannot be decrypted does not fail the query for the batch.
     # A campaign that was deleted past the constraint must fail its own reminders only.
+    email_ids = [claim.email_id for claim in claims]
     rows = session.execute(
         select(
             OutgoingEmail.id,
             OutgoingEmail.lease_number,
             OutgoingEmail.outcome,
             OutgoingEmail.reason,
-            Reminder,
-            type_coerce(Supporter.email, LargeBinary).label("encrypted"),
-        )
-        .join(Reminder, Reminder.id == OutgoingEmail.reminder_id)
+            OutgoingEmail.reminder_id,
+        ).where(is_one_of(session, OutgoingEmail.id, email_ids), status_is(EmailStatus.SENDING))
+    )
+    emails = {row.id: row for row in rows}
+    # Rows and not entities, which would take as long to create as all else that is done here.
+    found = session.execute(
+        select(Reminder.__table__, type_coerce(Supporter.email, LargeBinary).label("encrypted"))
         .outerjoin(Supporter, Supporter.id == Reminder.supporter_id)
-        .where(OutgoingEmail.id.in_([claim.email_id for claim in claims]), status_is(EmailStatus.SENDING))
-    ).all()
-    by_id = {row.id: row for row in rows}
+        .where(is_one_of(session, Reminder.id, [email.reminder_id for email in emails.values()]))
+    )
+    reminders = {row.id: row for row in found}
     # Each campaign is read once, and not with each of its reminders.
-    campaign_ids = {row.Reminder.campaign_id for row in rows}
-    found = session.scalars(select(Campaign).where(Campaign.id.in_(campaign_ids)))
-    campaigns = {campaign.id: campaign for campaign in found}
-    claimed = [(claim, by_id[claim.email_id]) for claim in claims if claim.email_id in by_id]
-    return [
-        (claim, row, campaigns.get(row.Reminder.campaign_id))
-        for claim, row in claimed
-        if row.lease_number == claim.lease_number
-    ]
+    campaign_ids = {row.campaign_id for row in reminders.values()}
+    campaigns = {
+        campaign.id: campaign
+        for campaign in session.scalars(select(Campaign).where(Campaign.id.in_(campaign_ids)))
+    }
+    claimed = []
+    for claim in claims:
+        email = emails.get(claim.email_id)
+        reminder = None if email is None else reminders.get(email.reminder_id)
+        if email is not None and reminder is not None and email.lease_number == claim.lease_number:
+            claimed.append((claim, email, reminder, campaigns.get(reminder.campaign_id)))
+    return claimed
 
 
 def _decrypt(session: Session, campaign: Campaign | None, encrypted: bytes | None) -> tuple[Campaign, str]:
@@ -150,7 +159,7 @@ def _last_payment_dates(
         select(Pledge.supporter_id, func.max(Payment.paid_at))
         .join(Payment, Payment.pledge_id == Pledge.id)
         .where(
-            Pledge.supporter_id.in_(supporter_ids),
+            is_one_of(session, Pledge.supporter_id, supporter_ids),
             Payment.status.in_(RETAINED_STATUSES),
             *([] if counts_sandbox else [Pledge.gateway != SANDBOX_GATEWAY]),
         )
@@ -158,7 +167,7 @@ def _last_payment_dates(
     )
     on_their_way = (
         select(Pledge.supporter_id, func.max(func.coalesce(Pledge.checkout_completed_at, Pledge.created_at)))
-        .where(Pledge.supporter_id.in_(supporter_ids), Pledge.status == PledgeStatus.PROCESSING)
+        .where(is_one_of(session, Pledge.supporter_id, supporter_ids), Pledge.status == PledgeStatus.PROCESSING)
         .group_by(Pledge.supporter_id)
     )
     dates: dict[uuid.UUID, datetime.datetime] = {}
@@ -169,7 +178,7 @@ def _last_payment_dates(
     return dates
 
 
-def _already_pledged(reminder: Reminder, paid_at: datetime.datetime | None, month_seconds: int | None) -> bool:
+def _already_pledged(reminder: Any, paid_at: datetime.datetime | None, month_seconds: int | None) -> bool:
     if paid_at is None or reminder.awaits_confirmation:
         return False
     return paid_at >= conversion_window_start(reminder, month_seconds=month_seconds)
@@ -177,7 +186,7 @@ def _already_pledged(reminder: Reminder, paid_at: datetime.datetime | None, mont
 
 def _build_email(
     session: Session,
-    reminder: Reminder,
+    reminder: Any,
     campaign: Campaign,
     address: str,
     urls: UrlBuilder,
