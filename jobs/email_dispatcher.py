@@ -9,8 +9,8 @@ uncertain.
 import datetime
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -51,6 +51,37 @@ class NextEmail(NamedTuple):
     email: Email
     message: RenderedEmail
     send_at: datetime.datetime
+
+
+class RenderedEmails:
+    """The emails of a batch in their order, rendered ahead of their turn; `failed` are those that cannot be."""
+
+    def __init__(self, batch: EmailBatch, mailer: Mailer) -> None:
+        self.failed: list[EmailClaim] = []
+        self._waiting = deque(zip(batch.emails, batch.send_at, strict=True))
+        self._ready: deque[NextEmail] = deque()
+        self._mailer = mailer
+
+    def take(self) -> NextEmail | None:
+        """Return the next email and remove it; None if all were taken."""
+        return self._ready.popleft() if self.following() else None
+
+    def following(self) -> NextEmail | None:
+        """Return the next email."""
+        while self._waiting and not self._ready:
+            self.render_next()
+        return self._ready[0] if self._ready else None
+
+    def render_next(self) -> None:
+        """Render one more email, for which there is time while the server is busy with another."""
+        if not self._waiting:
+            return
+        (claim, email), send_at = self._waiting.popleft()
+        try:
+            self._ready.append(NextEmail(claim, email, self._mailer.render(email), send_at))
+        except Exception:
+            log.exception("email_unwritable", **log_fields(claim))
+            self.failed.append(claim)
 
 
 class EmailDispatcher:
@@ -94,16 +125,15 @@ class EmailDispatcher:
 
     def _send_batch(self, batch: EmailBatch) -> None:
         claims = [claim for claim, _ in batch.emails]
+        rendered = RenderedEmails(batch, self._mailer)
         claimed_at, started = self._container.clock(), time.monotonic()
         result: DeliveryResult | None = None
         try:
             if claims:
                 self._mailer.connect()
             with self._queue.driver_connection() as connection:
-                rendered = self._render_all(batch, claims)
-                following = next(rendered, None)
-                while following is not None:
-                    (claim, email, message, send_at), following = following, next(rendered, None)
+                while (ready := rendered.take()) is not None:
+                    claim, email, message, send_at = ready
                     # By the monotonic clock, because the other may be set back meanwhile.
                     now = claimed_at + datetime.timedelta(seconds=time.monotonic() - started)
                     if result is not None and send_at > now:
@@ -116,44 +146,31 @@ class EmailDispatcher:
                     result = None
                     if not is_held:
                         continue
+                    following = rendered.following()
                     if following is not None and following.send_at - now <= MAX_PREPARED_AHEAD:
                         self._mailer.prepare(following.message)
-                    result = self._send(claim, email, message)
+                    result = self._send(claim, email, message, rendered)
                     if self.server_error is not None:
                         break
         except ServerUnavailable as error:
             self.server_error = error
         finally:
-            self.counts.update(self._queue.complete_batch(result, claims))
-
-    def _render_all(self, batch: EmailBatch, claims: list[EmailClaim]) -> Iterator[NextEmail]:
-        """Render the emails one ahead of the sending; remove the claims of those that cannot be rendered."""
-        for (claim, email), send_at in zip(batch.emails, batch.send_at, strict=True):
-            message = self._render(claim, email)
-            if message is None:
-                claims.remove(claim)
-            else:
-                yield NextEmail(claim, email, message, send_at)
-
-    def _render(self, claim: EmailClaim, email: Email) -> RenderedEmail | None:
-        """Return the rendered email; None if it cannot be rendered, which is then recorded as a failure."""
-        fields = log_fields(claim)
-        try:
-            return self._mailer.render(email)
-        except Exception:
-            log.exception("email_unwritable", **fields)
-            self.counts["failed"] += self._queue.fail_rendering(claim, RENDERING_FAILED)
-            return None
+            written = [claim for claim in claims if claim not in rendered.failed]
+            self.counts.update(self._queue.complete_batch(result, written))
+            for claim in rendered.failed:
+                self.counts["failed"] += self._queue.fail_rendering(claim, RENDERING_FAILED)
 
     def _wait(self, seconds: float) -> bool:
         """Wait; return False if the worker was stopped meanwhile."""
         return not (self._stop.wait(seconds) if seconds > 0 else self._stop.is_set())
 
-    def _send(self, claim: EmailClaim, email: Email, message: RenderedEmail) -> DeliveryResult | None:
+    def _send(
+        self, claim: EmailClaim, email: Email, message: RenderedEmail, rendered: RenderedEmails
+    ) -> DeliveryResult | None:
         """Send an email that is marked as sending; return the result, or None if there is none to record."""
         fields = log_fields(claim)
         try:
-            reply = self._mailer.send(message)
+            reply = self._mailer.send(message, meanwhile=rendered.render_next)
         except ServerUnavailable as error:
             self.server_error = error
             needs_operator = isinstance(error, ServerMisconfigured)

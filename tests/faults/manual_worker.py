@@ -153,7 +153,7 @@ class SteppedMailer:
         self._rendered: dict[str, Email] = {}
 
     def render(self, email: Email) -> RenderedEmail:
-        # The next email is rendered before this one is sent.
+        # The next emails are rendered before this one is sent.
         self._rendered[email.message_id] = email
         return RenderedEmail(message_id=email.message_id, recipient=email.to, content=b"")
 
@@ -163,7 +163,8 @@ class SteppedMailer:
 
     def prepare(self, mail: RenderedEmail) -> None: ...
 
-    def send(self, mail: RenderedEmail) -> str:
+    def send(self, mail: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
+        meanwhile()
         self.email = self._rendered.pop(mail.message_id)
         outcome, arrives = self._gate.wait(REPLY)
         if arrives:

@@ -393,3 +393,18 @@ def outcomes(faults: list, *, pipelining: bool) -> tuple[list[str], list[str]]:
 @given(FAULTS)
 def test_pipelining_changes_no_outcome(faults: list) -> None:
     assert outcomes(faults, pipelining=True) == outcomes(faults, pipelining=False)
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, ()], ids=["pipelining", "none"])
+def test_other_work_is_done_while_the_server_is_busy_with_the_content(
+    mailer_to: MakeMailer, extensions: tuple[str, ...]
+) -> None:
+    with RawSmtpServer(extensions=extensions) as server:
+        has_worked = threading.Event()
+        seen: list[bool] = []
+        # The server has the whole content, and does not answer before the work is done.
+        server.on_command = lambda step: seen.append(has_worked.wait(60)) if step == CONTENT else None
+        mailer = mailer_to(server.url)
+        [message] = emails(mailer, 1)
+        assert mailer.send(message, meanwhile=has_worked.set) == "250 2.0.0 Accepted"
+        assert seen == [True]

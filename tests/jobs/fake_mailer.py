@@ -39,7 +39,7 @@ class FakeMailer:
         self.on_connect = on_connect
         self.connects = 0
         self.closes = 0
-        # Emails are rendered one ahead.
+        # Emails are rendered ahead.
         self._rendered: dict[str, ReminderEmail] = {}
 
     def render(self, email: ReminderEmail) -> RenderedEmail:
@@ -53,7 +53,8 @@ class FakeMailer:
     def prepare(self, message: RenderedEmail) -> None:
         """Ignore the hint."""
 
-    def send(self, message: RenderedEmail) -> str:
+    def send(self, message: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
+        meanwhile()
         email = self._rendered.pop(message.message_id)
         self.on_send(email)
         self.sent.append(email)

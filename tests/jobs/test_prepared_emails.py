@@ -14,12 +14,15 @@ from service.container import Container
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
 from service.domain.circuit_breaker import CircuitBreaker
+from service.domain.ports import Email, RenderedEmail
 from service.domain.reminders.transitions import cancel
+from service.gateways.email.renderer import EmailRenderer
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.db.factories import create_reminder
 from tests.gateways.raw_smtp_server import CONTENT, RawSmtpServer
-from tests.jobs.fake_mailer import enqueue_due, run_send_reminders, without_sending_hours
+from tests.jobs.fake_mailer import enqueue_due, run_send_reminders, status_counts, without_sending_hours
+from tests.processes import wait_until
 
 PIPELINING = ("PIPELINING", "SIZE 1000000")
 COUNT = 5
@@ -83,3 +86,34 @@ def connected_to(server: RawSmtpServer, container: Container, clock: FakeClock) 
     settings = settings_for(container.settings.database_url, MAIL_URL=server.url, SENDING_HOURS="any")
     mailers = build_container(settings, clock=clock).mailers
     return dataclasses.replace(without_sending_hours(container), mailers=mailers, smtp_breaker=CircuitBreaker())
+
+
+def test_emails_are_rendered_while_the_server_is_busy_with_others(
+    container: Container, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(COUNT):
+        create_reminder(container, f"reader-{number}@news.example")
+    clock.advance(days=32)
+    rendered: list[int] = []
+    unwritable = 3
+    render = EmailRenderer.render
+
+    def render_or_fail(renderer: EmailRenderer, email: Email) -> RenderedEmail:
+        rendered.append(server.count(CONTENT))
+        if len(rendered) == unwritable:
+            raise ValueError("An email that cannot be written.")
+        return render(renderer, email)
+
+    def wait_for_rendering(step: str) -> None:
+        # The first two are needed for the first envelopes.
+        if step == CONTENT:
+            wait_until(
+                lambda: len(rendered) >= min(server.count(CONTENT) + 2, COUNT), what="the next one to be rendered"
+            )
+
+    monkeypatch.setattr(EmailRenderer, "render", render_or_fail)
+    with RawSmtpServer(extensions=PIPELINING) as server:
+        server.on_command = wait_for_rendering
+        counts = run_send_reminders(connected_to(server, container, clock))
+    assert (counts["sent"], counts["failed"], len(server.mails)) == (COUNT - 1, 1, COUNT - 1)
+    assert status_counts(container) == {"sent": COUNT - 1, "failed": 1}

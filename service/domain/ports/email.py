@@ -170,8 +170,10 @@ class Mailer(Protocol):
             ServerMisconfigured: an operator must act.
         """
 
-    def send(self, message: RenderedEmail) -> str:
+    def send(self, message: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Send one email; return the server's reply when it accepted it.
+
+        `meanwhile` may be called once, while the server is busy with the content. It must not raise.
 
         Raises:
             TemporaryFailure, UncertainDelivery: try again later.

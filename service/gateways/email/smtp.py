@@ -93,14 +93,16 @@ class SmtpMailer:
         """
         self._following = message
 
-    def send(self, message: RenderedEmail) -> str:
+    def send(self, message: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Send one email; return the server's reply when it accepted it.
+
+        `meanwhile` is called between the end of the content and the reply to it.
 
         Raises:
             EmailError: see the table above.
         """
         try:
-            return self._send(message)
+            return self._send(message, meanwhile)
         except (ServerUnavailable, UncertainDelivery):
             self._drop()
             raise
@@ -123,7 +125,7 @@ class SmtpMailer:
         if connection is not None:
             connection.quit()
 
-    def _send(self, message: RenderedEmail) -> str:
+    def _send(self, message: RenderedEmail, meanwhile: Callable[[], None]) -> str:
         prepared = self._take_prepared(message)
         if prepared is None or not self._is_still_open(prepared):
             prepared = None
@@ -133,7 +135,7 @@ class SmtpMailer:
         connection, reply = self._begin_data(message, is_prepared=prepared is not None)
         _expect(3, "message", reply)
         following, commands = self._following_envelope(connection)
-        reply, replies = connection.send_data(message.content, *commands)
+        reply, replies = connection.send_data(message.content, *commands, meanwhile=meanwhile)
         if following is not None:
             self._prepared = _Envelope(following, replies)
         _expect(2, "content", reply)
