@@ -209,11 +209,13 @@ class EmailQueue:
         return _log_if_lease_lost(claim, counts.total() > 0)
 
     def suppress_address(self, address: str) -> None:
-        """Suppress an address that hard-bounced."""
-        now = self._container.clock()
-        self._retry(
-            self._container.database.transaction, suppress, address, reason=SuppressionReason.HARD_BOUNCE, now=now
-        )
+        """Suppress an address that hard-bounced, unless the database refuses; the next bounce will do it then."""
+        now, transaction = self._container.clock(), self._container.database.transaction
+        try:
+            self._retry(transaction, suppress, address, reason=SuppressionReason.HARD_BOUNCE, now=now)
+        except DATABASE_ERRORS as error:
+            # Raised, it would lose the server's rejection, which is still to be recorded.
+            log.error("address_not_suppressed", error_class=_error_class(error))  # noqa: TRY400 - it may quote the row
 
     def complete_batch(self, result: DeliveryResult | None, claims: list[EmailClaim]) -> Counter[str]:
         """Record the last result and complete the whole batch; emails that were not attempted are requeued."""

@@ -1,9 +1,12 @@
-"""Puts the emails of due reminders into the outbox."""
+"""Puts the emails of due reminders into the outbox, and puts off those of closed campaigns."""
 
 import threading
 
 from service.container import Container
+from service.domain.email.queue import postpone_emails_of_closed_campaigns
 from service.domain.reminders.queue import enqueue_due_reminders
+
+CLOSED_BATCH_SIZE = 1000
 
 
 def enqueue_reminders(container: Container, stop: threading.Event) -> dict[str, int]:
@@ -19,4 +22,8 @@ def enqueue_reminders(container: Container, stop: threading.Event) -> dict[str, 
         if not result.enqueued and not result.postponed:
             break
         enqueued, postponed = enqueued + result.enqueued, postponed + result.postponed
+    while not stop.is_set():
+        with container.database.transaction() as session:
+            if not postpone_emails_of_closed_campaigns(session, now=container.clock(), limit=CLOSED_BATCH_SIZE):
+                break
     return {"enqueued": enqueued, "postponed": postponed}

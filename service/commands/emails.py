@@ -12,6 +12,7 @@ from service.commands.context import get_container, pluralise, write_audit_log
 from service.commands.emails_check import check
 from service.commands.tables import format_table
 from service.db.models.email import OutgoingEmail
+from service.domain.email.delivery import lock_reminders
 from service.domain.email.failures import (
     EmailFilter,
     OnRetried,
@@ -147,7 +148,8 @@ def _retry_by_id(email_ids: Sequence[uuid.UUID]) -> None:
     container = get_container()
     with container.database.transaction() as session:
         now = container.clock()
-        # In the order in which others lock them.
+        # In the order in which others lock them: first all reminders.
+        lock_reminders(session, email_ids)
         for email_id in sorted(set(email_ids)):
             try:
                 retry_email(session, email_id, now=now, on_retried=_reminder_hook(now))

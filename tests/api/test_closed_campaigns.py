@@ -2,16 +2,19 @@
 
 import datetime
 import json
+import threading
 import uuid
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from jobs.reminders import enqueue_reminders
 from schemas.enums import EmailStatus, ReminderStatus, WaitingPolicy
 from service.container import Container
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder
+from service.domain.email.queue import count_due
 from service.domain.errors import RemindersWaiting
 from service.domain.reminders.closing import close_campaign, reopen_campaign
 from service.domain.reminders.queue import count_due_reminders, oldest_due_reminder_age
@@ -154,6 +157,25 @@ def test_emails_that_are_in_the_outbox_wait_too_when_their_campaign_is_closed(
         reopen(container)
     reopen(container, send_late=True)
     assert backlog(container) == (1, datetime.timedelta(days=1))
+    assert claim_due(container) == 1
+
+
+def test_emails_of_a_closed_campaign_are_not_read_by_each_claim(
+    container: Container, clock: FakeClock, waiting_email: uuid.UUID
+) -> None:
+    def claimable() -> int:
+        """Return how many emails a claim reads in the index of what is due."""
+        with container.database.read_only() as session:
+            return count_due(session, now=clock())
+
+    assert claimable() == 1
+    enqueue_reminders(container, threading.Event())
+    assert claimable() == 0
+    clock.advance(hours=2)
+    assert (claimable(), claim_due(container)) == (1, 0)
+    enqueue_reminders(container, threading.Event())
+    assert claimable() == 0
+    reopen(container, send_late=True)
     assert claim_due(container) == 1
 
 

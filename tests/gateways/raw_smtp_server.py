@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from tests.processes import wait_until
 
 # What can happen instead of a reply.
-CLOSE, RESET, SILENCE = "close", "reset", "silence"
+CLOSE, RESET, SILENCE, ENDLESS = "close", "reset", "silence", "endless"
 GREETING, CONTENT = "greeting", "content"
 # RFC 2920, section 3.1.
 LAST_IN_GROUP = ("EHLO", "DATA", "QUIT", "NOOP", "STARTTLS")
@@ -34,7 +34,8 @@ class RawSmtpServer:
     """Runs in a `with` block.
 
     `replies` has what replaces the reply to a step: a text, whose lines end with CRLF as SMTP has them, bytes that
-    are sent as they are, or `CLOSE`, `RESET` or `SILENCE`; after a 421, the connection is closed. `replies_once`
+    are sent as they are, or `CLOSE`, `RESET`, `SILENCE` or `ENDLESS`, a reply that
+    goes on for ever; after a 421, the connection is closed. `replies_once`
     has replies that are used first, each once. `extensions` are offered to EHLO.
 
     `reply_for` may return the reply to a step for a recipient, which is None before RCPT. Without it, commands out
@@ -190,6 +191,9 @@ class _Session:
             raise _Closed
         if reply == SILENCE:
             return False
+        while reply == ENDLESS:
+            self._socket.sendall(b"250-2.0.0 Wait\r\n")
+            threading.Event().wait(0.1)
         raw = reply if isinstance(reply, bytes) else reply.replace("\n", "\r\n").encode() + b"\r\n"
         if step == CONTENT and raw.startswith(b"2"):
             # Recorded before the reply leaves, for which the test may wait.

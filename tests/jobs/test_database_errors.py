@@ -22,6 +22,7 @@ from service.domain.monitoring.database_contact import (
     STEADY_AFTER_SECONDS,
     DatabaseContact,
 )
+from service.domain.ports import PermanentFailure
 from tests.clock import FakeClock
 from tests.jobs.due_emails import KINDS, create_due_emails, enqueue_due_email, run_job
 from tests.jobs.fake_mailer import FakeMailer
@@ -146,6 +147,21 @@ def test_database_away_for_longer_than_two_minutes_repeats_no_email(
         assert run_job(kind)(container, mailer)["sent"] == 1
     run_again(container, clock, kind, mailer)
     assert len(mailer.sent) == 1
+
+
+def test_rejection_is_recorded_if_the_address_cannot_be_suppressed(
+    container: Container, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email_queue, "DB_RETRY_SECONDS", 0)
+    create_due_emails(container, clock, EmailKind.REMINDER, count=2)
+
+    def reject(_email: object) -> None:
+        raise PermanentFailure("550 5.1.1 No such reader", is_hard_bounce=True)
+
+    with failing(container, "true", table="suppressions", sqlstate="53100", times=1000):
+        assert run_job(EmailKind.REMINDER)(container, FakeMailer(reject))["failed"] == 2
+    assert recorded_outcomes(container) == [DeliveryOutcome.REJECTED] * 2
+    assert statuses(container) == {"failed"}
 
 
 def lose_lease(container: Container, clock: FakeClock, kind: EmailKind) -> None:

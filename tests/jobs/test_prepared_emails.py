@@ -2,13 +2,14 @@
 
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
 from jobs.emails import send_emails
-from schemas.enums import DeliveryOutcome
+from schemas.enums import DeliveryOutcome, EmailStatus
 from service.bootstrap import build_container
 from service.container import Container
 from service.db.models.email import OutgoingEmail
@@ -16,12 +17,13 @@ from service.db.models.reminder import Reminder
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.ports import Email, RenderedEmail
 from service.domain.reminders.transitions import cancel
+from service.gateways.email import smtp_client
 from service.gateways.email.renderer import EmailRenderer
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.db.factories import create_reminder
-from tests.gateways.raw_smtp_server import CONTENT, RawSmtpServer
-from tests.jobs.fake_mailer import enqueue_due, run_send_reminders, status_counts, without_sending_hours
+from tests.gateways.raw_smtp_server import CONTENT, ENDLESS, SILENCE, RawSmtpServer
+from tests.jobs.fake_mailer import email_of, enqueue_due, run_send_reminders, status_counts, without_sending_hours
 from tests.processes import wait_until
 
 PIPELINING = ("PIPELINING", "SIZE 1000000")
@@ -117,3 +119,20 @@ def test_emails_are_rendered_while_the_server_is_busy_with_others(
         counts = run_send_reminders(connected_to(server, container, clock))
     assert (counts["sent"], counts["failed"], len(server.mails)) == (COUNT - 1, 1, COUNT - 1)
     assert status_counts(container) == {"sent": COUNT - 1, "failed": 1}
+
+
+@pytest.mark.parametrize("reply", [SILENCE, ENDLESS])
+def test_server_that_takes_an_email_and_never_answers_leaves_it_in_doubt(
+    container: Container, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    monkeypatch.setattr(smtp_client, "REPLY_TIMEOUT", 1)
+    reminder_id = create_reminder(container, "reader@news.example")
+    clock.advance(days=32)
+    with ThreadPoolExecutor(1) as pool, RawSmtpServer(extensions=PIPELINING) as server:
+        server.replies[CONTENT] = reply
+        sending = pool.submit(run_send_reminders, connected_to(server, container, clock))
+        # Without a deadline, it would not end before the server does.
+        assert sending.result(timeout=60)["retried"] == 1
+    email = email_of(container, reminder_id)
+    assert (email.status, email.outcome, email.attempts) == (EmailStatus.SCHEDULED, DeliveryOutcome.DEFERRED, 1)
+    assert email.smtp_reply == "no reply to the whole mail (TimeoutError)"

@@ -171,8 +171,11 @@ def recover_expired_leases(
     Returns counts by outcome.
     """
     lost = OutgoingEmail.leased_until <= now if worker is None else OutgoingEmail.leased_by == worker
-    query = select(OutgoingEmail.id).where(status_is(EmailStatus.SENDING), lost).limit(limit)
-    emails = _lock_rows(session, session.scalars(query).all(), lost, skip_locked=True)
+    # What another worker completes is skipped, so that it does not hide what lies behind it. Because no lock is
+    # waited for, these emails may be locked before their reminders.
+    query = select(OutgoingEmail.id).where(status_is(EmailStatus.SENDING), lost).order_by(OutgoingEmail.id)
+    ids = session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
+    emails = _lock_rows(session, ids, lost, skip_locked=True)
     return _complete(session, emails, hold_uncertain=hold_uncertain, now=now, on_finished=on_finished)
 
 

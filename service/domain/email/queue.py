@@ -30,8 +30,12 @@ BACKLOG_ALERT_AFTER = datetime.timedelta(hours=1)
 MAX_COUNTED = 100_000
 # An email whose address this process cannot read waits, at first briefly for a worker that already has the key.
 UNREADABLE = "waits for a key: no key of SECRET_KEYS opens its address"
+# How many emails of each priority are looked at to find those that wait for one.
+MAX_READ_FOR_KEY = 2000
 FIRST_KEY_WAIT = datetime.timedelta(seconds=30)
 NEXT_KEY_WAIT = datetime.timedelta(minutes=5)
+# Emails of a closed campaign are looked at again after this time.
+CLOSED_WAIT = datetime.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -219,13 +223,80 @@ def count_due(
 
 def count_waiting_for_key(session: Session, *, now: datetime.datetime) -> int:
     """Return how many emails wait because no worker that claimed them could read their address."""
-    waiting = select(OutgoingEmail.id).where(
-        status_is(EmailStatus.SCHEDULED),
-        OutgoingEmail.held_at.is_(None),
-        OutgoingEmail.due_at <= now + NEXT_KEY_WAIT,
-        OutgoingEmail.reason == UNREADABLE,
+    count = 0
+    for priority in sorted(set(PRIORITIES.values())):
+        # They are due from now on or since a moment ago, so that this reads few of a morning's reminders.
+        latest = (
+            select(OutgoingEmail.reason)
+            .where(
+                status_is(EmailStatus.SCHEDULED),
+                OutgoingEmail.held_at.is_(None),
+                OutgoingEmail.priority == priority,
+                OutgoingEmail.due_at <= now + NEXT_KEY_WAIT,
+            )
+            .order_by(OutgoingEmail.due_at.desc(), OutgoingEmail.id.desc())
+            .limit(MAX_READ_FOR_KEY)
+            .subquery()
+        )
+        count += session.scalar(select(func.count()).where(latest.c.reason == UNREADABLE)) or 0
+    return count
+
+
+def postpone_emails_of_closed_campaigns(session: Session, *, now: datetime.datetime, limit: int) -> int:
+    """Postpone up to `limit` due emails of closed campaigns by `CLOSED_WAIT`; return how many.
+
+    No claim sends them, and each would read past them, which may be all of a morning's reminders.
+    """
+    closed = session.scalars(select(Campaign.id).where(Campaign.closed_at.is_not(None))).all()
+    if not closed:
+        return 0
+    due = (
+        select(OutgoingEmail.id)
+        .join(Reminder, Reminder.id == OutgoingEmail.reminder_id)
+        .where(
+            status_is(EmailStatus.SCHEDULED),
+            OutgoingEmail.held_at.is_(None),
+            OutgoingEmail.due_at <= now,
+            Reminder.campaign_id.in_(closed),
+        )
+        .order_by(OutgoingEmail.priority, OutgoingEmail.due_at, OutgoingEmail.id)
+        .limit(limit)
     )
-    return session.scalar(select(func.count()).select_from(waiting.limit(MAX_COUNTED).subquery())) or 0
+    ids = session.scalars(due.with_for_update(of=OutgoingEmail, skip_locked=True)).all()
+    _set_due(session, ids, now + CLOSED_WAIT)
+    return len(ids)
+
+
+def make_postponed_emails_due(session: Session, campaign: Campaign, *, now: datetime.datetime, limit: int) -> int:
+    """Make up to `limit` emails due that were postponed while their campaign was closed; return how many.
+
+    One that failed before may be tried again earlier than it would have been.
+    """
+    postponed = (
+        select(OutgoingEmail.id)
+        .join(Reminder, Reminder.id == OutgoingEmail.reminder_id)
+        .where(
+            status_is(EmailStatus.SCHEDULED),
+            OutgoingEmail.held_at.is_(None),
+            OutgoingEmail.due_at > now,
+            OutgoingEmail.due_at <= now + CLOSED_WAIT,
+            Reminder.campaign_id == campaign.id,
+        )
+        .order_by(OutgoingEmail.priority, OutgoingEmail.due_at, OutgoingEmail.id)
+        .limit(limit)
+    )
+    ids = session.scalars(postponed.with_for_update(of=OutgoingEmail, skip_locked=True)).all()
+    _set_due(session, ids, now)
+    return len(ids)
+
+
+def _set_due(session: Session, email_ids: Collection[uuid.UUID], due_at: datetime.datetime) -> None:
+    session.execute(
+        update(OutgoingEmail)
+        .where(is_one_of(session, OutgoingEmail.id, email_ids))
+        .values(due_at=due_at)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _may_be_sent(session: Session) -> list[ColumnElement[bool]]:

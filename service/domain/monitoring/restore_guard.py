@@ -146,7 +146,7 @@ def start_guard(session: Session, *, sent_before: datetime.datetime, now: dateti
         transition_email(email, EmailEvent.RELEASE)
     session.flush()
     while enqueue_due_reminders(
-        session, now=sent_before, respect_sending_hours=False, limit=ENQUEUE_BATCH_SIZE
+        session, now=sent_before, respect_sending_hours=False, limit=ENQUEUE_BATCH_SIZE, leaves_none=True
     ).enqueued:
         pass
     result: Any = session.execute(

@@ -42,6 +42,9 @@ def merge_supporters(
     lock_with_pledges(session, (kept, duplicate))
     # A worker locks a reminder, and a sign-in, before its email.
     reminders = _lock_reminders(session, (kept, duplicate))
+    # In the order in which workers lock several emails; an UPDATE has none.
+    emails = select(OutgoingEmail.id).where(OutgoingEmail.supporter_id == duplicate).order_by(OutgoingEmail.id)
+    session.execute(emails.with_for_update())
     for table in (Pledge, SignIn, EmailChange, OutgoingEmail, CustomerUpdate):
         session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
     by_campaign = {reminder.campaign_id: reminder for reminder in reminders if reminder.supporter_id == kept}

@@ -17,6 +17,7 @@ from service.db.models.email import status_is as email_status_is
 from service.db.models.reminder import Reminder, status_is
 from service.domain.campaigns.definitions import get_campaign
 from service.domain.email.outbox import cancel_reminder_emails
+from service.domain.email.queue import make_postponed_emails_due
 from service.domain.errors import RemindersWaiting
 from service.domain.pledges.queries import count_running_pledges
 from service.domain.ports import TransactionFactory
@@ -89,6 +90,10 @@ def reopen_campaign(
         campaign = get_campaign(session, slug, for_update=True)
         if campaign.closed_at is not None:
             campaign.closed_at, campaign.updated_at = None, now
+    has_more = True
+    while has_more:
+        with transaction() as session:
+            has_more = make_postponed_emails_due(session, campaign, now=now, limit=BATCH_SIZE) > 0
     return late
 
 

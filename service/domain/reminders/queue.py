@@ -38,14 +38,22 @@ class EnqueueResult:
 
 
 def enqueue_due_reminders(
-    session: Session, *, now: datetime.datetime, respect_sending_hours: bool, limit: int = BATCH_SIZE
+    session: Session,
+    *,
+    now: datetime.datetime,
+    respect_sending_hours: bool,
+    limit: int = BATCH_SIZE,
+    leaves_none: bool = False,
 ) -> EnqueueResult:
     """Put the emails of up to `limit` due reminders into the outbox, oldest first, without those that are locked.
 
     With `respect_sending_hours`, a reminder that is due outside its campaign's sending hours in the reader's time
     zone is postponed to their start. A confirmation request is not, because its reader has just signed up. The
     reminders of a closed campaign wait until it is reopened.
+
+    With `leaves_none`, those of closed campaigns are enqueued too, and locks are waited for.
     """
+    conditions = [] if leaves_none else in_open_campaigns(session)
     due = session.execute(
         select(
             Reminder.id,
@@ -56,10 +64,10 @@ def enqueue_due_reminders(
             Reminder.lang,
             Reminder.due_at,
         )
-        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *in_open_campaigns(session))
+        .where(status_is(ReminderStatus.SCHEDULED), Reminder.due_at <= now, *conditions)
         .order_by(Reminder.due_at, Reminder.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=not leaves_none)
     ).all()
     if not due:
         return EnqueueResult(0, 0)
