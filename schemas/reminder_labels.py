@@ -66,19 +66,25 @@ def _recurring_label(months: int, texts: Mapping[str, str], lang: str) -> str:
 
 
 def reminder_text_overrides(
-    lang: str, overrides: TextOverrides, *, choices: Sequence[int], repeats: Sequence[int], confirm: bool
+    lang: str,
+    overrides: TextOverrides,
+    *,
+    choices: Sequence[int],
+    repeats: Sequence[int],
+    pick_date: bool,
+    confirm: bool,
 ) -> dict[str, str]:
     """Return replacements for the widget texts that would be wrong for this campaign.
 
     The usual texts promise a single reminder next month, which is set at once. With other `choices`, with
-    `repeats` or with `confirm` that is not so. A text that the campaign itself overrides in this language is not
-    replaced.
+    `repeats`, `pick_date` or `confirm` that is not so. A text that the campaign itself overrides in this language
+    is not replaced.
     """
     texts = texts_for("reminders", lang, overrides)
     replacements: dict[str, str] = {}
     suffixes = {
-        "_later": list(choices) != [1] or bool(repeats),
-        "_choice": len(choices) + len(repeats) > 1,
+        "_later": list(choices) != [1] or bool(repeats) or pick_date,
+        "_choice": len(choices) + len(repeats) + pick_date > 1,
         "_repeats": bool(repeats),
         "_confirm": confirm,
     }

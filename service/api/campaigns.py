@@ -75,7 +75,12 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
     choices, repeats = campaign.reminder_choices, campaign.reminder_repeats
     options = reminder_options(choices, repeats, lang, campaign.texts)
     reminder_texts = reminder_text_overrides(
-        lang, campaign.texts, choices=choices, repeats=repeats, confirm=campaign.reminder_confirm
+        lang,
+        campaign.texts,
+        choices=choices,
+        repeats=repeats,
+        pick_date=campaign.reminder_pick_date,
+        confirm=campaign.reminder_confirm,
     )
     if campaign.reminder_confirm and "reminder_date" in reminder_texts:
         # The page without JavaScript shows this on a separate line, for which the widget has no room.

@@ -55,6 +55,7 @@ def texts_for_campaign(campaign: Campaign, stored_lang: str | None = None) -> Te
             campaign.texts,
             choices=campaign.reminder_choices,
             repeats=campaign.reminder_repeats,
+            pick_date=campaign.reminder_pick_date,
             confirm=campaign.reminder_confirm,
         )
     )

@@ -169,17 +169,23 @@ def test_text_names_are_unique_across_namespaces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "heading", "message"),
+    ("choices", "pick_date", "heading", "message"),
     [
-        ([1], None, None),
-        ([3], "Remind me later", "We’ll send you one email."),
-        ([1, 3], "Remind me later", "Choose when we should email you."),
+        ([1], False, None, None),
+        ([3], False, "Remind me later", "We’ll send you one email."),
+        ([1, 3], False, "Remind me later", "Choose when we should email you."),
+        ([1], True, "Remind me later", "Choose when we should email you."),
     ],
 )
 def test_heading_and_message_fit_the_choices(
-    container: Container, client: FlaskClient, choices: list[int], heading: str | None, message: str | None
+    container: Container,
+    client: FlaskClient,
+    choices: list[int],
+    pick_date: bool,
+    heading: str | None,
+    message: str | None,
 ) -> None:
-    texts = texts_with(container, client, reminder={"choices": choices})
+    texts = texts_with(container, client, reminder={"choices": choices, "pick_date": pick_date})
     assert (texts.get("reminder_heading"), texts.get("reminder_message")) == (heading, message)
 
 
