@@ -20,6 +20,8 @@ from schemas.translations import (
     texts_for,
 )
 from service.pages.form_errors import FIELD_AND_TEXT_BY_CODE
+from service.pages.support_script import TEXT_NAMES as SCRIPT_TEXT_NAMES
+from service.pages.translations import Texts
 
 TEXTS = resources.files("schemas") / "texts"
 
@@ -125,3 +127,9 @@ def test_every_computed_text_name_exists() -> None:
             assert {f"thanks_{status}", f"thanks_{status}_title"} <= pages.keys()
     for _, text in FIELD_AND_TEXT_BY_CODE.values():
         assert text in pages | widget
+
+
+@pytest.mark.parametrize("lang", available_languages())
+def test_script_of_the_support_page_gets_every_text_that_it_names(lang: str) -> None:
+    texts = Texts(lang, {})
+    assert [name for name in SCRIPT_TEXT_NAMES if name not in texts] == []
