@@ -18,14 +18,13 @@ from xdist.remote import Producer
 
 from service.app import create_app
 from service.bootstrap import build_container
-from service.commands.campaign_files import load_campaign_file
-from service.commands.migrate import DEMO_CAMPAIGN
+from service.commands.demo_campaign import load_demo_campaign
 from service.container import Container
 from service.db.keyring import Keyring
 from service.db.migration import migrate
 from service.db.models import Base
 from service.db.session import create_database_engine
-from service.domain.campaigns.definitions import CampaignDefinition, parse_definition, upsert_campaign
+from service.domain.campaigns.definitions import CampaignDefinition, upsert_campaign
 from service.settings import Settings, read_settings
 from tests.clock import FakeClock
 from tests.postgres import PostgresServer
@@ -114,7 +113,7 @@ def reset_database(container: Container) -> None:
 @cache
 def demo_campaign() -> CampaignDefinition:
     """Return the demo campaign."""
-    return parse_definition(load_campaign_file(DEMO_CAMPAIGN))
+    return load_demo_campaign()
 
 
 @pytest.fixture

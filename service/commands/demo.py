@@ -5,9 +5,8 @@ import dataclasses
 import click
 from sqlalchemy.orm import Session
 
-from service.commands.campaign_files import load_campaign_file
 from service.commands.context import get_container, write_audit_log
-from service.commands.migrate import DEMO_CAMPAIGN
+from service.commands.demo_campaign import load_demo_campaign
 from service.container import Container
 from service.domain.campaigns import definitions
 from service.domain.pledges.installation import get_demo_slug, save_demo_slug
@@ -55,7 +54,7 @@ def remove_demo() -> None:
 
 def _add_campaign(session: Session, container: Container) -> str:
     """Add the demo campaign and return its slug."""
-    definition = definitions.parse_definition(load_campaign_file(DEMO_CAMPAIGN))
+    definition = load_demo_campaign()
     for slug in (definition.slug, FALLBACK_SLUG):
         if not definitions.campaign_exists(session, slug):
             definitions.create_campaign(session, dataclasses.replace(definition, slug=slug), now=container.clock())

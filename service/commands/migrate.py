@@ -1,12 +1,10 @@
 """`mainstay migrate`: database migrations and the demo campaign."""
 
-from pathlib import Path
-
 import click
 from sqlalchemy.exc import IntegrityError
 
-from service.commands.campaign_files import load_campaign_file
 from service.commands.context import get_container, pluralise
+from service.commands.demo_campaign import load_demo_campaign
 from service.container import Container
 from service.db.migration import MigrationError, explained_errors
 from service.db.migration import migrate as apply_migrations
@@ -15,8 +13,6 @@ from service.db.session import constraint_name
 from service.domain.campaigns import definitions
 from service.domain.privacy.key_canary import WRONG_KEYS
 from service.domain.privacy.key_rotation import fold_supporters, hash_events
-
-DEMO_CAMPAIGN = Path(__file__).parents[1] / "demo_campaign.yaml"
 
 
 @click.command()
@@ -73,7 +69,7 @@ def seed_demo_campaign(container: Container) -> bool:
         with container.database.transaction() as session:
             if definitions.has_campaigns(session):
                 return False
-            definition = definitions.parse_definition(load_campaign_file(DEMO_CAMPAIGN))
+            definition = load_demo_campaign()
             # An insert and not an upsert: another process may have added a campaign since the check.
             definitions.create_campaign(session, definition, now=container.clock())
     except IntegrityError as error:

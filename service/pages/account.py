@@ -21,6 +21,7 @@ from service.domain.reminders.schedule import offered_interval, validate_interva
 from service.domain.reminders.self_service import reminder_token
 from service.domain.sign_in import end_session, is_link_valid, redeem_link, request_sign_in
 from service.pages.account_view import build_pledge_card
+from service.pages.brand import default_brand
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.email_form import EMAIL_FORM_ERRORS, render_email_form, render_email_form_error
 from service.pages.formatting import format_day, format_interval, format_long_date, format_reminder_button
@@ -141,6 +142,7 @@ def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> R
         texts,
         form_targets=gateway_origins(),
         sender_name=sender_name(),
+        brand=default_brand(),
         success_message=success_message(texts),
         pledges=[
             build_pledge_card(

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,8 +21,10 @@ from schemas.colours import (
 )
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.brand import shown_size
+from service.domain.campaigns.definitions import DEFAULT_SLUG, default_campaign_slug
+from service.domain.errors import CampaignNotFound
 from service.pages.static_files import HASHED_CACHE
-from service.web import current_container
+from service.web import current_container, read_only
 
 HEADING_FONTS = {
     "serif": "var(--serif)",
@@ -46,23 +49,44 @@ class Logo:
 
 @dataclass(frozen=True)
 class PageBrand:
-    """What a page shows of a campaign's brand; None and "" are Mainstay's own."""
+    """What a page shows of the brand of a campaign, whose `name` the logo says; None is Mainstay's own."""
 
+    name: str
     stylesheet_url: str | None
     logo: Logo | None
     logo_dark: Logo | None
-    postal_address: str
 
 
 def page_brand(campaign: Campaign) -> PageBrand:
     look = campaign.brand
     css = stylesheet(look)
     return PageBrand(
+        campaign.name,
         f"/brand/{campaign.slug}.css?v={_hash(css)}" if css else None,
         _logo(look.get("logo")),
         _logo(look.get("logo_dark")),
-        look.get("postal_address", ""),
     )
+
+
+def default_brand() -> PageBrand | None:
+    """Return the look of pages that are about no campaign: that of the newsroom's default one, if there is one."""
+    with suppress(CampaignNotFound):
+        return page_brand(default_campaign())
+    return None
+
+
+def default_campaign() -> Campaign:
+    """Return the campaign `default`, else the oldest one.
+
+    Raises:
+        CampaignNotFound: there is none.
+    """
+    cache = current_container().campaign_cache
+    with suppress(CampaignNotFound):
+        return cache.get(DEFAULT_SLUG)
+    with read_only() as session:
+        slug = default_campaign_slug(session)
+    return cache.get(slug)
 
 
 def stylesheet(look: Mapping[str, Any]) -> str:

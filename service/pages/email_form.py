@@ -5,6 +5,7 @@ from typing import Final
 from flask import Response, request
 
 from service.domain.errors import AddressNotSupported, DomainError, InvalidAddress, TooManyRequests
+from service.pages.brand import default_brand
 from service.pages.form_errors import FieldError
 from service.pages.rendering import render_page, sender_name
 from service.pages.translations import Texts
@@ -27,6 +28,7 @@ def render_email_form(
         texts,
         status=status or (field_error.status if field_error else 200),
         sender_name=sender_name(),
+        brand=default_brand(),
         state=state,
         email=email,
         field_error=field_error,

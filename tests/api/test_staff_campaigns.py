@@ -40,7 +40,7 @@ def test_campaign_file_sets_every_field(client: FlaskClient, container: Containe
     assert get_file(client, container).keys() == {
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
         "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
-        "cover_fees", "other_currencies", "legal_name", "tax_line", "contact_url", "newsletter_url",
+        "cover_fees", "other_currencies", "legal_name", "tax_line", "brand", "contact_url", "newsletter_url",
     }  # fmt: skip
 
 

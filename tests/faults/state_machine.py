@@ -14,12 +14,11 @@ from sqlalchemy import delete, func, select
 from jobs.emails import recover_expired_leases
 from jobs.reminders import enqueue_reminders
 from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus, ReminderStatus
-from service.commands.campaign_files import load_campaign_file
-from service.commands.migrate import DEMO_CAMPAIGN
+from service.commands.demo_campaign import load_demo_campaign
 from service.db.models import Base
 from service.db.models.email import OutgoingEmail
 from service.db.models.reminder import Reminder, ReminderStatusChange
-from service.domain.campaigns.definitions import parse_definition, upsert_campaign
+from service.domain.campaigns.definitions import upsert_campaign
 from service.domain.email.failures import retry_email
 from service.domain.email.queue import EmailClaim
 from service.domain.ports import Email
@@ -58,7 +57,7 @@ class EmailStateMachine(ReaderActions):
         with self.container.database.transaction() as session:
             for table in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(table))
-            upsert_campaign(session, parse_definition(load_campaign_file(DEMO_CAMPAIGN)), now=START_TIME)
+            upsert_campaign(session, load_demo_campaign(), now=START_TIME)
         offer = {"enabled": True, "choices": [1, 3], "repeats": [1]}
         update_campaign(self.container, reminder=offer)
         update_campaign(self.container, slug=CONFIRMED_CAMPAIGN, reminder=offer | {"confirm": True})

@@ -9,12 +9,11 @@ from sqlalchemy import event, select, text
 from jobs.cleanup import purge_reader_data
 from schemas.enums import ReminderStatus
 from service.bootstrap import build_container
-from service.commands.campaign_files import load_campaign_file
-from service.commands.migrate import DEMO_CAMPAIGN
+from service.commands.demo_campaign import load_demo_campaign
 from service.container import Container
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
-from service.domain.campaigns.definitions import get_campaign, parse_definition, upsert_campaign
+from service.domain.campaigns.definitions import get_campaign, upsert_campaign
 from service.domain.privacy.retention import PurgeResult, purge_finished_reminders
 from service.domain.reminders.reminders import CreateReminder, create_or_update_reminder
 from tests.clock import FakeClock
@@ -50,7 +49,7 @@ def signing_up_container(request: pytest.FixtureRequest, container: Container, c
 @pytest.fixture
 def second_campaign(container: Container) -> str:
     with container.database.transaction() as session:
-        definition = dataclasses.replace(parse_definition(load_campaign_file(DEMO_CAMPAIGN)), slug="second")
+        definition = dataclasses.replace(load_demo_campaign(), slug="second")
         upsert_campaign(session, definition, now=container.clock())
     return "second"
 

@@ -1,12 +1,16 @@
 """A campaign's own look: in its response, in the stylesheet of its pages, and in the images that they show."""
 
+import io
 import re
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 from sqlalchemy import select
 
+from service.commands.demo_campaign import load_demo_campaign
+from service.commands.logo_files import prepare_logo
 from service.container import Container
 from service.db.models.campaign import BrandImage, Campaign
 from service.domain.campaigns.brand import (
@@ -14,9 +18,11 @@ from service.domain.campaigns.brand import (
     NewImage,
     delete_unused_images,
     email_image_name,
+    shown_size,
     store_images,
 )
 from tests.api.client import assert_problem, auth_headers, campaign_definition
+from tests.pages.html import BROWSER
 
 LOGO = NewImage(name=f"{'a' * 32}-640x100.svg", content=b"<svg/>", email_png=b"png")
 DARK = NewImage(name=f"{'b' * 32}-100x100.png", content=b"dark", email_png=b"png")
@@ -44,7 +50,8 @@ def stored_brand(container: Container) -> dict[str, Any]:
         return session.scalars(select(Campaign.brand)).one()
 
 
-def test_campaign_without_a_brand_has_the_look_of_mainstay(client: FlaskClient) -> None:
+def test_campaign_without_a_brand_has_the_look_of_mainstay(client: FlaskClient, container: Container) -> None:
+    assert put(client, container, brand=None).status_code == 200
     assert client.get("/v1/campaigns/default").json["brand"] is None
     assert "/brand/" not in client.get("/support/default").text
     assert client.get("/brand/default.css").text == ""
@@ -72,7 +79,7 @@ def test_response_has_the_brand_with_absolute_addresses(client: FlaskClient, con
 
 
 def test_file_round_trips_with_its_brand(client: FlaskClient, container: Container) -> None:
-    brand = {"logo": LOGO.name, "accent": "#8b1e1e", "on_accent": "#ffffff", "heading_font": "sans"}
+    brand = {"logo": LOGO.name, "logo_dark": DARK.name, "accent": "#8b1e1e", "heading_font": "sans"}
     assert put(client, container, brand=brand).json["brand"] == brand
     file = client.get("/v1/admin/campaigns/default", headers=auth_headers(container, "read")).json
     assert file["brand"] == brand
@@ -93,6 +100,7 @@ def test_only_null_removes_a_logo(
     client: FlaskClient, container: Container, changes: dict[str, Any], brand: dict[str, Any]
 ) -> None:
     """A file that was written before a logo was uploaded does not lose it."""
+    put(client, container, brand=None)
     file = campaign_definition(container)
     put(client, container, brand={"logo": LOGO.name, "heading_font": "sans"})
     headers = auth_headers(container, "manage")
@@ -102,9 +110,10 @@ def test_only_null_removes_a_logo(
 
 
 def test_image_that_is_not_stored_is_refused(client: FlaskClient, container: Container) -> None:
+    before = stored_brand(container)
     response = put(client, container, brand={"logo_dark": f"{'c' * 32}-1x1.png"})
     assert_problem(response, 422, "image_not_found", says="mainstay campaign brand --logo-dark FILE")
-    assert stored_brand(container) == {}
+    assert stored_brand(container) == before
 
 
 def test_unreadable_accent_is_refused(client: FlaskClient, container: Container) -> None:
@@ -129,6 +138,35 @@ def test_page_links_a_stylesheet_that_never_changes(client: FlaskClient, contain
     put(client, container, brand={"accent": "#8b1e1f", "heading_font": "sans"})
     assert url not in client.get("/support/default").text
     assert client.get("/brand/nothing.css").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/support/default", "/me", "/support/default/thank-you"])
+def test_pages_show_the_logo_in_the_place_of_the_name(
+    client: FlaskClient, container: Container, path: str
+) -> None:
+    put(client, container, brand={"logo": LOGO.name, "logo_dark": DARK.name})
+    # The last of them is an error page, because it names no pledge.
+    masthead = re.search(
+        r'<header class="masthead">.*?</header>', client.get(path, headers=BROWSER).text, re.DOTALL
+    )
+    assert masthead
+    assert (
+        f'<source srcset="/brand/images/{DARK.name}" width="56" height="56" media="(prefers-color-scheme: dark)">'
+        f'<img class="logo" src="/brand/images/{LOGO.name}" width="280" height="44" alt="The Harbour Lantern">'
+    ) in client.get(path, headers=BROWSER).text
+    put(client, container, brand={"logo": LOGO.name, "logo_dark": None})
+    # Without a logo for dark mode it has a light ground there.
+    assert (
+        f'<img class="logo logo-plate" src="/brand/images/{LOGO.name}"' in client.get(path, headers=BROWSER).text
+    )
+
+
+def test_demo_has_logos_as_the_command_stores_them(client: FlaskClient) -> None:
+    for name in load_demo_campaign().images:
+        assert prepare_logo(name.content).image.name == name.name
+        assert client.get(f"/brand/images/{name.name}").data == name.content
+        email = client.get(f"/brand/images/{email_image_name(name.name)}").data
+        assert Image.open(io.BytesIO(email)).size == tuple(2 * side for side in shown_size(name.name))
 
 
 def test_image_is_served_to_any_site_and_runs_nothing(client: FlaskClient) -> None:
@@ -157,11 +195,12 @@ def test_images_are_deleted_long_after_no_campaign_uses_them(client: FlaskClient
         with container.database.read_only() as session:
             return set(session.scalars(select(BrandImage.name)))
 
-    put(client, container, brand={"logo": LOGO.name})
+    put(client, container, brand={"logo": LOGO.name, "logo_dark": None})
     now = container.clock()
     with container.database.transaction() as session:
         assert delete_unused_images(session, now=now + UNUSED_IMAGES_KEPT) == 0
-        assert delete_unused_images(session, now=now + UNUSED_IMAGES_KEPT * 1.5) == 1
+        # The other logos of these tests, and those of the demo.
+        assert delete_unused_images(session, now=now + UNUSED_IMAGES_KEPT * 1.5) == 3
     assert names() == {LOGO.name}
     put(client, container, brand={"logo": None})
     with container.database.transaction() as session:
