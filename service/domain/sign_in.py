@@ -61,9 +61,9 @@ def create_magic_link_token(session: Session, sign_in: SignIn, now: datetime.dat
     return token
 
 
-def is_link_valid(session: Session, token: str, *, now: datetime.datetime) -> bool:
-    """Whether the link with this token can be redeemed now. The check does not use it up."""
-    return session.scalar(select(SignIn.id).where(*_valid_link(token, now))) is not None
+def supporter_for_link(session: Session, token: str, *, now: datetime.datetime) -> uuid.UUID | None:
+    """Return whom the link with this token signs in now, without using it up; None if it cannot be redeemed."""
+    return session.scalar(select(SignIn.supporter_id).where(*_valid_link(token, now)))
 
 
 def redeem_link(session: Session, token: str, *, now: datetime.datetime) -> str:

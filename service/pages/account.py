@@ -19,7 +19,7 @@ from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
 from service.domain.reminders.schedule import offered_interval, validate_interval
 from service.domain.reminders.self_service import reminder_token
-from service.domain.sign_in import end_session, is_link_valid, redeem_link, request_sign_in
+from service.domain.sign_in import end_session, redeem_link, request_sign_in, supporter_for_link
 from service.pages.account_view import build_pledge_card
 from service.pages.brand import default_brand
 from service.pages.csrf import reject_cross_site_requests
@@ -73,10 +73,17 @@ def request_sign_in_link() -> BaseResponse:
 
 
 @account.get("/me/enter/<token>")
-def show_sign_in_link(token: str) -> Response:
-    """Show the sign-in button. A GET must not redeem the link, because email scanners follow links."""
+def show_sign_in_link(token: str) -> BaseResponse:
+    """Show the sign-in button. A GET must not redeem the link, because email scanners follow links.
+
+    A supporter who is signed in already goes on to the account, unless the link is another's.
+    """
     with read_only() as session:
-        is_valid = is_link_valid(session, token, now=current_container().clock())
+        supporter_id = supporter_for_link(session, token, now=current_container().clock())
+        signed_in_id = current_supporter_id(session)
+    if signed_in_id is not None and supporter_id in (None, signed_in_id):
+        return redirect(url_for(".show_account", lang=request.args.get("lang")), 303)
+    is_valid = supporter_id is not None
     return render_email_form(
         TEMPLATE, default_texts(), "enter" if is_valid else "over", status=200 if is_valid else 404
     )

@@ -46,6 +46,7 @@ def _problem_to_page(response: Response) -> Response:
     campaign = _find_campaign(status)
     texts = default_texts() if campaign is None else texts_for_campaign(campaign)
     name = _text_name(status, g.get("problem_code", ""), texts)
+    wait = _wait(response.headers.get("Retry-After", ""), texts)
     g.error_reference = reference_for(g.get("request_id", ""))
     page = render_page(
         "error.html",
@@ -55,8 +56,8 @@ def _problem_to_page(response: Response) -> Response:
         campaign=campaign,
         sender_name=sender_name(),
         title=texts[f"trouble_{name}_title"],
-        message=texts[f"trouble_{name}"],
-        wait=_wait(response.headers.get("Retry-After", ""), texts),
+        message=texts[f"trouble_{name}"] if wait is None or status < SERVER_FAULT else wait,
+        wait=wait if status < SERVER_FAULT else None,
         retry_url=_retry_url() if status == TOO_MANY_REQUESTS or status >= SERVER_FAULT else None,
         support_url=f"/support/{campaign.slug}?lang={texts.lang}" if campaign else f"/?lang={texts.lang}",
         reference=g.error_reference,

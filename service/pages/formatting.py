@@ -2,7 +2,7 @@
 
 import datetime
 
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 
 from schemas.enums import Frequency
 from schemas.reminder_labels import reminder_button
@@ -12,6 +12,8 @@ from service.pages.translations import Texts
 
 MONTHS_IN_A_YEAR = 12
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+
+A_YEAR_LESS_A_MONTH = datetime.timedelta(days=334)
 
 
 def format_pledge(texts: Texts, frequency: Frequency, money: Money) -> str:
@@ -33,6 +35,14 @@ def format_long_date(date: datetime.date, lang: str) -> str:
 def format_day(date: datetime.date, campaign: Campaign, texts: Texts) -> str:
     """Return a long date as the language of the page and the campaign's region write it: "23 December 2026"."""
     return format_long_date(date, regional_language(texts.lang, campaign.lang))
+
+
+def format_near_day(date: datetime.date, campaign: Campaign, texts: Texts, *, today: datetime.date) -> str:
+    """Return a day without its year, "26 December", unless it is so far ahead that the year is needed."""
+    if date - today > A_YEAR_LESS_A_MONTH:
+        return format_day(date, campaign, texts)
+    locale = resolve_locale(regional_language(texts.lang, campaign.lang))
+    return str(format_skeleton("MMMMd", date, locale=locale)).replace(" ", NO_BREAK_SPACE)
 
 
 def regional_language(lang: str, campaign_lang: str) -> str:

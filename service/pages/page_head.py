@@ -8,6 +8,7 @@ from babel.core import get_global
 
 from schemas.translations import available_languages
 from service.db.models.campaign import Campaign
+from service.domain.campaigns.brand import image_size
 from service.domain.money import resolve_locale
 from service.pages.formatting import regional_language
 from service.pages.static_files import static_url
@@ -17,6 +18,9 @@ from service.web import current_container
 DEFAULT_LANGUAGE = "x-default"
 # Search engines show about this much of a description.
 MAX_DESCRIPTION_LENGTH = 200
+RASTER_SUFFIXES = (".png", ".webp")
+# Sites that show previews ignore a smaller image.
+MIN_PREVIEW_SIZE = 200
 PREVIEW_IMAGE, PREVIEW_WIDTH, PREVIEW_HEIGHT = "preview.png", 1200, 630
 
 
@@ -60,10 +64,19 @@ def support_page_head(campaign: Campaign, texts: Texts, message: Iterable[str], 
         alternates=[*by_language, (DEFAULT_LANGUAGE, page)],
         locale=open_graph_locale(regional_language(texts.lang, campaign.lang)),
         other_locales=[open_graph_locale(language) for language in languages if language != texts.lang],
-        image=PreviewImage(
-            url=urls.public_url + static_url(PREVIEW_IMAGE), width=PREVIEW_WIDTH, height=PREVIEW_HEIGHT
-        ),
+        image=_preview_image(campaign, urls.public_url),
     )
+
+
+def _preview_image(campaign: Campaign, public_url: str) -> PreviewImage:
+    """Return the campaign's logo if it is a large picture; previews show no drawings. Else our own image."""
+    logo = campaign.brand.get("logo") or ""
+    if logo.endswith(RASTER_SUFFIXES):
+        width, height = image_size(logo)
+        if min(width, height) >= MIN_PREVIEW_SIZE:
+            return PreviewImage(url=f"{public_url}/brand/images/{logo}", width=width, height=height)
+    url = public_url + static_url(PREVIEW_IMAGE)
+    return PreviewImage(url=url, width=PREVIEW_WIDTH, height=PREVIEW_HEIGHT)
 
 
 def shorten(text: str, max_length: int) -> str:

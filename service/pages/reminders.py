@@ -3,6 +3,7 @@
 A GET changes nothing, because email scanners follow links.
 """
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,13 @@ from service.domain.reminders.self_service import (
     snooze_reminder,
 )
 from service.pages.form_errors import FormError
-from service.pages.formatting import format_day, format_interval, format_pledge, format_reminder_button
+from service.pages.formatting import (
+    format_day,
+    format_interval,
+    format_near_day,
+    format_pledge,
+    format_reminder_button,
+)
 from service.pages.rendering import render_page
 from service.pages.support_form import parse_int
 from service.pages.translations import Texts, texts_for_campaign
@@ -88,6 +95,7 @@ def show_reminder(token: str) -> Response:
             campaign=campaign,
             state=_state(reminder),
             is_just_confirmed="confirmed" in request.args and reminder.status == ReminderStatus.SCHEDULED,
+            moved_to=_moved_to(reminder, texts, now=container.clock()) if "moved" in request.args else None,
             due_on=format_day(reminder.due_on, campaign, texts),
             sent_on=_sent_on(reminder, texts),
             interval=None if every_months is None else format_interval(every_months, texts),
@@ -145,6 +153,7 @@ def snooze(token: str) -> BaseResponse:
     except ValidationError as error:
         raise ReminderChoiceNotOffered("This campaign offers no such reminder.", field="months") from error
     with transaction() as session:
+        was_waiting = can_cancel(get_reminder_by_token(session, token, now=container.clock()))
         snooze_reminder(
             session,
             token,
@@ -152,7 +161,7 @@ def snooze(token: str) -> BaseResponse:
             now=container.clock(),
             month_seconds=container.settings.month_seconds,
         )
-    return _redirect_to_reminder(token)
+    return _redirect_to_reminder(token, moved="yes" if was_waiting else None)
 
 
 @reminder_pages.post("/r/<token>/cancel")
@@ -220,8 +229,9 @@ def consent_version(lang: str, consent_text: str) -> str:
     return f"{lang}-{version:08x}"
 
 
-def _redirect_to_reminder(token: str, *, confirmed: str | None = None) -> BaseResponse:
-    url = url_for(".show_reminder", token=token, lang=request.args.get("lang"), confirmed=confirmed)
+def _redirect_to_reminder(token: str, *, confirmed: str | None = None, moved: str | None = None) -> BaseResponse:
+    lang = request.args.get("lang")
+    url = url_for(".show_reminder", token=token, lang=lang, confirmed=confirmed, moved=moved)
     return redirect(url, 303)
 
 
@@ -232,6 +242,15 @@ def _state(reminder: Reminder) -> str:
     if reminder.status == ReminderStatus.SKIPPED and reminder.reason not in (None, ALREADY_PLEDGED):
         return "suppressed"
     return reminder.status
+
+
+def _moved_to(reminder: Reminder, texts: Texts, *, now: datetime.datetime) -> str | None:
+    """Return what the reader has just done, with the new date; None if the reminder does not wait for it."""
+    if reminder.status != ReminderStatus.SCHEDULED:
+        return None
+    today = now.astimezone(ZoneInfo(reminder.timezone)).date()
+    date = format_near_day(reminder.due_on, reminder.campaign, texts, today=today)
+    return texts.format("reminder_moved", date=date)
 
 
 def _sent_on(reminder: Reminder, texts: Texts) -> str | None:

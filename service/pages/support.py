@@ -19,6 +19,8 @@ from service.domain.errors import DomainError
 from service.domain.money import Money, format_money, resolve_locale
 from service.domain.offer_changes import describe_changes
 from service.domain.pledges.checkout import create_pledge_checkout
+from service.domain.pledges.queries import pledges_for_supporter
+from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.reminders.reminders import create_or_update_reminder
 from service.pages.form_errors import FieldError, FormError, describe_error
 from service.pages.formatting import format_day, format_input_amount, format_reminder_button
@@ -188,6 +190,7 @@ def render_support_page(
         offer_changes=offer_changes,
         form_targets=gateway_origins(),
         custom_origin=custom_origin(),
+        offers_reminder=campaign.reminder_enabled and not _gives_already(campaign),
         # The reminder form is open for a reader who cannot pay now.
         reminder_is_open="remind" in request.args
         or (field_error is not None and (field_error.is_retryable or field_error.field in ("email", "months"))),
@@ -250,6 +253,18 @@ def _signed_in_supporter() -> uuid.UUID | None:
         return None
     with read_only() as session:
         return current_supporter_id(session)
+
+
+def _gives_already(campaign: Campaign) -> bool:
+    """Whether the reader is signed in and gives every month or year already, so needs no reminder to."""
+    if session_token() is None:
+        return False
+    with read_only() as session:
+        supporter_id = current_supporter_id(session)
+        return supporter_id is not None and any(
+            is_recurring_active(pledge) and pledge.campaign_id == campaign.id
+            for pledge in pledges_for_supporter(session, supporter_id)
+        )
 
 
 def _reminder_form_with_choice(campaign: Campaign, form: SupportForm, lang: str) -> ReminderForm:

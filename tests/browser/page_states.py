@@ -100,6 +100,25 @@ def thank_you(visit: Visit) -> None:
     visit.press("[value=pay]")
 
 
+def thank_you_once(visit: Visit) -> None:
+    pledge = visit.live_server.create_pledge(
+        str(uuid.uuid4()),
+        lang=visit.lang,
+        frequency="once",
+        amount=1500,
+        page_url=f"{visit.live_server.base_url}/demo",
+    )
+    visit.page.goto(pledge["checkout_url"])
+    visit.page.locator("[name=email]").fill("once@example.org")
+    visit.press("[value=pay]")
+
+
+def not_charged(visit: Visit) -> None:
+    visit.open_checkout()
+    with visit.page.expect_navigation():
+        visit.page.locator("a[href*='/not-charged']").click()
+
+
 def thank_you_pending(visit: Visit) -> None:
     pledge = visit.live_server.create_pledge(str(uuid.uuid4()), lang=visit.lang)
     visit.page.goto(f"/support/default/thank-you?pledge={pledge['id']}")
@@ -168,6 +187,8 @@ STATES: list[tuple[Callable[[Visit], None], str | None]] = [
     (checkout_paid, "sandbox_paid_title"),
     (checkout_expired, "sandbox_expired_title"),
     (thank_you, "thanks_given"),
+    (thank_you_once, "thanks_given"),
+    (not_charged, "not_charged_title"),
     (thank_you_pending, "thanks_pending_title"),
     (thank_you_expired, "thanks_expired_title"),
     (reminder_sent, "reminder_sent_title"),

@@ -1,5 +1,6 @@
 """Error pages for browsers, and problem details for other clients."""
 
+import datetime
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.api.problems import STATUS_BY_ERROR
 from service.container import Container
-from service.domain.errors import TooManyRequests
+from service.domain.errors import DueDateOutOfRange, TooManyRequests
 from service.pages.error_pages import reference_for
 from tests.api.client import update_campaign
 from tests.pages.html import BROWSER, visible_text
@@ -111,6 +112,8 @@ def test_every_domain_error_has_an_error_page(
     for error_type, status in STATUS_BY_ERROR.items():
 
         def fail(slug: str, error_type: type = error_type) -> None:
+            if error_type is DueDateOutOfRange:
+                raise DueDateOutOfRange(datetime.date.min, datetime.date.max)
             raise error_type("No.")
 
         monkeypatch.setitem(app.view_functions, "support.show_support_page", fail)

@@ -10,10 +10,11 @@ from flask.testing import FlaskClient
 
 from schemas.translations import available_languages
 from service.container import Container
+from service.domain.campaigns.definitions import get_campaign
 from service.pages.formatting import format_long_date, regional_language
 from service.pages.page_head import open_graph_locale, shorten
 from tests.api.client import pay_pledge, post_pledge, update_campaign
-from tests.pages.html import BROWSER
+from tests.pages.html import BROWSER, visible_text
 
 PAGE = "http://desk.test/support/default"
 
@@ -77,6 +78,24 @@ def test_preview_image_is_a_png_of_the_stated_size(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("logo", "is_used"),
+    [
+        ("0123456789abcdef-800x400.png", True),
+        ("0123456789abcdef-800x100.png", False),
+        ("0123456789abcdef-800x400.svg", False),
+    ],
+)
+def test_preview_shows_the_logo_if_it_is_a_large_picture(
+    client: FlaskClient, container: Container, logo: str, is_used: bool
+) -> None:
+    with container.database.transaction() as session:
+        get_campaign(session, "default").brand = {"logo": logo}
+    found = metadata(client.get("/support/default").text)
+    assert (found["og:image"] == f"http://desk.test/brand/images/{logo}") == is_used
+    assert (found["og:image:width"], found["og:image:height"]) == (("800", "400") if is_used else ("1200", "630"))
+
+
+@pytest.mark.parametrize(
     ("query", "header", "canonical"),
     [("", "en", PAGE), ("", "ru", PAGE), ("?lang=ru", "en", f"{PAGE}?lang=ru"), ("?lang=xx", "en", PAGE)],
 )
@@ -128,15 +147,16 @@ def test_dates_follow_the_campaigns_region(client: FlaskClient, container: Conta
     path = "/support/default/reminder-set?due_on=2026-12-26"
     update_campaign(container, lang="en-GB")
     for lang in ("en", "en-US,en;q=0.9"):
-        assert "26 December 2026" in client.get(path, headers=BROWSER | {"Accept-Language": lang}).text
-    assert "26 декабря 2026" in client.get(f"{path}&lang=ru").text
+        page = client.get(path, headers=BROWSER | {"Accept-Language": lang}).text
+        assert "26 December 2026" in visible_text(page)
+    assert "26 декабря 2026" in visible_text(client.get(f"{path}&lang=ru").text)
 
 
 def test_region_applies_only_to_its_own_language() -> None:
     assert regional_language("en", "en-GB") == "en-GB"
     assert regional_language("ru", "en-GB") == "ru"
     assert regional_language("en-US", "en-GB") == "en-US"
-    assert format_long_date(datetime.date(2026, 12, 26), "en-GB") == "26 December 2026"
+    assert format_long_date(datetime.date(2026, 12, 26), "en-GB") == "26\N{NO-BREAK SPACE}December 2026"
 
 
 def test_open_graph_locale_has_a_region() -> None:

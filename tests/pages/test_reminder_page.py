@@ -57,9 +57,50 @@ def test_get_requests_do_not_change_the_reminder(container: Container, client: F
 def test_snooze_counts_from_today(container: Container, client: FlaskClient, clock: FakeClock, page: str) -> None:
     clock.advance(days=10)
     response = client.post(page + SNOOZE, data={"months": "1"})
-    assert (response.status_code, response.headers["Location"]) == (303, page)
+    assert (response.status_code, response.headers["Location"]) == (303, f"{page}?moved=yes")
     assert only_reminder(container).due_on == datetime.date(2027, 1, 3)
     assert "January 3, 2027" in visible_text(client.get(page).text)
+
+
+@pytest.mark.parametrize(
+    ("lang", "campaign_lang", "moved"),
+    [
+        ("en", "en", "Moved to January 3"),
+        ("en", "en-GB", "Moved to 3 January"),
+        ("ru", "en-GB", "Перенесено на 3 января"),
+    ],
+)
+def test_moved_reminder_says_so(
+    container: Container,
+    client: FlaskClient,
+    clock: FakeClock,
+    page: str,
+    lang: str,
+    campaign_lang: str,
+    moved: str,
+) -> None:
+    update_campaign(container, lang=campaign_lang)
+    assert 'role="status"' not in client.get(page).text
+    clock.advance(days=10)
+    response = client.post(f"{page}{SNOOZE}?lang={lang}", data={"months": "1"})
+    html = client.get(response.headers["Location"]).text
+    assert f'<p class="done" role="status">{moved}</p>' in html.replace("\N{NO-BREAK SPACE}", " ")
+    assert client.get(f"{page}?moved=<script>").text.count("<script>") == 0
+
+
+def test_reminder_moved_by_a_year_has_the_year(container: Container, client: FlaskClient) -> None:
+    update_campaign(container, reminder={"enabled": True, "choices": [1, 12]})
+    post_reminder(client, email=READER)
+    page = f"/r/{reminder_token_for(container, READER)}"
+    response = client.post(page + SNOOZE, data={"months": "12"})
+    assert "Moved to November 23, 2027" in visible_text(client.get(response.headers["Location"]).text)
+
+
+def test_cancelled_reminder_was_not_moved(client: FlaskClient, page: str) -> None:
+    client.post(page + CANCEL)
+    assert "Moved to" not in client.get(f"{page}?moved=yes").text
+    # What was cancelled is asked for again.
+    assert client.post(page + SNOOZE).headers["Location"] == page
 
 
 def test_cancellation_can_be_undone(container: Container, client: FlaskClient, page: str) -> None:
@@ -78,8 +119,8 @@ def test_cancellation_can_be_undone(container: Container, client: FlaskClient, p
 
 def test_language_parameter_is_kept(client: FlaskClient, page: str) -> None:
     [snooze, cancel] = parse_forms(client.get(f"{page}?lang=ru").text)
-    for form in (snooze, cancel):
-        assert client.post(form.action).headers["Location"] == f"{page}?lang=ru"
+    for form, done in ((snooze, "&moved=yes"), (cancel, "")):
+        assert client.post(form.action).headers["Location"] == f"{page}?lang=ru{done}"
 
 
 def test_double_cancellation_succeeds(container: Container, client: FlaskClient, page: str) -> None:

@@ -55,6 +55,32 @@ def test_sign_in_link_works_once(container: Container, client: FlaskClient) -> N
     assert "Set-Cookie" not in response.headers
 
 
+def test_link_opened_again_while_signed_in_leads_to_the_account(container: Container, client: FlaskClient) -> None:
+    create_paid_pledge(container, client)
+    used = sign_in(container, client)
+    response = client.get(f"/me/enter/{used}?lang=ru", headers=BROWSER)
+    assert (response.status_code, response.headers["Location"]) == (303, "/me?lang=ru")
+    request_link(client)
+    unused = sign_in_link(container)
+    assert client.get(f"/me/enter/{unused}", headers=BROWSER).status_code == 303
+
+
+def test_link_of_another_supporter_still_offers_to_sign_in(container: Container, client: FlaskClient) -> None:
+    create_paid_pledge(container, client)
+    create_paid_pledge(container, client, email="other@example.org")
+    sign_in(container, client)
+    request_link(client, "other@example.org")
+    response = client.get(f"/me/enter/{sign_in_link(container)}", headers=BROWSER)
+    assert response.status_code == 200
+    assert "Continue" in visible_text(response.text)
+
+
+def test_expired_link_offers_a_new_one(client: FlaskClient) -> None:
+    response = client.get("/me/enter/nothing", headers=BROWSER)
+    assert response.status_code == 404
+    assert '<a class="main-button" href="/me?lang=en">Send a new link</a>' in response.text
+
+
 def test_get_request_does_not_redeem_the_link(container: Container, client: FlaskClient) -> None:
     create_paid_pledge(container, client)
     request_link(client)

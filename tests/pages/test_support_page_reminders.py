@@ -12,6 +12,7 @@ from service.container import Container
 from service.db.models.reminder import Reminder
 from service.pages.reminders import consent_version
 from tests.api.client import count, only_reminder, update_campaign
+from tests.pages.accounts import create_paid_pledge, pledge_link, sign_in
 from tests.pages.html import Form, find_tag, parse_forms, visible_text
 
 PAGE = "/support/default"
@@ -132,3 +133,23 @@ def test_consent_version_matches_the_widget(container: Container, client: FlaskC
     assert consent_version("en", "We’ll only use your email for this reminder.") == "en-8b9f8d73"
     submit_reminder(client, reminder_form(client), email="reader@example.org")
     assert only_reminder(container).consent_version == "en-8b9f8d73"
+
+
+def test_active_supporter_who_is_signed_in_is_not_offered_a_reminder(
+    container: Container, client: FlaskClient
+) -> None:
+    assert 'id="remind"' in client.get(PAGE).text
+    create_paid_pledge(container, client, frequency="once", amount=500)
+    sign_in(container, client)
+    assert 'id="remind"' in client.get(PAGE).text
+    create_paid_pledge(container, client, frequency="monthly", amount=500)
+    assert 'id="remind"' not in client.get(PAGE).text
+    client.post("/me/leave")
+    assert 'id="remind"' in client.get(PAGE).text
+
+
+def test_supporter_finds_the_account(container: Container, client: FlaskClient) -> None:
+    assert "Already a supporter? Manage your support" in visible_text(client.get(PAGE).text)
+    assert '<a href="/me?lang=ru">' in client.get(f"{PAGE}?lang=ru").text
+    pledge_id = create_paid_pledge(container, client)
+    assert "Manage your support" in visible_text(client.get(pledge_link(container, pledge_id)).text)
