@@ -33,7 +33,7 @@ def expire_pledges(container: Container, stop: threading.Event) -> dict[str, int
 
 def purge_event_payloads(container: Container, stop: threading.Event) -> dict[str, int]:
     """Purge the payloads of gateway events older than 90 days."""
-    return {"forgotten": sum(run_in_batches(container, stop, purge_payloads))}
+    return {"purged": sum(run_in_batches(container, stop, purge_payloads))}
 
 
 def purge_idempotency_keys(container: Container, _stop: threading.Event) -> dict[str, int]:
@@ -41,13 +41,13 @@ def purge_idempotency_keys(container: Container, _stop: threading.Event) -> dict
     with container.database.transaction() as session:
         purged = purge_expired_keys(session, now=container.clock())
     if purged:
-        log.info("idempotency_keys_forgotten", count=purged)
-    return {"forgotten": purged}
+        log.info("idempotency_keys_purged", count=purged)
+    return {"purged": purged}
 
 
 def purge_job_runs(container: Container, stop: threading.Event) -> dict[str, int]:
     """Purge job runs older than 30 days."""
-    return {"forgotten": sum(run_in_batches(container, stop, job_runs.purge_job_runs))}
+    return {"purged": sum(run_in_batches(container, stop, job_runs.purge_job_runs))}
 
 
 def purge_images(container: Container, _stop: threading.Event) -> dict[str, int]:
@@ -71,16 +71,16 @@ def purge_notifications(container: Container, stop: threading.Event) -> dict[str
 
 def purge_reader_data(container: Container, stop: threading.Event) -> dict[str, int]:
     """Purge finished and unconfirmed reminders, the supporters who then have nothing left, and stored emails."""
-    counts = {"reminders": 0, "supporters": 0, "mails": 0}
+    counts = {"reminders": 0, "supporters": 0, "stored_emails": 0}
     for purge in (retention.purge_unconfirmed_reminders, retention.purge_finished_reminders):
         for purged in run_in_batches(container, stop, purge):
-            log.info("readers_forgotten", reminders=purged.reminders, supporters=purged.supporters)
+            log.info("reader_data_purged", reminders=purged.reminders, supporters=purged.supporters)
             counts["reminders"] += purged.reminders
             counts["supporters"] += purged.supporters
     counts["erasures"] = sum(run_in_batches(container, stop, purge_erasures))
     for count in run_in_batches(container, stop, retention.purge_outbox):
-        log.info("kept_mails_forgotten", count=count)
-        counts["mails"] += count
+        log.info("stored_emails_purged", count=count)
+        counts["stored_emails"] += count
     with container.database.transaction() as session:
         purge_mailbox_limits(session, now=container.clock())
         purge_used_proofs(session, now=container.clock())

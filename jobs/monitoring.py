@@ -40,4 +40,4 @@ def mark_dead_workers(container: Container, _stop: threading.Event) -> dict[str,
         purged = purge_heartbeats(session, now=container.clock())
     if crashed:
         log.warning("job_runs_vanished", count=crashed)
-    return {"vanished": crashed, "workers_forgotten": purged}
+    return {"vanished": crashed, "workers_purged": purged}

@@ -102,7 +102,7 @@ class SummaryResponse(Schema):
     reminders_due = fields.Integer(required=True)
     supporters_giving_twice = fields.Integer(
         required=True,
-        metadata={"description": "Supporters with more than one running recurring pledge in one campaign."},
+        metadata={"description": "Supporters with more than one active recurring pledge in one campaign."},
     )
     conversions = fields.Nested(Conversions, required=True)
 
@@ -206,7 +206,7 @@ class DisputeItem(Schema):
         required=True, allow_none=True, metadata={"description": "Since when, by the gateway's time."}
     )
     reason = fields.String(
-        required=True, allow_none=True, metadata={"description": "The gateway's word, such as fraudulent."}
+        required=True, allow_none=True, metadata={"description": "The gateway's reason, such as fraudulent."}
     )
     amount = fields.Integer(required=True, attribute="amount_minor")
     withheld = fields.Integer(
@@ -288,14 +288,14 @@ class ErasureRequest(StrictSchema):
     email = EmailAddress(required=True)
     end_recurring = JsonBoolean(
         load_default=True,
-        metadata={"description": "If false, a pledge that still runs is a 409, and nothing is erased."},
+        metadata={"description": "If false, an active recurring pledge is a 409, and nothing is erased."},
     )
 
 
 class ErasureResponse(Schema):
     """What an erasure did; `found` is false if no supporter has the address.
 
-    `status` is `requested` while the payment processor is waited for, and the numbers are of what is done so far.
+    `status` is `requested` while waiting for the payment provider, and the numbers are of what is done so far.
     """
 
     id = fields.UUID(required=True)
@@ -304,10 +304,11 @@ class ErasureResponse(Schema):
     pledges = fields.Integer(required=True)
     reminders = fields.Integer(required=True)
     recurring_ended = fields.Integer(
-        required=True, metadata={"description": "How many recurring pledges were ended at the payment processor."}
+        required=True,
+        metadata={"description": "How many recurring pledges were cancelled at the payment provider."},
     )
     kept = fields.List(
-        fields.String(), required=True, metadata={"description": "What stays, and why, in sentences for staff."}
+        fields.String(), required=True, metadata={"description": "What is kept and why, in sentences for staff."}
     )
     message = fields.String(required=True, metadata={"description": "The result in a sentence for staff."})
 
@@ -344,7 +345,7 @@ class AddressChangeRequest(StrictSchema):
 
 
 class CustomerCounts(Schema):
-    """How many of the payment processor's customers got the new address, have yet to, or were refused."""
+    """How many of the payment provider's customers got the new address, have yet to, or were refused."""
 
     updated = fields.Integer(required=True)
     pending = fields.Integer(required=True)
@@ -352,7 +353,7 @@ class CustomerCounts(Schema):
 
 
 class AddressChangeResponse(SupporterItem):
-    """The supporter after the change, and what became of their customers at the payment processor."""
+    """The supporter after the change, and what became of their customers at the payment provider."""
 
     merged = fields.Boolean(required=True)
     customers = fields.Nested(CustomerCounts, required=True)

@@ -25,4 +25,4 @@ class StrictSchema(Schema):
 def unknown_field_message(name: str, known: list[str]) -> str:
     """Return the error message for an unknown name, with the closest known name if there is one."""
     nearest = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"This is not known; did you mean {nearest[0]!r}?" if nearest else "This is not known."
+    return f"Unknown field; did you mean {nearest[0]!r}?" if nearest else "Unknown field."

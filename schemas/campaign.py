@@ -357,10 +357,10 @@ def _text_error(lang: str, name: str, text: str) -> str | None:
     try:
         unknown = parse_placeholders(text) - allowed
     except ValueError:
-        return "A brace stands alone; write {{ or }} to show one."
+        return "Unmatched brace; use {{ or }} to show one."
     if unknown:
         known = ", ".join(f"{{{name}}}" for name in sorted(allowed)) or "nothing"
-        return f"This cannot be filled in: {', '.join(sorted(unknown))}. In braces may stand: {known}."
+        return f"Unknown placeholder: {', '.join(sorted(unknown))}. Allowed: {known}."
     return None
 
 
@@ -376,8 +376,8 @@ class CampaignUpdateQuery(StrictSchema):
         WaitingPolicy,
         by_value=True,
         metadata={
-            "description": "Needed if reminders wait that the campaign would not offer any more: `keep` still "
-            "sends each once, `cancel` sends none. Without it the request is a 409 `reminders_waiting`."
+            "description": "Required if reminders are waiting that the campaign would no longer offer: `keep` "
+            "still sends each once, `cancel` sends none. Without it the request is a 409 `reminders_waiting`."
         },
     )
 
@@ -390,8 +390,8 @@ class CampaignResponse(Schema):
     closed = fields.Boolean(
         required=True,
         metadata={
-            "description": "Whether the campaign takes no support right now. `heading` and `message` then say so, "
-            "and `reminder.enabled` is false."
+            "description": "Whether the campaign is closed and takes no donations. `heading` and `message` then "
+            "say so, and `reminder.enabled` is false."
         },
     )
     heading = fields.String(required=True)

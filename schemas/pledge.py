@@ -43,7 +43,7 @@ class PledgeRequest(StrictSchema):
         max_length=200,
         metadata={
             "description": "The value of `from` in a link of ours, such as that of a reminder email. For 30 days, "
-            "the reader also pays as the same customer of the payment processor as before."
+            "the reader also pays as the same customer of the payment provider as before."
         },
     )
 

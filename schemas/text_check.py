@@ -46,7 +46,7 @@ def _placeholder_error(namespace: str, lang: str, name: str, text: str) -> str |
         needed = parse_placeholders(english[f"{base}_other" if is_plural else name])
         given = parse_placeholders(text)
     except ValueError:
-        return "has a brace that stands alone; write {{ or }} to show one"
+        return "has an unmatched brace; use {{ or }} to show one"
     # A form for one number only, such as "next month", may leave the number out.
     may_lack = {COUNT} if is_plural and lone_count(lang, category) is not None else set()
     if needed - may_lack <= given <= needed:

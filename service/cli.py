@@ -32,8 +32,8 @@ from service.setting_values import SettingsError
 from service.settings import read_settings
 
 EXIT_CODES = """\
-Exit codes: 0 means that it was done; 1 that it was not, and standard error says why in one sentence; 2 that the
-command line itself is wrong.
+Exit codes: 0 if it was done; 1 if it was not, with the reason in one sentence on standard error; 2 if the command
+line is wrong.
 """
 
 
@@ -59,7 +59,7 @@ class ErrorHandlingGroup(click.Group):
 @click.group(cls=ErrorHandlingGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mainstay")
 def cli() -> None:
-    """Reader donations for newsrooms, and the reminder that brings readers back."""
+    """Reader donations for newsrooms, with reminders that bring readers back."""
 
 
 @cli.command()

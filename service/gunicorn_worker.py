@@ -37,7 +37,7 @@ STATUS_BY_ERROR = {
 DETAIL_BY_STATUS = {
     408: "The request did not arrive in time; please send it again.",
     500: "Something went wrong here.",
-    503: "The service cannot answer right now; please try again soon.",
+    503: "The service is unavailable right now; please try again soon.",
 }
 CODE_BY_STATUS = {408: "request_timeout", 500: "internal_error", 503: "unavailable"}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

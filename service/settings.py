@@ -41,7 +41,7 @@ REDIS_TLS_OPTIONS = REDIS_OPTIONS | {
 RATE = r"off\Z|(?=[0-9]{1,12}/)0*[1-9][0-9]*/(second|minute|hour|day)\Z"
 # One address, even of an office behind one router, pledges a few times a minute.
 DEFAULT_RATE_LIMIT = "60/minute"
-# Far above any appeal's minute, and far below what a payment processor or a mail server would take amiss.
+# Far above any appeal's minute, and far below what a payment provider or a mail server would take amiss.
 DEFAULT_CAMPAIGN_RATE_LIMIT = "600/minute"
 
 

@@ -230,7 +230,7 @@ def test_no_failure_is_reported(container: Container, run: Run, options: list[st
 
 
 def test_retry_by_reason_resets_attempts_and_leaves_the_others(container: Container, run: Run) -> None:
-    reason = "could not be written: its row makes no letter"
+    reason = "could not be written: its stored data is unusable"
     reminder, receipt = fail_reminder(container, READER, reason), fail(container, EmailKind.RECEIPT, reason)
     other, percent = fail(container, EmailKind.CANCELLED), fail(container, EmailKind.RENEWAL, "100% refused")
     result = run("retry", "--reason", "could not", typed="y\n")

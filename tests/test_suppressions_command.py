@@ -93,7 +93,7 @@ def test_check_shows_suppressions_of_address(run: Run, file: Path, address: str,
 
 
 def test_check_reports_unsuppressed_address(run: Run) -> None:
-    assert run("check", "free@news.example").stdout == "Nothing stands against this address.\n"
+    assert run("check", "free@news.example").stdout == "Not suppressed.\n"
 
 
 def test_lift_allows_email_again(run: Run, file: Path) -> None:
@@ -106,11 +106,11 @@ def test_lift_allows_email_again(run: Run, file: Path) -> None:
 def test_lift_can_be_limited_to_scope(run: Run) -> None:
     assert run("lift", READER, "--scope", "default").stdout == "Lifted 1 suppression.\n"
     assert "complaint" in run("check", READER).stdout
-    assert_cli_error(run("lift", READER, "--scope", "default"), "Nothing stands", "'default'")
+    assert_cli_error(run("lift", READER, "--scope", "default"), "Not suppressed", "'default'")
 
 
 def test_lift_of_missing_suppression_is_rejected_and_not_audited(run: Run, file: Path) -> None:
-    assert_cli_error(run("lift", "free@news.example"), "Nothing stands against this address.")
+    assert_cli_error(run("lift", "free@news.example"), "Not suppressed.")
     assert audited(file) == []
 
 

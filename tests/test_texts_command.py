@@ -67,13 +67,13 @@ def test_each_error_is_listed_with_exit_code_1(folder: Path) -> None:
         'ru: widget: back is missing; in English: "Back"',
         'ru: widget: close is missing; in English: "Close"',
         "ru: widget: reminder_date has {day}; it needs {date}",
-        "ru: widget: try_again has a brace that stands alone; write {{ or }} to show one",
+        "ru: widget: try_again has an unmatched brace; use {{ or }} to show one",
         # In Russian, "one" also stands for 21.
         "ru: widget: try_again_in_one has no placeholder; it needs {count}",
         "ru: widget: try_again_in_two is unknown; the forms in ru are one, few, many, other",
         "ru: widget: unheard_of is unknown",
     ]
-    assert result.stderr == "Error: There are 7 texts to put right.\n"
+    assert result.stderr == "Error: There are 7 texts to fix.\n"
 
 
 def test_missing_and_broken_files_are_named(folder: Path) -> None:

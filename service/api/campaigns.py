@@ -32,9 +32,7 @@ QUERY_DOC = [
 ]
 CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=600"
 
-campaigns = ResourceBlueprint(
-    "campaigns", __name__, url_prefix="/v1/campaigns", description="Campaigns with their options."
-)
+campaigns = ResourceBlueprint("campaigns", __name__, url_prefix="/v1/campaigns", description="Campaign options.")
 enable_cors(campaigns)
 
 

@@ -28,7 +28,7 @@ from service.web import current_container, is_local_request, read_only
 
 EMAIL_JOBS = ("send_emails", "send_urgent_emails")
 MAIL_SERVER_ERRORS = (ServerMisconfigured.__name__, ServerUnavailable.__name__)
-NOT_CHECKED = "not known, because the database cannot tell"
+NOT_CHECKED = "unknown (database unavailable)"
 
 health = Blueprint("operations", __name__)
 
@@ -70,7 +70,7 @@ def readyz() -> Response:
 def _redis() -> str:
     """Return the state of Redis. Requests are served without it, so it never makes the service unready."""
     problem = current_container().rate_limiter.store_problem()
-    return "ok" if problem is None else f"{problem}; meanwhile each web process counts requests by itself"
+    return "ok" if problem is None else f"{problem}; until it does, each web process counts requests on its own"
 
 
 def _attention() -> dict[str, str]:
@@ -126,20 +126,20 @@ def _payments() -> str:
     stripe = current_container().settings.stripe
     if stripe is None or stripe.webhook_secrets:
         return "ok"
-    return "nothing that Stripe sends is believed; run mainstay stripe setup and set STRIPE_WEBHOOK_SECRET"
+    return "events from Stripe are rejected; run mainstay stripe setup and set STRIPE_WEBHOOK_SECRET"
 
 
 def _worker(session: Session) -> str:
     heartbeat_at = last_heartbeat(session)
     if heartbeat_at is None:
-        return "no worker was ever seen; start mainstay worker"
+        return "no worker has run yet; start mainstay worker"
     now = current_container().clock()
     age = now - heartbeat_at
     if age < HEARTBEAT_TIMEOUT:
         return "ok"
-    refusal = "; a worker that starts will ask first, because the database seems restored: read its log"
+    refusal = "; workers do not start until you confirm, because the database looks restored: see their log"
     is_refused = find_restore(session, now=now) is not None
-    return f"no sign of life for {int(age.total_seconds())} seconds" + (refusal if is_refused else "")
+    return f"no heartbeat for {int(age.total_seconds())} seconds" + (refusal if is_refused else "")
 
 
 def _reminders(session: Session) -> str:

@@ -70,15 +70,18 @@ HTTP_PROBLEMS = {
     400: ("bad_request", "The request could not be read."),
     401: ("unauthorized", "Send a staff token as 'Authorization: Bearer <token>'."),
     403: ("forbidden", "This is not allowed."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not take this method."),
-    406: ("not_acceptable", "This cannot be answered in the form that was asked for."),
+    404: ("not_found", "Not found. Check the URL."),
+    405: ("method_not_allowed", "This URL does not allow this method."),
+    406: ("not_acceptable", "No media type that the client accepts is available."),
     413: ("body_too_large", "The body is larger than 64 KiB."),
     415: ("unsupported_media_type", "Send JSON, with 'Content-Type: application/json'."),
     422: ("validation_failed", "Some fields are not valid."),
     429: ("too_many_requests", "Too many requests; please wait a moment."),
-    500: ("internal_error", "Something went wrong here. It has been noted under the X-Request-Id of this answer."),
-    503: ("unavailable", "The service cannot answer right now; please try again soon."),
+    500: (
+        "internal_error",
+        "Something went wrong on our side. If you report it, quote the X-Request-Id of this response.",
+    ),
+    503: ("unavailable", "The service is unavailable right now; please try again soon."),
 }
 
 
@@ -161,7 +164,7 @@ def _conflict(error: IntegrityError) -> Response:
     return problem_response(
         409,
         "conflict",
-        "Another request changed the same thing just now; send this one again.",
+        "Another request changed this at the same time; send yours again.",
         headers={"Retry-After": "1"},
     )
 

@@ -16,7 +16,7 @@ from service.domain.reminders import self_service
 from service.domain.reminders.reminders import CreateReminder, ReminderResult, create_or_update_reminder
 from service.web import check_campaign_rate_limit, check_rate_limit, current_container, transaction
 
-reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="Reminders by email.")
+reminders = ResourceBlueprint("reminders", __name__, url_prefix="/v1/reminders", description="Reminder emails.")
 enable_cors(reminders)
 
 PAGE_REDIRECT_DOC: dict[str, Any] = {

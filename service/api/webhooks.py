@@ -46,10 +46,10 @@ STRIPE_BODY_DOC = {
 @mail_webhooks.doc(requestBody=EMAIL_BODY_DOC)
 @mail_webhooks.response(200, EmailWebhookResponse)
 def receive_email_webhook(service: str) -> dict[str, int]:
-    """Suppress the addresses that bounced, complained or unsubscribed, as an email service reports.
+    """Receive bounces, complaints and unsubscribes from an email service.
 
-    The proof of each service is its own: a name and a password, a token, or a signature. 401 means that it is not
-    valid, and 503 that the service did not answer what its proof needs.
+    Each service authenticates in its own way: a name and a password, a token, or a signature. 401 means that it is
+    not valid, and 503 that the service could not be reached to verify it.
     """
     container = current_container()
     provider = container.email_webhooks.get(service)
@@ -62,7 +62,7 @@ def receive_email_webhook(service: str) -> dict[str, int]:
         proof, reports = provider.proof(body), provider.parse(body)
         provider.confirm_subscription(body)
     except WebhookUnavailable as error:
-        detail = f"{provider.name} did not answer what we had to ask for this; send it again."
+        detail = f"{provider.name} did not respond when we verified this; send it again."
         raise ProblemException(503, HTTP_PROBLEMS[503][0], detail, {"Retry-After": "20"}) from error
     except InvalidWebhook as error:
         raise ProblemException(400, "unreadable_report", f"This is not what {provider.name} sends.") from error
@@ -75,7 +75,7 @@ def receive_email_webhook(service: str) -> dict[str, int]:
 def _invalid_proof(provider: EmailWebhookProvider) -> ProblemException:
     # A provider that authenticates by password is challenged for it (RFC 9110, section 11.6.1).
     challenge = {"WWW-Authenticate": provider.www_authenticate} if provider.www_authenticate else {}
-    detail = f"This does not prove to come from {provider.name}."
+    detail = f"This is not authenticated as coming from {provider.name}."
     return ProblemException(401, "invalid_signature", detail, challenge)
 
 
@@ -83,17 +83,15 @@ def _invalid_proof(provider: EmailWebhookProvider) -> ProblemException:
 @stripe_webhook.doc(parameters=[SIGNATURE_HEADER_DOC], requestBody=STRIPE_BODY_DOC)
 @stripe_webhook.response(200, WebhookResponse)
 def receive_stripe_webhook() -> dict[str, bool]:
-    """Store an event that Stripe signed; a repeated delivery is stored once."""
+    """Receive an event signed by Stripe. Repeated deliveries are stored once."""
     container = current_container()
     source, now = container.event_source, container.clock()
     if source is None:
-        raise ProblemException(
-            400, "invalid_signature", "No event is believed here: the gateway in use is not Stripe."
-        )
+        raise ProblemException(400, "invalid_signature", "Events are rejected: GATEWAY is not stripe.")
     try:
         raw = source.authenticate(request.get_data(), request.headers.get("Stripe-Signature", ""), now=now)
     except InvalidSignature as error:
-        raise ProblemException(400, "invalid_signature", "This does not prove to come from Stripe.") from error
+        raise ProblemException(400, "invalid_signature", "The signature is not Stripe's.") from error
     with transaction() as session:
         store_event(session, source.name, raw, source=WEBHOOK, now=now)
     return {"stored": True}

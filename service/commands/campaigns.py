@@ -128,7 +128,7 @@ def list_campaigns() -> None:
     if rows:
         click.echo(format_table([("slug", "state", "currencies", "changed", "name"), *rows]))
     else:
-        click.echo("There is no campaign yet; mainstay campaign new writes a file to begin with.", err=True)
+        click.echo("There are no campaigns yet; create a file with mainstay campaign new.", err=True)
 
 
 def _validated(field: Any) -> Any:
@@ -155,7 +155,7 @@ def _validated(field: Any) -> Any:
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def new_campaign(slug: str, name: str | None, currency: str, lang: str, out: Path, *, force: bool) -> None:
-    """Write a campaign file to begin with, for a campaign named SLUG in addresses. It changes no campaign."""
+    """Write a starter file for a campaign with the URL name SLUG. No campaign is changed."""
     out = choose_output(out, force=force, is_text=True)
     text = NEW_FILE.format(
         slug=slug,
@@ -353,11 +353,11 @@ def show_campaign(slug: str) -> None:
 @click.option(
     "--waiting",
     type=click.Choice([policy.value for policy in WaitingPolicy]),
-    help="What becomes of reminders that wait, if FILE does not offer them any more: keep sends each once more, "
+    help="What to do with waiting reminders that FILE no longer offers: keep sends each once more, "
     "cancel sends none.",
 )
 def apply_campaign(file: Path, waiting: str | None) -> None:
-    """Create or replace a campaign with the contents of FILE. It stays open or closed, as it is."""
+    """Create or replace a campaign from FILE. An open campaign stays open, a closed one closed."""
     loaded = load_campaign_file(file)
     definition = definitions.parse_definition(loaded)
     container = get_container()
@@ -396,10 +396,10 @@ def apply_campaign(file: Path, waiting: str | None) -> None:
 @click.option(
     "--waiting",
     type=click.Choice([policy.value for policy in WaitingPolicy]),
-    help="What becomes of reminders that wait: keep holds them until the campaign is reopened, cancel ends them.",
+    help="What to do with waiting reminders: keep holds them until the campaign is reopened, cancel cancels them.",
 )
 def close_campaign(slug: str, waiting: str | None) -> None:
-    """Close the campaign SLUG: its box and page say that it takes no support right now.
+    """Close the campaign SLUG: its box and page say that it isn't taking donations right now.
 
     Monthly and annual donations go on and are charged as before, because only their readers can end them. No
     reminder is sent while the campaign is closed. The words are the texts campaign_closed_heading and
@@ -434,11 +434,11 @@ def close_campaign(slug: str, waiting: str | None) -> None:
 @click.option(
     "--late",
     type=click.Choice(["send", "skip"]),
-    help="What becomes of reminders that came due meanwhile: send sends them now, skip does not; repeating ones "
-    "then come on their next date.",
+    help="What to do with reminders that came due in the meantime: send sends them now, skip does not; repeating "
+    "ones then come on their next date.",
 )
 def reopen_campaign(slug: str, late: str | None) -> None:
-    """Reopen the campaign SLUG, so that its box and page take support again."""
+    """Reopen the campaign SLUG, so that its box and page take donations again."""
     container = get_container()
     try:
         count = closing.reopen_campaign(
@@ -450,7 +450,7 @@ def reopen_campaign(slug: str, late: str | None) -> None:
     except RemindersWaiting as error:
         raise click.ClickException(
             f"{slug} was not reopened: {_reminders(error.count, 'came due', 'came due')} while it was closed. "
-            "Say what becomes of them: --late send (they are sent now) or --late skip (they are not)."
+            "Choose what to do with them: --late send (they are sent now) or --late skip (they are not)."
         ) from error
     _record_and_wait(container, "reopen_campaign", slug, {"late": late})
     click.echo(f"Reopened the campaign {slug!r}.", err=True)

@@ -33,7 +33,9 @@ from service.domain.pledges.queries import PledgeFilter, stream_pledges
 @click.option("--paid-to", metavar="DATE", help="Only payments on this day or earlier, and their totals.")
 @click.option("--tz", metavar="ZONE", help="Days and times of this time zone, not of each campaign's own.")
 @click.option(
-    "--bom/--no-bom", default=True, help="Begin CSV with a mark by which Excel knows UTF-8.  [default: bom]"
+    "--bom/--no-bom",
+    default=True,
+    help="Begin CSV with a byte order mark, so that Excel reads it as UTF-8.  [default: bom]",
 )
 def export(file_format: str, out: Path | None, *, force: bool, bom: bool, **filters: str | None) -> None:
     """Write pledges to a file: all of them, or those that the options select.

@@ -189,7 +189,7 @@ def create_installation_id(yes: bool) -> None:
 
 @stripe.command("reconcile")
 def reconcile() -> None:
-    """Fetch all events since the last reconciliation, and apply what no webhook told us.
+    """Fetch all events since the last reconciliation, and apply those that webhooks missed.
 
     It also completes operations at Stripe whose outcome was never recorded. A worker runs this every night;
     running it at any other time does no harm.
@@ -211,7 +211,7 @@ def reconcile() -> None:
     erasures = complete_erasures(container.database.transaction, container.gateway, clock=container.clock)
     with container.database.transaction() as session:
         write_audit_log(session, container, "reconcile", report.counts())
-    click.echo(f"Stripe tells of {report.seen} events, of which no webhook told us {report.missed}.")
+    click.echo(f"Stripe lists {report.seen} events, of which webhooks missed {report.missed}.")
     completed = {f"{kind} completed": count for kind, count in report.completed.items()}
     completed |= {"erasures completed": erasures["completed"]} if erasures["completed"] else {}
     for name, count in sorted((report.events | completed).items()):

@@ -50,7 +50,7 @@ def find(address: str | None) -> None:
 @click.argument("address", required=False)
 @click.option("--merge", is_flag=True, help="If another supporter has the address, merge the two.")
 def change_email(supporter_id: uuid.UUID, address: str | None, *, merge: bool) -> None:
-    """Give the supporter with this ID another ADDRESS, here and at the payment processor.
+    """Give the supporter with this ID another ADDRESS, here and at the payment provider.
 
     Pledges and reminders move along. A merge cannot be undone: the pledges and reminders of both become those of
     ID. The change is recorded in the audit log, without the address.
@@ -72,9 +72,9 @@ def change_email(supporter_id: uuid.UUID, address: str | None, *, merge: bool) -
         raise click.ClickException("Another supporter has this address. Add --merge to merge the two.") from error
     click.echo("Changed the address." if not changed.merged else "Changed the address and merged two supporters.")
     for result, sentence in (
-        ("updated", "{} at the payment processor got it too."),
-        ("pending", "{} at the payment processor will get it when the processor answers."),
-        ("refused", "{} could not be changed at the payment processor; look there."),
+        ("updated", "{} at the payment provider got it too."),
+        ("pending", "{} at the payment provider will get it when the provider responds."),
+        ("refused", "{} could not be changed at the payment provider; look there."),
     ):
         if changed.customers[result]:
             click.echo(sentence.format(pluralise(changed.customers[result], "customer")))
@@ -88,10 +88,10 @@ def change_email(supporter_id: uuid.UUID, address: str | None, *, merge: bool) -
     help="Erase nothing if the supporter still gives regularly; name the pledges.",
 )
 def erase_supporter(address: str | None, *, keep_recurring: bool) -> None:
-    """Erase the supporter with ADDRESS, here and at the payment processor. This cannot be undone.
+    """Erase the supporter with ADDRESS, here and at the payment provider. This cannot be undone.
 
-    Recurring pledges are ended at the payment processor first. Pledges keep their amounts, without a person. If
-    the processor does not answer, the worker completes the erasure. Recorded in the audit log, without the
+    Recurring pledges are ended at the payment provider first. Pledges keep their amounts, without a person. If
+    the provider does not respond, the worker completes the erasure. Recorded in the audit log, without the
     address.
     """
     container = get_container()
@@ -106,7 +106,7 @@ def erase_supporter(address: str | None, *, keep_recurring: bool) -> None:
     if result.recurring_ended:
         click.echo(f"Ended {pluralise(result.recurring_ended, 'recurring pledge')}.")
     if result.status == ErasureStatus.REQUESTED:
-        click.echo("The payment processor doesn't answer. The worker completes the erasure when it does.")
+        click.echo("The payment provider isn't responding. The worker completes the erasure when it does.")
         return
     if not result.found:
         click.echo("No supporter has this address, so there was nothing to erase.")

@@ -64,7 +64,7 @@ def check_address(address: str) -> None:
     for row in rows:
         click.echo(_format_row(row))
     if not rows:
-        click.echo("Nothing stands against this address.")
+        click.echo("Not suppressed.")
 
 
 @suppressions.command("lift")
@@ -83,7 +83,7 @@ def lift_suppression(address: str, scope: str | None) -> None:
         lifted = suppression.lift_suppression(session, normalised, scope=scope)
         if not lifted:
             where = "" if scope in (None, ALL_CAMPAIGNS) else f" in {scope!r}"
-            raise click.ClickException(f"Nothing stands against this address{where}.")
+            raise click.ClickException(f"Not suppressed{where}.")
         write_audit_log(session, container, "lift_suppression", {"lifted": lifted, "scope": scope})
     click.echo(f"Lifted {pluralise(lifted, 'suppression')}.")
 

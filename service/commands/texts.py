@@ -28,7 +28,7 @@ def check_texts(lang: str | None) -> None:
         click.echo(error)
     if errors:
         raise click.ClickException(
-            "There is 1 text to put right." if len(errors) == 1 else f"There are {len(errors)} texts to put right."
+            "There is 1 text to fix." if len(errors) == 1 else f"There are {len(errors)} texts to fix."
         )
     number = sum(map(count_texts, checked))
     where = f"in {checked[0]}" if len(checked) == 1 else f"in {len(checked)} languages: {', '.join(checked)}"

@@ -44,7 +44,7 @@ def validate_name(_context: click.Context, _option: click.Parameter, name: str) 
     help="What the token allows; repeat the option for more scopes.",
 )
 def create_token(name: str, scopes: tuple[str, ...]) -> None:
-    """Create a token and print it; it is not shown again."""
+    """Create a token and print it (shown once)."""
     container = get_container()
     with container.database.transaction() as session:
         staff.require_free_name(session, name)

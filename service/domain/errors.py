@@ -85,13 +85,13 @@ class ReturnUrlNotAllowed(DomainError):
 
 
 class IdempotencyKeyReused(DomainError):
-    """The key was sent before with another request."""
+    """The idempotency key was used with a different request."""
 
     code = "idempotency_key_reused"
 
 
 class RequestInProgress(DomainError):
-    """The first request with this key still runs."""
+    """The first request with this key is still running."""
 
     code = "request_in_progress"
 
@@ -121,7 +121,7 @@ class SandboxCheckoutClosed(DomainError):
 
 
 class RecurringPledgeActive(DomainError):
-    """The supporter still gives regularly, and the request does not allow to end that."""
+    """The supporter has an active recurring pledge, and the request does not allow cancelling it."""
 
     code = "recurring_pledge_active"
 
@@ -191,7 +191,7 @@ class RemindersNotOffered(DomainError):
 
 
 class RemindersWaiting(DomainError):
-    """Reminders wait that the campaign would not offer any more, and staff did not say what becomes of them."""
+    """Reminders are waiting that the campaign would no longer offer; the request must say what to do with them."""
 
     code = "reminders_waiting"
 
@@ -277,7 +277,7 @@ class StaffTokenAmbiguous(DomainError):
 
 
 class AddressNotSupported(DomainError):
-    """The address is valid, but the mail server is known not to take addresses that are not ASCII."""
+    """The address is valid, but the mail server does not accept addresses that are not ASCII."""
 
     code = "address_not_supported"
 
@@ -307,6 +307,6 @@ class LeaseLost(DomainError):
 
 
 class TooManyRequests(DomainError):
-    """The client sends too many requests."""
+    """Rate limit exceeded for this client."""
 
     code = "too_many_requests"

@@ -15,7 +15,7 @@ _CODES: Final = frozenset(list_currencies())
 
 # Minor digits of ISO 4217 (list one); every other currency has two. Babel's own table follows the cash in
 # circulation (no decimals for the Serbian dinar) and changes between releases. The meaning of a stored amount must
-# never change, and payment processors follow ISO 4217.
+# never change, and payment providers follow ISO 4217.
 _MINOR_DIGITS: Final = {
     code: digits
     for digits, codes in (

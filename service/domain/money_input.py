@@ -51,7 +51,7 @@ def parse_amount(text: str, *, currency: str, lang: str) -> int:
     """
     style = _amount_format(currency, lang)
     if len(text) > _MAX_LENGTH:
-        raise UnparsableAmount(f"Write only the amount, for example {style.example}.", field="amount")
+        raise UnparsableAmount(f"Enter only the amount, for example {style.example}.", field="amount")
     typed = _strip_currency(text, style)
     whole, separator, decimals = typed.partition(style.separator)
     is_number = _is_digits(whole) and (_is_digits(decimals) or not separator)
@@ -91,7 +91,7 @@ def parse_written_amount(text: str, *, currency: str, lang: str) -> int:
     match = re.fullmatch(rf"([0-9]{{1,{_MAX_DIGITS}}})(?:\.([0-9]+))?", number)
     if match is None:
         raise UnparsableAmount(
-            f"Write the amount like {example}: with a decimal point, and nothing between thousands."
+            f"Enter the amount like {example}: with a decimal point, and nothing between thousands."
         )
     whole, decimals = match[1], match[2] or ""
     if len(decimals) > digits:
@@ -137,14 +137,14 @@ def _strip_currency(text: str, style: _AmountFormat) -> str:
 def _error_message(typed: str, style: _AmountFormat) -> str:
     """Return one sentence that says how to write the refused amount."""
     if not typed:
-        return f"Write an amount, for example {style.example}."
+        return f"Enter an amount, for example {style.example}."
     if typed[0] in "-−–" or typed[-1] in "-−–":
-        return f"Write an amount above zero, without a minus sign, for example {style.example}."
+        return f"Enter an amount above zero, without a minus sign, for example {style.example}."
     if not _DIGITS_AND_SEPARATORS.fullmatch(typed):
-        return f"Write the amount in digits only, for example {style.example}."
+        return f"Enter the amount in digits only, for example {style.example}."
     groups = re.findall(r"[0-9]+", typed)
     if len("".join(groups)) > _MAX_DIGITS:
-        return f"This amount is too large to accept; write a smaller one, for example {style.example}."
+        return f"This amount is too large; enter a smaller one, for example {style.example}."
     return _separator_hint(typed, groups, style)
 
 
@@ -158,8 +158,8 @@ def _separator_hint(typed: str, groups: list[str], style: _AmountFormat) -> str:
         return f"This can be read as more than one amount; write {whole}{last}{also}, with no other separator."
     if len(last) > style.digits:
         most = f"at most {style.digits} decimals" if style.digits else "no decimals in this currency"
-        return f"Write {most}, for example {style.example}."
+        return f"Enter {most}, for example {style.example}."
     if not last:
-        return f"Write {whole}, with no separator after it."
+        return f"Enter {whole}, with no separator after it."
     separator = style.separator
-    return f"Write {whole}{separator}{last}, with “{separator}” before the decimals and no other separator."
+    return f"Enter {whole}{separator}{last}, with “{separator}” before the decimals and no other separator."

@@ -1,1 +1,1 @@
-"""Adapters to the outside world: payment processors, email and rate limit stores."""
+"""Adapters to the outside world: payment providers, email and rate limit stores."""

@@ -167,7 +167,7 @@ def test_readyz_distinguishes_missing_tables_from_missing_database(
     with container.database.transaction() as session:
         session.execute(text("ALTER TABLE job_runs RENAME TO elsewhere"))
     try:
-        assert failing(client, container) == {"mail": "not known, because the database cannot tell"}
+        assert failing(client, container) == {"mail": "unknown (database unavailable)"}
     finally:
         with container.database.transaction() as session:
             session.execute(text("ALTER TABLE elsewhere RENAME TO job_runs"))

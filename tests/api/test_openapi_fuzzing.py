@@ -30,8 +30,8 @@ CAMPAIGN_RULES = re.compile(
     r"The minimum is above the maximum\.|Presets must be from|The default must be from|Give one to six different"
     r"|Give each (frequency|currency) once|Give one that is offered|Give an hour later than send_hour"
     r"|Give amounts in [A-Z]{3}; the usual ones are in dollars|Give (one to|at most) six different numbers"
-    r"|Give a language tag|Give what is kept, or null|This is not known|This cannot be filled in"
-    r"|A brace stands alone|This text depends on a number"
+    r"|Give a language tag|Give what is kept, or null|Unknown field|Unknown placeholder"
+    r"|Unmatched brace|This text depends on a number"
     # Origins and hosts: all that browsers read as one is taken, in any script and spelling, and as an IP address;
     # `schemas.web_origins` follows the URL standard and UTS 46, for which there is no pattern.
     r"|An origin begins with its scheme: |Only http and https can embed a campaign|An origin has no user name"

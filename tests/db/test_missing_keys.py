@@ -165,12 +165,12 @@ def test_every_job_that_reads_or_writes_under_a_key_waits_for_the_right_one() ->
         "recover_emails",
         "note_vanished_workers",
         "expire_pledges",
-        "forget_event_payloads",
-        "forget_idempotency_keys",
-        "forget_job_runs",
-        "forget_images",
-        "forget_notices",
-        "forget_readers",
+        "purge_event_payloads",
+        "purge_idempotency_keys",
+        "purge_job_runs",
+        "purge_images",
+        "purge_notifications",
+        "purge_reader_data",
     }
 
 

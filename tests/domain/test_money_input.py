@@ -88,9 +88,9 @@ def test_amount_is_parsed_as_the_locale_writes_it(text, currency, lang, amount):
         ("$-5", "USD", "en", "without a minus sign"),
         ("5-", "USD", "en", "without a minus sign"),
         # Empty.
-        ("", "USD", "en", "Write an amount, for example 7.50"),
-        (f" {NBSP} ", "USD", "ru", "Write an amount, for example 7,50"),
-        ("$", "USD", "en", "Write an amount, for example 7.50"),
+        ("", "USD", "en", "Enter an amount, for example 7.50"),
+        (f" {NBSP} ", "USD", "ru", "Enter an amount, for example 7,50"),
+        ("$", "USD", "en", "Enter an amount, for example 7.50"),
         # Not an amount.
         ("five", "USD", "en", "digits only, for example 7.50"),
         ("1e3", "USD", "en", "digits only"),
@@ -112,7 +112,7 @@ def test_amount_is_parsed_as_the_locale_writes_it(text, currency, lang, amount):
         # Too large.
         ("1" * 16, "USD", "en", "too large"),
         ("1" * 14 + ".50", "USD", "en", "too large"),
-        ("9" * 5000, "USD", "en", "Write only the amount"),
+        ("9" * 5000, "USD", "en", "Enter only the amount"),
     ],
 )
 def test_unparsable_amount_is_refused_with_a_hint(text, currency, lang, hint):

@@ -142,12 +142,12 @@ def test_reconcile_applies_missed_events_and_reports_counts(
     result = run("reconcile")
     assert result.exit_code == 0
     first, *rest = result.stdout.splitlines()
-    assert first == "Stripe tells of 3 events, of which no webhook told us 2."
+    assert first == "Stripe lists 3 events, of which webhooks missed 2."
     assert rest == ["       3  applied"]
     with container.database.read_only() as session:
         pledge = session.scalars(select(GatewayEvent.pledge_id)).first()
     assert scenario.snapshot(pledge)["pledge"]["status"] == PledgeStatus.REFUNDED
-    assert run("reconcile").stdout == "Stripe tells of 3 events, of which no webhook told us 0.\n"
+    assert run("reconcile").stdout == "Stripe lists 3 events, of which webhooks missed 0.\n"
     assert audited_actions(container) == ["reconcile"] * 2
 
 
@@ -157,7 +157,7 @@ def test_reconcile_during_outage_reports_error_and_can_be_retried(
     stripe.faults.respond(503, times=2)
     assert_cli_error(run("reconcile"), "Check STRIPE_SECRET_KEY and https://status.stripe.com")
     assert audited_actions(container) == []
-    assert run("reconcile").stdout.startswith(f"Stripe tells of {len(sent_events) + 1} events")
+    assert run("reconcile").stdout.startswith(f"Stripe lists {len(sent_events) + 1} events")
 
 
 @pytest.mark.parametrize("command", [("reconcile",), ("apply", str(uuid.uuid4()))], ids=["reconcile", "apply"])
@@ -179,7 +179,7 @@ def test_events_rejects_invalid_options(run: Run, option: tuple[str, str]) -> No
         ((), ("events", "apply", "reconcile", "setup")),
         (("events",), ("--status", "parked", "--limit")),
         (("apply",), ("EVENT", "parked")),
-        (("reconcile",), ("no webhook told us", "does no harm")),
+        (("reconcile",), ("that webhooks missed", "does no harm")),
     ],
     ids=["stripe", "events", "apply", "reconcile"],
 )

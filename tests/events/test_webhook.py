@@ -132,9 +132,9 @@ def test_payload_is_purged_after_ninety_days_and_event_stays_deduplicated(
 ) -> None:
     post_event(client, scenario, paid)
     scenario.run_event_job()
-    assert purge_event_payloads(container, RUNNING) == {"forgotten": 0}
+    assert purge_event_payloads(container, RUNNING) == {"purged": 0}
     container.clock.now += datetime.timedelta(days=90)
-    assert purge_event_payloads(container, RUNNING) == {"forgotten": 1}
+    assert purge_event_payloads(container, RUNNING) == {"purged": 1}
     assert post_event(client, scenario, paid).status_code == 200
     assert scenario.run_event_job() == {}
     assert count(container, Payment) == 1

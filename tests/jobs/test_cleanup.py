@@ -177,13 +177,23 @@ def test_cleanup_jobs_return_counts(container: Container, clock: FakeClock) -> N
     clock.advance(days=8)
     assert expire_pledges(container, RUNNING) == {"expired": 3}
     assert expire_pledges(container, RUNNING) == {"expired": 0}
-    assert purge_idempotency_keys(container, RUNNING) == {"forgotten": 3}
-    assert purge_idempotency_keys(container, RUNNING) == {"forgotten": 0}
-    assert purge_reader_data(container, RUNNING) == {"reminders": 0, "supporters": 0, "erasures": 0, "mails": 0}
+    assert purge_idempotency_keys(container, RUNNING) == {"purged": 3}
+    assert purge_idempotency_keys(container, RUNNING) == {"purged": 0}
+    assert purge_reader_data(container, RUNNING) == {
+        "reminders": 0,
+        "supporters": 0,
+        "erasures": 0,
+        "stored_emails": 0,
+    }
     reminder_id = create_reminder(container, "reader@news.example")
     with container.database.transaction() as session:
         session.execute(
             text("UPDATE reminders SET status = 'cancelled' WHERE id = :id").bindparams(id=reminder_id)
         )
     clock.advance(days=800)
-    assert purge_reader_data(container, RUNNING) == {"reminders": 1, "supporters": 1, "erasures": 0, "mails": 0}
+    assert purge_reader_data(container, RUNNING) == {
+        "reminders": 1,
+        "supporters": 1,
+        "erasures": 0,
+        "stored_emails": 0,
+    }

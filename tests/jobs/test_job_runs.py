@@ -220,16 +220,16 @@ def test_heartbeat_is_purged_after_a_day(any_container: Container, clock: FakeCl
     clock.advance(seconds=1)
     heartbeat(any_container, alive)
     clock.advance(seconds=24 * 3600 - 1)
-    assert mark_dead_workers(any_container, RUNNING) == {"vanished": 0, "workers_forgotten": 1}
+    assert mark_dead_workers(any_container, RUNNING) == {"vanished": 0, "workers_purged": 1}
     assert known_workers(any_container) == {alive.hex}
 
 
 def test_job_run_is_purged_after_thirty_days(any_container: Container, clock: FakeClock) -> None:
     run_job(job(lambda: {"sent": 1}), any_container, JobRunRecorder(any_container), RUNNING)
     clock.advance(days=30, seconds=-1)
-    assert purge_job_runs(any_container, RUNNING) == {"forgotten": 0}
+    assert purge_job_runs(any_container, RUNNING) == {"purged": 0}
     clock.advance(seconds=1)
-    assert purge_job_runs(any_container, RUNNING) == {"forgotten": 1}
+    assert purge_job_runs(any_container, RUNNING) == {"purged": 1}
     assert runs(any_container) == []
 
 
@@ -244,4 +244,4 @@ def test_old_job_runs_are_purged_in_batches(container: Container, clock: FakeClo
             )
         )
     clock.advance(days=31)
-    assert purge_job_runs(container, RUNNING) == {"forgotten": 2500}
+    assert purge_job_runs(container, RUNNING) == {"purged": 2500}

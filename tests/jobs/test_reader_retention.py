@@ -194,7 +194,7 @@ def test_purge_log_has_counts_and_no_addresses(container: Container, capsys: pyt
     create_finished_reminder(container)
     purge_reader_data(container, RUNNING)
     output = capsys.readouterr().out
-    assert "readers_forgotten" in output
+    assert "reader_data_purged" in output
     assert "@" not in output
 
 

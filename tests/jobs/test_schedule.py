@@ -34,14 +34,14 @@ SECONDS_BETWEEN_RUNS = {
     "erase_supporters": 30,
     "fold_addresses": 60,
     "expire_pledges": 600,
-    "forget_event_payloads": 3600,
-    "forget_idempotency_keys": 3600,
-    "forget_job_runs": 3600,
-    "forget_images": 3600,
-    "forget_notices": 3600,
-    "forget_readers": 3600,
+    "purge_event_payloads": 3600,
+    "purge_idempotency_keys": 3600,
+    "purge_job_runs": 3600,
+    "purge_images": 3600,
+    "purge_notifications": 3600,
+    "purge_reader_data": 3600,
 }
-# The names of the jobs are public (`mainstay jobs`, metrics), so they stay when a function is renamed.
+# The names of the jobs are public (`mainstay jobs`, metrics), so a new name is a change for operators.
 FUNCTIONS = {
     "beat": "send_heartbeat",
     "enqueue_reminders": "enqueue_reminders",
@@ -57,12 +57,12 @@ FUNCTIONS = {
     "erase_supporters": "erase_supporters",
     "fold_addresses": "fold_addresses",
     "expire_pledges": "expire_pledges",
-    "forget_event_payloads": "purge_event_payloads",
-    "forget_idempotency_keys": "purge_idempotency_keys",
-    "forget_job_runs": "purge_job_runs",
-    "forget_images": "purge_images",
-    "forget_notices": "purge_notifications",
-    "forget_readers": "purge_reader_data",
+    "purge_event_payloads": "purge_event_payloads",
+    "purge_idempotency_keys": "purge_idempotency_keys",
+    "purge_job_runs": "purge_job_runs",
+    "purge_images": "purge_images",
+    "purge_notifications": "purge_notifications",
+    "purge_reader_data": "purge_reader_data",
 }
 
 
@@ -103,16 +103,16 @@ def test_late_tick_runs_the_job_once(container: Container, paused_scheduler: Bac
     ticks: list[JobExecutionEvent] = []
     paused_scheduler.add_listener(ticks.append, EVENT_JOB_EXECUTED | EVENT_JOB_MISSED)
     for scheduled in paused_scheduler.get_jobs():
-        if scheduled.id != "forget_job_runs":
+        if scheduled.id != "purge_job_runs":
             scheduled.remove()
-    hourly = paused_scheduler.get_job("forget_job_runs")
+    hourly = paused_scheduler.get_job("purge_job_runs")
     # Three runs were missed, the last half an hour ago.
     hourly.modify(next_run_time=hourly.next_run_time - 2.5 * hourly.trigger.interval)
     paused_scheduler.resume()
     wait_until(lambda: ticks, what="the late tick")
     paused_scheduler.shutdown(wait=True)
     assert [tick.code for tick in ticks] == [EVENT_JOB_EXECUTED]
-    assert recorded(container) == {"forget_job_runs"}
+    assert recorded(container) == {"purge_job_runs"}
 
 
 def test_no_job_starts_during_shutdown(container: Container) -> None:

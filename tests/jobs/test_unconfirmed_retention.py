@@ -81,7 +81,7 @@ def test_unconfirmed_reminder_and_its_supporter_are_purged_after_a_week(
         "reminders": 1,
         "supporters": 1,
         "erasures": 0,
-        "mails": 0,
+        "stored_emails": 0,
     }
     assert row_counts(any_container) == (0, 0, 0)
 

@@ -45,7 +45,7 @@ def sending_client(migrated_database: str, container: Container) -> Iterator[Fla
 
 def test_empty_outbox_has_instructions(client: FlaskClient) -> None:
     page = visible_text(client.get(OUTBOX).text)
-    assert "No mail yet." in page
+    assert "No emails yet." in page
     assert "this is the demonstration’s outbox" in page
 
 

@@ -68,8 +68,8 @@ def test_colour_without_quotes_is_explained(value: Any) -> None:
             {"logo": "../secret"},
             {"logo": ["Give the name that mainstay campaign brand --logo FILE prints, or null."]},
         ),
-        ({"colour": "#fff"}, {"colour": ["This is not known."]}),
-        ({"logodark": IMAGE}, {"logodark": ["This is not known; did you mean 'logo_dark'?"]}),
+        ({"colour": "#fff"}, {"colour": ["Unknown field."]}),
+        ({"logodark": IMAGE}, {"logodark": ["Unknown field; did you mean 'logo_dark'?"]}),
         ({"postal_address": "x" * 501}, {"postal_address": ["Use at most 500 characters."]}),
     ],
 )

@@ -76,5 +76,5 @@ def test_wrong_plural_form_is_refused_with_those_of_the_language(name: str) -> N
 
 def test_wrong_placeholder_in_a_plural_form_is_refused() -> None:
     assert text_error("ru", try_again_in_few="Через {seconds} с") == {
-        "try_again_in_few": ["This cannot be filled in: seconds. In braces may stand: {count}."]
+        "try_again_in_few": ["Unknown placeholder: seconds. Allowed: {count}."]
     }

@@ -151,9 +151,9 @@ def test_timezone_name_is_exact(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "known", "sentence"),
     [
-        ("ammount", ["amount", "email"], "This is not known; did you mean 'amount'?"),
-        ("colour", ["amount", "email"], "This is not known."),
-        ("", ["amount"], "This is not known."),
+        ("ammount", ["amount", "email"], "Unknown field; did you mean 'amount'?"),
+        ("colour", ["amount", "email"], "Unknown field."),
+        ("", ["amount"], "Unknown field."),
     ],
 )
 def test_unknown_name_suggests_closest_match(name: str, known: list[str], sentence: str) -> None:

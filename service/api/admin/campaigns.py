@@ -34,7 +34,7 @@ def get_campaign(slug: str) -> dict[str, Any]:
 def put_campaign(file: dict[str, Any], query: dict[str, Any], slug: str) -> dict[str, Any]:
     """Create a campaign, or replace its definition.
 
-    If reminders wait that the campaign would not offer any more, `waiting` says what becomes of them.
+    If reminders are waiting that the campaign would no longer offer, `waiting` says what to do with them.
     """
     if file["slug"] != slug:
         raise ProblemException(

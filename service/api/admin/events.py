@@ -33,7 +33,7 @@ EVENT_FIELDS = (
 )
 
 admin_events = ResourceBlueprint(
-    "gateway events", __name__, url_prefix="/v1/admin/events", description="Events of payment gateways."
+    "gateway events", __name__, url_prefix="/v1/admin/events", description="Events of the payment provider."
 )
 
 

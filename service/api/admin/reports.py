@@ -19,9 +19,7 @@ from service.domain.reminders.queries import ReminderFilter
 from service.domain.reminders.reminders import ReminderResult, reminder_result
 from service.web import current_container, read_only, transaction
 
-admin_reports = ResourceBlueprint(
-    "staff", __name__, url_prefix="/v1/admin", description="Lists and the summary for staff."
-)
+admin_reports = ResourceBlueprint("staff", __name__, url_prefix="/v1/admin", description="Reports for staff.")
 
 
 class PledgeListQuery(PledgeQuery, PageQuery):
@@ -58,7 +56,7 @@ def list_reminders(query: dict[str, Any]) -> Page:
 @require_scope(Scope.MANAGE)
 @admin_reports.response(200, ReminderResponse)
 def retry_reminder(reminder_id: uuid.UUID) -> ReminderResult:
-    """Put a failed reminder back into the queue."""
+    """Retry a failed reminder."""
     now = current_container().clock()
     with transaction() as session:
         reminder = reminder_queue.retry_reminder(session, reminder_id, now=now)

@@ -30,7 +30,7 @@ admin_supporters = ResourceBlueprint(
 
 ERASED = "Everything stored about this supporter was erased, except what the law keeps."
 REQUESTED = (
-    "The payment processor doesn't answer right now. The erasure is recorded and is completed when it does; no"
+    "The payment provider isn't responding right now. The erasure is recorded and is completed when it does; no"
     " email leaves until then."
 )
 NOT_FOUND = "No supporter has this address, so there was nothing to erase. Check how it is written."
@@ -40,11 +40,12 @@ NOT_FOUND = "No supporter has this address, so there was nothing to erase. Check
 @require_scope(Scope.MANAGE)
 @erasures.arguments(ErasureRequest)
 @erasures.response(200, ErasureResponse)
-@erasures.alt_response(202, schema=ErasureResponse, description="Recorded; the payment processor doesn't answer.")
+@erasures.alt_response(202, schema=ErasureResponse, description="Recorded; the payment provider isn't responding.")
 def erase_supporter(payload: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """End a supporter's recurring pledges, delete the address and the reminders, and anonymise the pledges.
+    """Erase a supporter: cancel recurring pledges, delete address and reminders, anonymise pledges.
 
-    The pledges keep their amounts. With `end_recurring` false, a running pledge is a 409 and nothing is changed.
+    The pledges keep their amounts. With `end_recurring` false, an active recurring pledge is a 409 and nothing is
+    changed.
     """
     container = current_container()
     result = erase(
@@ -78,7 +79,7 @@ def search_supporters(payload: dict[str, str]) -> dict[str, Any]:
 @admin_supporters.arguments(AddressChangeRequest)
 @admin_supporters.response(200, AddressChangeResponse)
 def change_email(payload: dict[str, Any], supporter_id: uuid.UUID) -> dict[str, Any]:
-    """Give a supporter another address, here and at the payment processor."""
+    """Give a supporter another address, here and at the payment provider."""
     container, address, merge = current_container(), normalise_address(payload["email"]), payload["merge"]
     with transaction() as session:
         details = {"supporter": str(supporter_id), "merge": merge}

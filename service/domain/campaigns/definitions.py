@@ -127,7 +127,7 @@ def require_open(campaign: Campaign) -> None:
         CampaignClosed: it does not.
     """
     if campaign.closed_at is not None:
-        raise CampaignClosed("This campaign is closed and takes no support right now.", field="campaign")
+        raise CampaignClosed("This campaign is closed and isn't taking donations right now.", field="campaign")
 
 
 def offers_reminders(campaign: Campaign) -> bool:

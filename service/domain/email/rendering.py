@@ -59,8 +59,10 @@ class UnknownAddressKey(Exception):
 def failure_reason(error: Exception) -> str:
     """Return the reason that staff see. Only our own errors are quoted: others may contain personal data."""
     if isinstance(error, ZoneInfoNotFoundError):
-        error = EmailNotBuildable("its time zone is not known")
-    return f"could not be written: {error if isinstance(error, EmailNotBuildable) else 'its row makes no letter'}"
+        error = EmailNotBuildable("its time zone is unknown")
+    return (
+        f"could not be written: {error if isinstance(error, EmailNotBuildable) else 'its stored data is unusable'}"
+    )
 
 
 def decrypt_address(encrypted: bytes, keyring: Keyring, *, column_type: EncryptedText = EMAIL_TYPE) -> str:

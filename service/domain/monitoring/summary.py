@@ -22,7 +22,7 @@ def build_summary(session: Session, *, now: datetime.datetime) -> dict[str, Any]
     """Return counts by status, totals by currency in minor units, and the number of due reminders.
 
     `paid` is net of refunds and disputes, `ledger` lists its parts, and `balances` lists the gateway's fees.
-    `supporters_giving_twice` have more than one running recurring pledge in one campaign.
+    `supporters_giving_twice` have more than one active recurring pledge in one campaign.
     `conversions` counts the pledges that were made from a reminder's link.
     """
     totals = totals_by_currency(session)

@@ -242,7 +242,7 @@ def retry_event(
         process_event(transaction, source, event_id, clock=clock, known=known)
     except GatewayUnavailable as error:
         raise PaymentsUnavailable(
-            "The payment processor does not answer right now; the event is tried again by itself.",
+            "The payment provider isn't responding right now; the event will be tried again automatically.",
             retry_after_seconds=int(VISIBILITY_TIMEOUT.total_seconds()),
         ) from error
     with transaction() as session:

@@ -149,7 +149,7 @@ def count_running_pledges(session: Session, campaign: Campaign) -> int:
 
 
 def count_supporters_giving_twice(session: Session) -> int:
-    """Return how many supporters have more than one running recurring pledge in one campaign."""
+    """Return how many supporters have more than one active recurring pledge in one campaign."""
     twice = select(func.count(Pledge.supporter_id.distinct())).where(_gives_twice())
     return session.scalar(twice) or 0
 

@@ -37,7 +37,7 @@ from service.domain.ports import (
 )
 
 RETRY_AFTER_SECONDS = 30
-UNAVAILABLE = "The payment processor does not answer right now; please try again soon."
+UNAVAILABLE = "The payment provider isn't responding right now; please try again soon."
 CANCELLATION_RECORDED = "Stripe does not answer right now. The pledge will be cancelled when Stripe answers."
 # The sandbox stores nothing of its own, so its pledges have no subscription reference.
 SANDBOX_GATEWAY = "sandbox"
@@ -282,6 +282,6 @@ def translate_gateway_errors(unavailable: str = UNAVAILABLE) -> Iterator[None]:
 
 def _subscription_unknown() -> PaymentsUnavailable:
     return PaymentsUnavailable(
-        "The payment processor has not reported everything about this pledge yet; please try again in a minute.",
+        "The payment provider has not reported everything about this pledge yet; please try again in a minute.",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )

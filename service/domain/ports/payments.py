@@ -144,7 +144,7 @@ class KnownPledges(Protocol):
 
 
 class PaymentGateway(Protocol):
-    """The payment processor.
+    """The payment provider.
 
     Every call may be repeated: a call that changes something is idempotent. No call is made inside a transaction.
     Every call may raise GatewayUnavailable; a call that changes something may also raise GatewayRejected.

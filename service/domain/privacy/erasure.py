@@ -57,11 +57,11 @@ KEPT_PLEDGES = (
     " for them."
 )
 KEPT_AT_PROCESSOR = (
-    "The payment processor's own records of the payments, with the name and email address given at checkout: laws"
-    " on accounting and money laundering ask for them. The processor deletes them when that time is over."
+    "The payment provider's own records of the payments, with the name and email address given at checkout: laws"
+    " on accounting and money laundering ask for them. The provider deletes them when that time is over."
 )
 KEPT_CUSTOMER = (
-    "The customer at the payment processor, without name, email address and description, until a payment that is"
+    "The customer at the payment provider, without name, email address and description, until a payment that is"
     " under way has ended. It is deleted then."
 )
 KEPT_HASH = "A keyed hash of the address in the suppression list, so that no email leaves for a request under way."
@@ -164,7 +164,7 @@ def describe_late_erasures(session: Session, *, now: datetime.datetime) -> dict[
     if not late:
         return {}
     noun, verb = ("erasure", "waits") if late == 1 else ("erasures", "wait")
-    return {"erasures": f"{late} {noun} {verb} for the payment processor for more than a day; see the log"}
+    return {"erasures": f"{late} {noun} {verb} for the payment provider for more than a day; see the log"}
 
 
 def purge_erasures(session: Session, *, now: datetime.datetime, limit: int = 200) -> int:
@@ -271,8 +271,8 @@ def _alert_if_late(session: Session, erasure_id: uuid.UUID, *, reason: str, now:
         subject="An erasure needs a person",
         body=(
             f"The erasure {erasure_id} was requested on {requested_at:%d %B %Y} and is not done: {reason}\n\n"
-            "Until it is, the supporter's data stays here and at the payment processor, and the supporter gets no "
-            "email. Mainstay tries again every two minutes. If the key of the payment processor lacks a "
+            "Until it is, the supporter's data stays here and at the payment provider, and the supporter gets no "
+            "email. Mainstay tries again every two minutes. If the key of the payment provider lacks a "
             "permission, docs/payments.md lists those that an erasure needs.\n\n"
             "There may be others, about which no further email comes today."
         ),
