@@ -53,7 +53,7 @@ def purge_job_runs(container: Container, stop: threading.Event) -> dict[str, int
 def purge_images(container: Container, _stop: threading.Event) -> dict[str, int]:
     """Delete the logos that no campaign has used for long."""
     with container.database.transaction() as session:
-        return {"forgotten": delete_unused_images(session, now=container.clock())}
+        return {"purged": delete_unused_images(session, now=container.clock())}
 
 
 def purge_notifications(container: Container, stop: threading.Event) -> dict[str, int]:

@@ -133,7 +133,7 @@ def register_api(app: Flask) -> ProblemApi:
     api = ProblemApi(
         app,
         spec_kwargs={
-            "info": {"description": "Reader donations, and the reminder that brings readers back."},
+            "info": {"description": "Reader donations, with reminders that bring readers back."},
             "servers": [{"url": app.extensions["mainstay"].urls.public_url}],
             "components": {"securitySchemes": {"staff": {"type": "http", "scheme": "bearer"}}},
         },

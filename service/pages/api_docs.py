@@ -1,30 +1,30 @@
-"""The API reference at `/docs`: an outline of the OpenAPI document with a `curl` example for each operation."""
+"""The API reference at `/docs`: an outline of the OpenAPI document with an example of each operation."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, current_app
 
 from service.domain.errors import DomainError
+from service.pages.api_examples import ExampleBuilder, curl_example, problem_example, status_line, to_json
 from service.pages.rendering import render_page
 from service.pages.translations import english_texts
 from service.web import current_container
 
 EXTENSION = "mainstay_api"
 METHODS = ("get", "post", "put", "delete")
-# Values that the demo campaign accepts, for fields without an example in the specification.
-EXAMPLES: Mapping[str, Any] = {
-    "campaign": "default",
-    "slug": "default",
-    "currency": "USD",
-    "frequency": "monthly",
-    "name": "The Paper",
-    "heading": "Keep this paper independent",
-    "message": ["Readers pay for it."],
-    "email": "reader@example.org",
-    "months": 1,
+MAX_LISTED_VALUES = 20
+# The error that an example shows, by the path parameter that names what is not found.
+NOT_FOUND_CODES: Mapping[str, str] = {
+    "slug": "campaign_not_found",
+    "pledge_id": "pledge_not_found",
+    "token": "reminder_not_found",
+    "reminder_id": "reminder_not_found",
+    "payment_id": "payment_not_found",
+    "refund_id": "refund_not_found",
+    "supporter_id": "supporter_not_found",
+    "event_id": "event_not_found",
 }
 
 Node = Mapping[str, Any]
@@ -57,24 +57,36 @@ class Field:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Example:
+    """A request, a response or an error. `label` is a status with its phrase for those that have one."""
+
+    id: str
+    name: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One method of one path. `responses` are triples of status, description and fields."""
+    """One method of one path. `responses` are triples of status line, description and fields."""
 
     id: str
     method: str
     path: str
     title: str
+    description: str
     needs_token: bool
     parameters: list[Field]
     body: list[Field]
     responses: list[tuple[str, str, list[Field]]]
-    example: str
+    examples: list[Example]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """The operations of one resource."""
 
+    id: str
     name: str
     description: str
     operations: list[Operation]
@@ -94,11 +106,13 @@ def show_docs() -> Response:
     metadata = current_api_metadata()
     errors = [(status, code, meaning) for status, (code, meaning) in metadata.codes.items()]
     errors += [(status, error.code, (error.__doc__ or "").strip()) for error, status in metadata.statuses.items()]
-    api = build_outline(metadata.specification())
+    api = build_outline(metadata)
     return render_page(
         "api_docs.html",
         english_texts(),
         site_name=api.title,
+        has_script=True,
+        script_name="docs.js",
         api=api,
         errors=sorted(errors),
         has_demo=not current_container().settings.is_production,
@@ -120,15 +134,17 @@ def http_status_for(error: DomainError) -> int:
     return current_api_metadata().statuses[type(error)]
 
 
-def build_outline(specification: Node) -> Outline:
-    """Return the outline of an OpenAPI 3.1 specification."""
-    operations = list(_SpecReader(specification).operations())
+def build_outline(metadata: ApiMetadata) -> Outline:
+    """Return the outline of the API's OpenAPI 3.1 specification."""
+    specification = metadata.specification()
+    operations = list(_SpecReader(specification, metadata).operations())
     return Outline(
         title=specification["info"]["title"],
         version=specification["info"]["version"],
         description=specification["info"].get("description", ""),
         groups=[
             Group(
+                id=f"group-{tag['name'].replace(' ', '-')}",
                 name=tag["name"],
                 description=tag.get("description", ""),
                 operations=[operation for tags, operation in operations if tag["name"] in tags],
@@ -141,9 +157,13 @@ def build_outline(specification: Node) -> Outline:
 class _SpecReader:
     """Reads one specification and resolves its references."""
 
-    def __init__(self, specification: Node) -> None:
+    def __init__(self, specification: Node, metadata: ApiMetadata) -> None:
         self._specification = specification
         self._server = specification["servers"][0]["url"]
+        self._problems = {code: (status, detail) for status, (code, detail) in metadata.codes.items()} | {
+            error.code: (status, (error.__doc__ or "").strip()) for error, status in metadata.statuses.items()
+        }
+        self._examples = ExampleBuilder(self._resolve)
 
     def operations(self) -> Iterator[tuple[list[str], Operation]]:
         for path, item in self._specification["paths"].items():
@@ -154,25 +174,61 @@ class _SpecReader:
 
     def _operation(self, path: str, method: str, node: Node, shared: list[Node]) -> Operation:
         parameters = [self._resolve(parameter) for parameter in (*shared, *node.get("parameters", []))]
-        body = self._schema(node.get("requestBody", {}))
+        operation_id = f"{method}-{path.strip('/').replace('/', '-').translate({ord('{'): None, ord('}'): None})}"
         needs_token = bool(node.get("security")) or path.startswith("/v1/admin/")
+        responses = [
+            (int(code), response)
+            for code, response in (
+                (code, self._resolve(response)) for code, response in sorted(node["responses"].items())
+            )
+            if code.isdigit() and not _is_problem(response)
+        ]
+        body = self._schema(node.get("requestBody", {}))
+        json_body = self._examples.minimal_body(body) if body else None
+        error_code = _error_code(parameters, json_body, needs_token=needs_token)
+        examples = [
+            (
+                "request",
+                "",
+                curl_example(self._server + path, method, parameters, json_body, needs_token=needs_token),
+            ),
+            ("response", *self._response_example(responses[0])),
+            ("error", *self._error_example(error_code, json_body)),
+        ]
         return Operation(
-            id=f"{method}-{path.strip('/').replace('/', '-').translate({ord('{'): None, ord('}'): None})}",
+            id=operation_id,
             method=method.upper(),
             path=path,
             title=node.get("summary", ""),
+            description=node.get("description", ""),
             needs_token=needs_token,
             parameters=[self._parameter(parameter) for parameter in parameters],
             body=list(self._fields(body)),
             responses=[
-                (code, response.get("description", ""), list(self._fields(self._schema(response))))
-                for code, response in (
-                    (code, self._resolve(response)) for code, response in sorted(node["responses"].items())
-                )
-                if code.isdigit() and not _is_problem(response)
+                (status_line(status), response.get("description", ""), list(self._fields(self._schema(response))))
+                for status, response in responses
             ],
-            example=curl_example(self._server + path, method, parameters, body, needs_token=needs_token),
+            examples=[
+                Example(id=f"{operation_id}-{name}", name=name.capitalize(), label=label, text=text)
+                for name, label, text in examples
+            ],
         )
+
+    def _response_example(self, response: tuple[int, Node]) -> tuple[str, str]:
+        """Return the status line and the body of a response; the content types if they are not JSON."""
+        status, node = response
+        content: Node = node.get("content", {})
+        schema = self._schema(node)
+        if schema and "application/json" in content:
+            return status_line(status), to_json(self._examples.value(schema))
+        return status_line(status), "\n".join(f"Content-Type: {content_type}" for content_type in content)
+
+    def _error_example(self, code: str, json_body: Mapping[str, Any] | None) -> tuple[str, str]:
+        status, detail = self._problems[code]
+        errors = (
+            {next(iter(json_body or {}), "body"): ["Missing data for required field."]} if status == 422 else None
+        )
+        return status_line(status), problem_example(status, code, detail, errors)
 
     def _resolve(self, node: Node) -> Node:
         while "$ref" in node:
@@ -217,7 +273,9 @@ class _SpecReader:
         """Return a schema's type for people: "list of string", "string (date)" or its enum values."""
         schema = self._resolve(schema)
         if "enum" in schema:
-            return " | ".join(str(value) for value in schema["enum"] if value is not None)
+            values = [str(value) for value in schema["enum"] if value is not None]
+            # Currencies: too many to list.
+            return " | ".join(values) if len(values) <= MAX_LISTED_VALUES else f"string ({len(values)} values)"
         if "items" in schema:
             return f"list of {self._type(schema['items'])}"
         json_type = schema.get("type", "string")
@@ -229,30 +287,11 @@ def _is_problem(response: Node) -> bool:
     return "application/problem+json" in response.get("content", {})
 
 
-def curl_example(
-    url: str,
-    method: str,
-    parameters: Iterable[Mapping[str, Any]],
-    body: Mapping[str, Any],
-    *,
-    needs_token: bool,
-) -> str:
-    """Return the request as a `curl` command. `body` is the schema of the body, empty if there is none."""
-    url = url.replace("{slug}", EXAMPLES["slug"])
-    lines = [f"curl '{url}'" if method == "get" else f"curl -X {method.upper()} '{url}'"]
-    if needs_token:
-        lines.append("-H 'Authorization: Bearer <token>'")
-    lines += [f"-H '{parameter['name']}: <a new UUID>'" for parameter in parameters if parameter["in"] == "header"]
-    if body:
-        lines += [
-            "-H 'Content-Type: application/json'",
-            f"-d '{json.dumps(_minimal_body(body), ensure_ascii=False)}'",
-        ]
-    return " \\\n  ".join(lines)
-
-
-def _minimal_body(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body with the required fields, or with all fields if none is required."""
-    properties = schema.get("properties", {})
-    names = schema.get("required") or list(properties)
-    return {name: properties[name].get("example", EXAMPLES.get(name, "…")) for name in properties if name in names}
+def _error_code(parameters: list[Node], json_body: Mapping[str, Any] | None, *, needs_token: bool) -> str:
+    """Return the code of the error that callers of an operation meet most."""
+    if json_body:
+        return "validation_failed"
+    for parameter in parameters:
+        if parameter["in"] == "path" and parameter["name"] in NOT_FOUND_CODES:
+            return NOT_FOUND_CODES[parameter["name"]]
+    return "unauthorized" if needs_token else "bad_request"

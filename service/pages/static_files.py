@@ -14,6 +14,8 @@ SCRIPT_TYPE = "text/javascript; charset=utf-8"
 TYPES = {
     "pages.css": "text/css; charset=utf-8",
     "pages.js": SCRIPT_TYPE,
+    "docs.css": "text/css; charset=utf-8",
+    "docs.js": SCRIPT_TYPE,
     "support-page.js": SCRIPT_TYPE,
     "icon.svg": "image/svg+xml; charset=utf-8",
     "favicon.ico": "image/vnd.microsoft.icon",
