@@ -82,7 +82,7 @@ def check_python_packages() -> Report:
             packages += 1
             skipped += "skip_reason" in package
             findings += [
-                f"{package['name']} {package['version']}: {vulnerability['id']}, mended in "
+                f"{package['name']} {package['version']}: {vulnerability['id']}, fixed in "
                 f"{', '.join(vulnerability['fix_versions']) or 'no version yet'}"
                 for vulnerability in package.get("vulns", ())
             ]
@@ -134,7 +134,7 @@ def check_licences() -> Report:
         if not ALLOWED_LICENCES.search(package["License"])
     ]
     if findings:
-        return Report(Result.FOUND, "licences that nobody has looked at", findings)
+        return Report(Result.FOUND, "licences that have not been reviewed", findings)
     return Report(Result.OK, f"{len(answer)} packages, all under a licence that allows the use")
 
 

@@ -72,7 +72,7 @@ FINDINGS = {
                 {"name": "click", "skip_reason": "Dependency not found"},
             ]
         },
-        "flask 0.1: PYSEC-1, mended in 3.1",
+        "flask 0.1: PYSEC-1, fixed in 3.1",
     ),
     "npm": ({"vulnerabilities": {"esbuild": {"severity": "high"}}}, "esbuild: high"),
     "bandit": (

@@ -13,11 +13,14 @@ from service.domain.ports import EmailWebhookProvider, InvalidSignature, Invalid
 from service.web import current_container, transaction
 
 mail_webhooks = ResourceBlueprint(
-    "mail reports", __name__, url_prefix="/v1/webhooks/mail", description="Reports of email services."
+    "email webhooks",
+    __name__,
+    url_prefix="/v1/webhooks/mail",
+    description="Bounces, complaints and unsubscribes from email services.",
 )
 
 stripe_webhook = ResourceBlueprint(
-    "stripe events", __name__, url_prefix="/v1/webhooks/stripe", description="Events of Stripe."
+    "Stripe webhooks", __name__, url_prefix="/v1/webhooks/stripe", description="Events from Stripe."
 )
 
 SERVICE_DOC = {

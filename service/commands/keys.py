@@ -18,7 +18,7 @@ from service.settings import Settings, sqlite_path
 # More ids than this would push the sentence that explains them off the screen.
 SHOWN_IDS = 3
 UNROTATABLE_MESSAGE = """\
-{} addresses that bounced or complained belong to nobody who is stored, so only an older key recognises them.
+{} addresses that bounced or complained have no supporter any more, so only an older key recognises them.
 As long as these addresses must get no email, keep the older keys in SECRET_KEYS, behind the first. Without those
 keys, a reader who signs up with such an address gets emails again, until the next bounce."""
 
@@ -92,7 +92,7 @@ def rotate(unreadable: Path | None) -> None:
     }
     with container.database.transaction() as session:
         write_audit_log(session, container, "rotate_keys", counts)
-    click.echo(f"Encrypted {pluralise(result.rotated, 'row')} anew under the first key.")
+    click.echo(f"Encrypted {pluralise(result.rotated, 'row')} again with the first key.")
     if result.merged:
         click.echo(f"Merged {pluralise(result.merged, 'duplicate supporter')}.")
     if result.suppressions:

@@ -103,7 +103,7 @@ def test_rotate_command_reports_unrotatable_suppressions(
     result = CliRunner().invoke(cli, ["keys", "rotate"])
     assert result.exit_code == 0, result.output
     assert "Moved 1 suppressions" in result.stdout
-    assert "1 addresses that bounced or complained belong to nobody who is stored" in result.stdout
+    assert "1 addresses that bounced or complained have no supporter any more" in result.stdout
     assert "keep the older keys in SECRET_KEYS, behind the first" in result.stdout
     assert "news.example" not in result.output
 

@@ -36,7 +36,7 @@ def json_schema(client: FlaskClient, node: dict) -> dict | None:
 
 def test_every_operation_is_shown_and_in_the_contents(client: FlaskClient) -> None:
     page = client.get("/docs").text
-    contents = page.partition("<nav")[2].partition("</nav>")[0]
+    contents = page.partition("<nav")[2].partition("</nav>")[0].replace("<wbr>", "")
     described = operations(client)
     assert len(described) > 20
     for operation_id, method, path, _ in described:

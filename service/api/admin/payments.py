@@ -19,7 +19,7 @@ from service.domain.pledges.pledges import get_pledge
 from service.web import current_container, read_only, transaction
 
 admin_payments = ResourceBlueprint(
-    "money", __name__, url_prefix="/v1/admin", description="Payments, refunds and cancellations."
+    "payments", __name__, url_prefix="/v1/admin", description="Payments, refunds and cancellations."
 )
 
 

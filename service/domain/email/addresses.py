@@ -22,7 +22,7 @@ def normalise_address(text: str) -> str:
         address = validate_email(text.strip(), check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         raise InvalidAddress(
-            "This does not look like an e-mail address; write it like name@example.org.", field="email"
+            "This does not look like an email address; enter one like name@example.org.", field="email"
         ) from error
     return f"{address.local_part}@{address.ascii_domain}"
 

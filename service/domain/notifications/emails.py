@@ -216,7 +216,7 @@ def _sign_in(
 ) -> NotificationEmail:
     notification = context.notification
     if context.sign_in is None:
-        raise EmailNotBuildable("its wish to sign in was forgotten")
+        raise EmailNotBuildable("its sign-in request was deleted")
     return dataclasses.replace(
         base,
         # Each attempt has its own link, so it is another email and needs its own Message-ID.
