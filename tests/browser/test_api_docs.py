@@ -59,7 +59,9 @@ def test_three_columns_on_a_desktop_with_contents_that_stay(docs: Page) -> None:
         docs.locator(selector).bounding_box()
         for selector in (".contents", "#post-v1-admin-erasures .words", "#post-v1-admin-erasures .examples")
     )
-    assert contents and words and examples
+    assert contents
+    assert words
+    assert examples
     assert contents["x"] + contents["width"] <= words["x"]
     assert words["x"] + words["width"] <= examples["x"]
 
@@ -75,7 +77,8 @@ def test_one_column_on_a_phone_with_contents_to_open(page: Page) -> None:
     expect(page.locator("#post-v1-pledges h3")).to_be_in_viewport()
     expect(link).to_be_hidden()
     words, examples = (page.locator(f"#post-v1-pledges .{part}").bounding_box() for part in ("words", "examples"))
-    assert words and examples
+    assert words
+    assert examples
     assert words["y"] + words["height"] <= examples["y"]
 
 
