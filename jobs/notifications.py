@@ -1,23 +1,37 @@
-"""Enqueues the emails before an annual pledge renews."""
+"""Enqueues the emails before an annual pledge renews, and the yearly ones to monthly supporters."""
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
 from service.container import Container
-from service.domain.notifications.renewals import enqueue_renewal_notifications
+from service.domain.notifications.renewals import (
+    enqueue_monthly_yearly_notifications,
+    enqueue_renewal_notifications,
+)
 
 log = structlog.get_logger()
 
 
 def queue_renewal_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
-    """Enqueue a notification for each annual pledge that renews within three weeks and has none yet."""
+    """Enqueue a notification for each annual pledge that renews soon and has none yet.
+
+    Monthly pledges whose anniversary has come get one too, where their campaign wants it.
+    """
+    announced = _enqueue_all(container, stop, enqueue_renewal_notifications)
+    yearly = _enqueue_all(container, stop, enqueue_monthly_yearly_notifications)
+    if announced or yearly:
+        log.info("renewals_announced", count=announced, monthly=yearly)
+    return {"announced": announced} | ({"monthly": yearly} if yearly else {})
+
+
+def _enqueue_all(container: Container, stop: threading.Event, enqueue: Callable[..., int]) -> int:
     total = 0
     while not stop.is_set():
         with container.database.transaction() as session:
-            count = enqueue_renewal_notifications(session, now=container.clock())
+            count = enqueue(session, now=container.clock())
         if not count:
             break
-        log.info("renewals_announced", count=count)
         total += count
-    return {"announced": total}
+    return total

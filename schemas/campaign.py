@@ -183,6 +183,24 @@ class ReminderSettings(StrictSchema):
         return reminder
 
 
+class NoticeSettings(StrictSchema):
+    """The emails about recurring support that a campaign may decide on."""
+
+    monthly_yearly = JsonBoolean(
+        load_default=False,
+        metadata={
+            "description": "Whether monthly supporters get an email once a year that says what they give and how "
+            "to cancel, as California and New York ask for."
+        },
+    )
+    renewal_days = BoundedInteger(
+        minimum=1,
+        maximum=60,
+        load_default=14,
+        metadata={"description": "At least how many days before an annual renewal its email is sent."},
+    )
+
+
 class ReminderOption(Schema):
     """A reminder that readers may choose, with its label."""
 
@@ -234,6 +252,7 @@ class CampaignFile(StrictSchema):
         metadata={"description": "Amounts in currencies other than `currency`."},
     )
     reminder = fields.Nested(ReminderSettings, load_default=lambda: ReminderSettings().load({}))
+    notices = fields.Nested(NoticeSettings, load_default=lambda: NoticeSettings().load({}))
     privacy_url = WebUrl(load_default=None, allow_none=True)
     support_url = WebUrl(load_default=None, allow_none=True)
     contact_url = WebUrl(

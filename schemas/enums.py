@@ -90,6 +90,8 @@ class EmailKind(StrEnum):
     PAYMENT_FAILED = "missed"
     RENEWAL = "renewal"
     CANCELLED = "ended"
+    REFUND = "refund"
+    MONTHLY_YEARLY = "monthly_yearly"
     SIGN_IN = "sign_in"
     EMAIL_CHANGE = "email_change"
     EMAIL_CHANGED = "email_changed"

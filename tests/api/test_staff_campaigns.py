@@ -41,6 +41,7 @@ def test_campaign_file_sets_every_field(client: FlaskClient, container: Containe
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
         "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
         "cover_fees", "other_currencies", "legal_name", "tax_line", "brand", "contact_url", "newsletter_url",
+        "notices",
     }  # fmt: skip
 
 
@@ -64,6 +65,7 @@ def test_new_campaign_needs_name_heading_and_message(client: FlaskClient, contai
         "confirm": False,
         "pick_date": False,
     }
+    assert campaign["notices"] == {"monthly_yearly": False, "renewal_days": 14}
     assert campaign["send_until"] == 21
     assert {choice["minimum"] for choice in campaign["frequencies"]} == {200}
     assert client.get("/v1/campaigns/climate").json["heading"] == "Warm words"
@@ -170,6 +172,11 @@ ONCE = {"frequency": "once"}
         ({"reminder": {"confirm": "yes"}}, "reminder.confirm"),
         ({"reminder": {"pick_date": "yes"}}, "reminder.pick_date"),
         ({"reminder": {"enabled": "yes"}}, "reminder.enabled"),
+        ({"notices": {"monthly_yearly": "yes"}}, "notices.monthly_yearly"),
+        ({"notices": {"renewal_days": 0}}, "notices.renewal_days"),
+        ({"notices": {"renewal_days": 61}}, "notices.renewal_days"),
+        ({"notices": {"renewal_days": "14"}}, "notices.renewal_days"),
+        ({"notices": {"yearly": True}}, "notices.yearly"),
         ({"reminder": {"on": True}}, "reminder.on"),
         ({"privacy_url": "javascript:alert(1)"}, "privacy_url"),
         ({"support_url": "/give"}, "support_url"),

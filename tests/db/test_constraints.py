@@ -112,13 +112,17 @@ VIOLATIONS = [
         for column in ("reminder_id", "occurrence")
     ),
     ("ck_emails_receipt_refers_to_its_own", "UPDATE emails SET pledge_id = NULL WHERE kind = 'receipt'"),
+    (
+        "ck_emails_refund_refers_to_its_own",
+        "UPDATE emails SET kind = 'refund', payment_id = NULL WHERE kind = 'receipt'",
+    ),
     ("ck_emails_receipt_refers_to_its_own", "UPDATE emails SET payment_id = NULL WHERE kind = 'receipt'"),
     *(
         (
             f"ck_emails_{kind}_refers_to_its_own",
             f"UPDATE emails SET kind = '{kind}', pledge_id = NULL WHERE kind = 'receipt'",
         )
-        for kind in ("missed", "renewal", "ended")
+        for kind in ("missed", "renewal", "ended", "refund", "monthly_yearly")
     ),
     *(
         (f"ck_emails_{kind}_refers_to_its_own", f"UPDATE emails SET kind = '{kind}' WHERE kind = 'receipt'")
@@ -154,6 +158,8 @@ VIOLATIONS = [
     ("ck_suppressions_reason_known", "UPDATE suppressions SET reason = 'spite'"),
     ("ck_job_runs_outcome_known", "UPDATE job_runs SET outcome = 'bored'"),
     ("ck_campaigns_send_hour_in_a_day", "UPDATE campaigns SET send_hour = 24"),
+    ("ck_campaigns_notices_renewal_days_in_range", "UPDATE campaigns SET notices_renewal_days = 0"),
+    ("ck_campaigns_notices_renewal_days_in_range", "UPDATE campaigns SET notices_renewal_days = 61"),
     ("ck_campaigns_send_hour_in_a_day", "UPDATE campaigns SET send_hour = -1"),
     ("ck_campaigns_default_frequency_known", "UPDATE campaigns SET default_frequency = 'daily'"),
     ("ck_pledge_options_frequency_known", "UPDATE pledge_options SET frequency = 'x' WHERE frequency = 'once'"),

@@ -229,8 +229,17 @@ NOTIFICATION_STATES: dict[str, tuple[str, Row, int, int]] = {
     "failed": ("failed", {"reason": REFUSED, "attempts": 1, "outcome": "rejected"}, 0, 0),
     "held": ("scheduled", {"held": True}, 0, 0),
 }
+# Without those that a later migration added.
 NOTIFICATION_KINDS = [
-    kind for kind in EmailKind if kind not in (EmailKind.REMINDER, EmailKind.REMINDER_CONFIRMATION)
+    kind
+    for kind in EmailKind
+    if kind
+    not in (
+        EmailKind.REMINDER,
+        EmailKind.REMINDER_CONFIRMATION,
+        EmailKind.REFUND,
+        EmailKind.MONTHLY_YEARLY,
+    )
 ]
 
 

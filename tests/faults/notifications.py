@@ -29,6 +29,8 @@ RECIPIENTS = {
     EmailKind.PAYMENT_FAILED: GIVER,
     EmailKind.RENEWAL: GIVER,
     EmailKind.CANCELLED: GIVER,
+    EmailKind.REFUND: GIVER,
+    EmailKind.MONTHLY_YEARLY: GIVER,
     EmailKind.SIGN_IN: GIVER,
     EmailKind.EMAIL_CHANGE: NEW_ADDRESS,
     EmailKind.EMAIL_CHANGED: GIVER,
@@ -41,6 +43,7 @@ USELESS_AFTER = {
     EmailKind.EMAIL_CHANGE: (EMAIL_CHANGE_LINK_TTL, TOO_OLD),
     EmailKind.RECEIPT: (MAX_AGE, TOO_OLD),
     EmailKind.CANCELLED: (MAX_AGE, TOO_OLD),
+    EmailKind.REFUND: (MAX_AGE, TOO_OLD),
     EmailKind.RENEWAL: (RENEWS_IN, DATE_PASSED),
 }
 
@@ -59,8 +62,11 @@ def enqueue_notification(container: Container, kind: EmailKind) -> set[uuid.UUID
         case EmailKind.RENEWAL:
             pledge_id = put_pledge(container, to=GIVER, renews_at=now + RENEWS_IN)
             enqueue(container, kind, to=GIVER, pledge_id=pledge_id, event_date=(now + RENEWS_IN).date())
-        case EmailKind.RECEIPT:
+        case EmailKind.RECEIPT | EmailKind.REFUND:
             enqueue(container, kind, to=GIVER)
+        case EmailKind.MONTHLY_YEARLY:
+            pledge_id = put_pledge(container, to=GIVER, renews_at=now + RENEWS_IN)
+            enqueue(container, kind, to=GIVER, pledge_id=pledge_id)
         case _:
             _enqueue_without_pledge(container, kind, now)
     return notification_ids(container) - before

@@ -39,6 +39,18 @@ VARIANTS: list[dict[str, Any]] = [
     # Its button is the only link.
     {"kind": EmailKind.PAYMENT_FAILED, "invoice_url": INVOICE_URL, "needs_confirmation": True},
     {"kind": EmailKind.RENEWAL, "frequency": Frequency.ANNUAL},
+    *(
+        {
+            "kind": EmailKind.REFUND,
+            "money": Money(250, "USD"),
+            "paid": Money(750, "USD"),
+            "net": Money(500, "USD"),
+            "receipt_number": "2026-7K3Q-9XTM-4BHF",
+            "links_to_pledge": is_running,
+        }
+        for is_running in (False, True)
+    ),
+    {"kind": EmailKind.MONTHLY_YEARLY, "since": datetime.date(2024, 12, 1)},
     {"kind": EmailKind.CANCELLED, "has_transfer_on_its_way": True, "money": None},
     *(
         {"kind": EmailKind.CANCELLED, "frequency": frequency, "is_unpaid": unpaid, "money": None}

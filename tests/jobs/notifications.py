@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from jobs.emails import send_urgent_emails
-from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.container import Container
 from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail
-from service.db.models.payment import Payment
+from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
 from service.domain.email.outbox import enqueue_email
@@ -62,7 +62,7 @@ def enqueue(
     with container.database.transaction() as session:
         supporter_id = get_or_create_supporter(session, to, now=now)
         related: dict[str, Any] = {"pledge_id": pledge_id}
-        if kind == EmailKind.RECEIPT:
+        if kind in (EmailKind.RECEIPT, EmailKind.REFUND):
             payment = Payment(
                 id=new_id(),
                 pledge_id=pledge_id,
@@ -76,6 +76,18 @@ def enqueue(
             session.add(payment)
             session.flush()
             related["payment_id"] = payment.id
+            if kind == EmailKind.REFUND:
+                refund = Refund(
+                    id=new_id(),
+                    payment_id=payment.id,
+                    status=RefundStatus.SUCCEEDED,
+                    amount_minor=200,
+                    currency="USD",
+                    gateway_reference=f"refund-{new_id()}",
+                    created_at=now,
+                )
+                session.add(refund)
+                dedup_key = str(refund.id)
         if kind == EmailKind.SIGN_IN:
             sign_in = SignIn(id=new_id(), supporter_id=supporter_id, asked_at=now)
             session.add(sign_in)

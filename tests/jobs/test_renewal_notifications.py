@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from jobs.notifications import queue_renewal_notifications
 from schemas.enums import EmailKind, Frequency, PledgeStatus
 from service.container import Container
+from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail
 from service.db.models.pledge import Pledge
 from service.domain.notifications.renewals import enqueue_renewal_notifications
@@ -42,6 +43,38 @@ def test_renewal_is_announced_two_weeks_before_or_immediately(
     [email] = mailer.sent
     assert (clock().date() - datetime.date(2026, 11, 23)).days in (leaves_after, leaves_after + 1)
     assert email.event_date == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": 0}
+
+
+@pytest.mark.parametrize(
+    ("lead", "days", "leaves_after"), [(30, 37, 6), (30, 38, None), (3, 10, 6), (3, 11, None)]
+)
+def test_campaign_sets_how_many_days_before_a_renewal_is_announced(
+    container: Container, clock: FakeClock, lead: int, days: int, leaves_after: int | None
+) -> None:
+    update_campaign(container, notices={"renewal_days": lead})
+    annual_pledge(container, days=days)
+    announced = queue_renewal_notifications(container, RUNNING)["announced"]
+    assert announced == (0 if leaves_after is None else 1)
+    if leaves_after is None:
+        return
+    mailer = FakeMailer()
+    clock.advance(days=leaves_after - 1)
+    run(container, mailer)
+    assert mailer.sent == []
+    clock.advance(days=1)
+    run(container, mailer)
+    [email] = mailer.sent
+    assert email.event_date == datetime.date(2026, 11, 23) + datetime.timedelta(days=days)
+
+
+def test_campaigns_with_different_lead_times_are_announced_in_one_run(container: Container) -> None:
+    annual_pledge(container, days=5)
+    update_campaign(container, slug="other", notices={"renewal_days": 40})
+    with container.database.read_only() as session:
+        other = session.scalars(select(Campaign.id).where(Campaign.slug == "other")).one()
+    annual_pledge(container, days=45, to="other@news.example", campaign_id=other)
+    assert queue_renewal_notifications(container, RUNNING) == {"announced": 2}
     assert queue_renewal_notifications(container, RUNNING) == {"announced": 0}
 
 

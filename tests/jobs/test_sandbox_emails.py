@@ -23,6 +23,7 @@ ABOUT_PLEDGES = (
     EmailKind.PAYMENT_FAILED,
     EmailKind.RENEWAL,
     EmailKind.CANCELLED,
+    EmailKind.REFUND,
 )
 NOT_SENT = (EmailStatus.SKIPPED, "not_in_sandbox_recipients")
 

@@ -22,12 +22,15 @@ class Campaign(UUIDPrimaryKey, Base):
     amount and a `fixed` amount in minor units. Receipts show `legal_name` and `tax_line`. `brand` has the keys of
     `schemas.brand.BrandSchema` that are set. While it is closed (`closed_at`), it takes no pledges and sends no
     reminders. `product_name` is the name that the campaign's product was last given at the payment gateway.
+    The email before an annual renewal is sent at least `notices_renewal_days` before it. With
+    `notices_monthly_yearly`, monthly supporters get an email once a year.
     """
 
     __tablename__ = "campaigns"
     __table_args__ = (
         UniqueConstraint("slug"),
         CheckConstraint("send_hour BETWEEN 0 AND 23", name="send_hour_in_a_day"),
+        CheckConstraint("notices_renewal_days BETWEEN 1 AND 60", name="notices_renewal_days_in_range"),
         enum_check("default_frequency", Frequency, name="default_frequency_known"),
     )
 
@@ -43,6 +46,8 @@ class Campaign(UUIDPrimaryKey, Base):
     reminder_repeats: Mapped[list[int]] = mapped_column(server_default="[]")
     reminder_confirm: Mapped[bool] = mapped_column(server_default=false())
     reminder_pick_date: Mapped[bool] = mapped_column(server_default=false())
+    notices_monthly_yearly: Mapped[bool] = mapped_column(server_default=false())
+    notices_renewal_days: Mapped[int] = mapped_column(server_default="14")
     privacy_url: Mapped[str | None] = mapped_column(Text)
     support_url: Mapped[str | None] = mapped_column(Text)
     contact_url: Mapped[str | None] = mapped_column(Text)

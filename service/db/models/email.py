@@ -36,6 +36,8 @@ REQUIRED_COLUMNS = {
     EmailKind.PAYMENT_FAILED: ("pledge_id",),
     EmailKind.RENEWAL: ("pledge_id",),
     EmailKind.CANCELLED: ("pledge_id",),
+    EmailKind.REFUND: ("pledge_id", "payment_id"),
+    EmailKind.MONTHLY_YEARLY: ("pledge_id",),
     EmailKind.SIGN_IN: ("sign_in_id",),
     EmailKind.EMAIL_CHANGE: ("email_change_id",),
     EmailKind.EMAIL_CHANGED: ("email_change_id",),

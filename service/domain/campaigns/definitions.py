@@ -17,6 +17,9 @@ from service.domain.money import Money, format_major_units
 from service.domain.ports import PaymentGateway
 
 DEFAULT_SLUG = "default"
+# Keys of a campaign file that hold several settings; each has a column, such as `reminder_enabled`.
+SETTING_GROUPS = ("reminder", "notices")
+SETTING_PREFIXES = tuple(f"{group}_" for group in SETTING_GROUPS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class CampaignDefinition:
     reminder_repeats: list[int]
     reminder_confirm: bool
     reminder_pick_date: bool
+    notices_monthly_yearly: bool
+    notices_renewal_days: int
     privacy_url: str | None
     support_url: str | None
     contact_url: str | None
@@ -75,10 +80,10 @@ class CampaignDefinition:
 
 def parse_definition(file: Mapping[str, Any]) -> CampaignDefinition:
     """Return the definition in a campaign file that its schema has validated."""
-    nested = ("frequencies", "cover_fees", "other_currencies", "reminder")
+    nested = ("frequencies", "cover_fees", "other_currencies", "reminder", "notices")
     return CampaignDefinition(
         offers=[_parse_offer(offer) for offer in (file, *file["other_currencies"])],
-        **{f"reminder_{name}": value for name, value in file["reminder"].items()},
+        **{f"{group}_{name}": file[group][name] for group in SETTING_GROUPS for name in file[group]},
         **{"brand": {}} | {name: value for name, value in file.items() if name not in nested},
     )
 
@@ -179,7 +184,7 @@ def serialize_campaign(campaign: Campaign) -> dict[str, Any]:
     columns = {
         name: getattr(campaign, name)
         for name in CampaignDefinition.__dataclass_fields__
-        if name not in ("offers", "brand", "images") and not name.startswith("reminder_")
+        if name not in ("offers", "brand", "images") and not name.startswith(SETTING_PREFIXES)
     }
     # Without the key, a file keeps the logo that the campaign may have by then.
     brand = {"brand": campaign.brand} if campaign.brand else {}
@@ -191,7 +196,11 @@ def serialize_campaign(campaign: Campaign) -> dict[str, Any]:
         "confirm": campaign.reminder_confirm,
         "pick_date": campaign.reminder_pick_date,
     }
-    return columns | brand | first | {"other_currencies": others, "reminder": reminder}
+    notices = {
+        "monthly_yearly": campaign.notices_monthly_yearly,
+        "renewal_days": campaign.notices_renewal_days,
+    }
+    return columns | brand | first | {"other_currencies": others, "reminder": reminder, "notices": notices}
 
 
 def text_overrides(campaign: Campaign, lang: str) -> dict[str, str]:

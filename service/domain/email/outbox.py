@@ -30,6 +30,8 @@ PRIORITIES: Final = {
     EmailKind.PAYMENT_FAILED: PROMPT,
     EmailKind.RENEWAL: PROMPT,
     EmailKind.CANCELLED: PROMPT,
+    EmailKind.REFUND: PROMPT,
+    EmailKind.MONTHLY_YEARLY: PROMPT,
     EmailKind.EMAIL_CHANGED: PROMPT,
     EmailKind.ALERT: PROMPT,
     EmailKind.REMINDER: SCHEDULED,

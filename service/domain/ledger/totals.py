@@ -145,6 +145,12 @@ def totals_by_pledge_query(
     return cast("Select[Any]", query)
 
 
+def net_amount(session: Session, payment: Payment) -> int:
+    """Return what is left of a successful payment after its refunds and what disputes withhold, in minor units."""
+    query = totals_by_payment_query([payment.pledge_id]).where(Payment.id == payment.id)
+    return int(session.execute(query).one().net_minor)
+
+
 def totals_by_payment_query(pledge_ids: Sequence[Any] | None = None) -> Select[Any]:
     """Return the query of each successful payment, what was refunded and withheld of it, and what is left.
 

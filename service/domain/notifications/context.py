@@ -9,18 +9,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, LargeBinary, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus
+from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus, RefundStatus
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.email_change import EmailChange
-from service.db.models.payment import Payment
+from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 from service.domain.email.queue import EmailClaim
 from service.domain.email_changes import LINK_TTL as EMAIL_CHANGE_LINK_TTL
-from service.domain.pledges.renewals import ends_before, is_paused_at
+from service.domain.pledges.renewals import ends_before, is_paused_at, next_payment_at
 from service.domain.pledges.status import RUNNING_STATUSES, PledgeEvent
 from service.domain.sign_in import LINK_TTL
 
@@ -35,6 +35,7 @@ ENDING = "ending"
 PAUSED = "paused"
 WITHHELD_REASONS = (ENDING, PAUSED)
 DATE_PASSED = "date_passed"
+REFUND_FAILED = "refund_failed"
 ALREADY_SENT = "told_before"
 # An older email is of no use. Rows are kept for longer than this, so an event that arrives again sends nothing
 # twice.
@@ -63,6 +64,7 @@ class NotificationContext:
     campaign: Campaign | None
     pledge: Pledge | None
     payment: Payment | None
+    refund: Refund | None
     sign_in: SignIn | None
     email_change: EmailChangeRequest | None
     is_unpaid: bool
@@ -96,6 +98,7 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, EmailClaim]) -> l
         select(Payment).where(Payment.id.in_([row.OutgoingEmail.payment_id for row in claimed]))
     )
     payments = {payment.id: payment for payment in found_payments}
+    refunds = _load_refunds(session, [row.OutgoingEmail for row in claimed])
     email_changes = _load_email_changes(session, [row.OutgoingEmail.email_change_id for row in claimed])
     campaign_ids: dict[uuid.UUID, uuid.UUID | None] = {
         row.OutgoingEmail.id: _default_campaign_id(session, row.id)
@@ -116,6 +119,7 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, EmailClaim]) -> l
             campaign=campaigns.get(campaign_ids.get(row.OutgoingEmail.id)),
             pledge=row.Pledge,
             payment=payments.get(row.OutgoingEmail.payment_id),
+            refund=refunds.get(row.OutgoingEmail.dedup_key),
             sign_in=sign_ins.get(row.OutgoingEmail.sign_in_id),
             email_change=email_changes.get(row.OutgoingEmail.email_change_id),
             is_unpaid=row.OutgoingEmail.pledge_id in unpaid,
@@ -148,9 +152,20 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
             return PAUSED if is_paused_at(pledge, now) else None
         case EmailKind.CANCELLED if pledge is not None and (pledge.ended_at or now) <= now - MAX_AGE:
             return TOO_OLD
+        case EmailKind.REFUND:
+            return _refund_skip_reason(context.refund, now)
+        case EmailKind.MONTHLY_YEARLY if pledge is not None and next_payment_at(pledge) is None:
+            return ENDED
         case EmailKind.RENEWAL if pledge is not None:
             return _renewal_skip_reason(session, context, pledge, now)
     return None
+
+
+def _load_refunds(session: Session, notifications: Collection[OutgoingEmail]) -> dict[str, Refund]:
+    """Return the refunds that these emails are about, by the emails' `dedup_key`, which is the refund's id."""
+    keys = [email.dedup_key for email in notifications if email.kind == EmailKind.REFUND]
+    found = session.scalars(select(Refund).where(Refund.id.in_([uuid.UUID(key) for key in keys])))
+    return {str(refund.id): refund for refund in found}
 
 
 def _load_email_changes(
@@ -194,6 +209,13 @@ def _sign_in_skip_reason(sign_in: SignIn | None, now: datetime.datetime) -> str 
     if sign_in.asked_at <= now - LINK_TTL:
         return TOO_OLD
     return None if sign_in.used_at is None else LINK_USED
+
+
+def _refund_skip_reason(refund: Refund | None, now: datetime.datetime) -> str | None:
+    # The bank may return the money of a refund that had succeeded.
+    if refund is None or refund.status != RefundStatus.SUCCEEDED:
+        return REFUND_FAILED
+    return TOO_OLD if refund.created_at <= now - MAX_AGE else None
 
 
 def _renewal_skip_reason(

@@ -29,6 +29,7 @@ from service.domain.email.rendering import (
 from service.domain.email.status import EmailEvent
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.email_changes import email_change_token
+from service.domain.ledger.totals import net_amount
 from service.domain.money import Money
 from service.domain.notifications.context import (
     EMAIL_CHANGE_KINDS,
@@ -41,6 +42,7 @@ from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.links import pledge_token
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import total_charge
+from service.domain.pledges.renewals import next_payment_at, started_at
 from service.domain.pledges.status import RUNNING_STATUSES
 from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
 from service.domain.ports import AlertEmail, NotificationEmail
@@ -197,6 +199,16 @@ def build_notification_email(
             return _payment_failed(context, pledge, base, own_page, now=now)
         case EmailKind.RENEWAL:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
+        case EmailKind.REFUND:
+            return _refund(session, context, campaign, pledge, base, own_page)
+        case EmailKind.MONTHLY_YEARLY:
+            return dataclasses.replace(
+                base,
+                money=total_charge(pledge),
+                event_date=_local_date(next_payment_at(pledge) or now, campaign),
+                since=_local_date(started_at(pledge), campaign),
+                page_url=own_page,
+            )
         case _:
             return dataclasses.replace(
                 base,
@@ -273,7 +285,7 @@ def _receipt(
     payment = context.payment
     if payment is None:
         raise EmailNotBuildable("its payment was deleted")
-    paid_on = payment.paid_at.astimezone(ZoneInfo(campaign.timezone)).date()
+    paid_on = _local_date(payment.paid_at, campaign)
     money = Money(payment.amount_minor, payment.currency)
     is_recurring = pledge.status in RUNNING_STATUSES
     # If the amount was changed since, the part that covered the fees is unknown.
@@ -289,6 +301,35 @@ def _receipt(
         legal_name=campaign.legal_name,
         tax_line=campaign.tax_line,
     )
+
+
+def _refund(
+    session: Session,
+    context: NotificationContext,
+    campaign: Campaign,
+    pledge: Pledge,
+    base: NotificationEmail,
+    own_page: str,
+) -> NotificationEmail:
+    payment, refund = context.payment, context.refund
+    if payment is None or refund is None:
+        raise EmailNotBuildable("its payment was deleted")
+    paid_on = _local_date(payment.paid_at, campaign)
+    is_recurring = pledge.status in RUNNING_STATUSES
+    return dataclasses.replace(
+        base,
+        money=Money(refund.amount_minor, refund.currency),
+        paid=Money(payment.amount_minor, payment.currency),
+        net=Money(net_amount(session, payment), payment.currency),
+        event_date=paid_on,
+        receipt_number=receipt_number(payment.id, paid_on.year),
+        page_url=own_page if is_recurring else base.account_url,
+        links_to_pledge=is_recurring,
+    )
+
+
+def _local_date(at: datetime.datetime, campaign: Campaign) -> datetime.date:
+    return at.astimezone(ZoneInfo(campaign.timezone)).date()
 
 
 def _payment_failed(

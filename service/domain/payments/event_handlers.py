@@ -26,6 +26,7 @@ from service.domain.money import Money
 from service.domain.payments.alerts import alert_dispute, alert_fraud_warning
 from service.domain.payments.customer_addresses import follow_customer
 from service.domain.pledges.notifications import (
+    announcing_refunds,
     enqueue_action_required,
     enqueue_known_failure,
     enqueue_payment_failed,
@@ -256,10 +257,11 @@ def handle_refund(
     Raises:
         PaymentMismatch: the refund contradicts what is recorded.
     """
-    if isinstance(event, RefundUpdated):
-        record_refund(session, payment, event)
-    else:
-        record_refunded_total(session, payment, event)
+    with announcing_refunds(session, pledge, payment, now=now):
+        if isinstance(event, RefundUpdated):
+            record_refund(session, payment, event)
+        else:
+            record_refunded_total(session, payment, event)
     sync_pledge_status(session, pledge, now=now)
 
 

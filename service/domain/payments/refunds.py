@@ -30,6 +30,7 @@ from service.domain.errors import (
 from service.domain.ledger.refunds import MADE_STATUSES, RESERVED_STATUSES, record_refund
 from service.domain.money import Money, format_major_units
 from service.domain.pagination import Page, decode_cursor, encode_cursor
+from service.domain.pledges.notifications import announcing_refunds
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
 from service.domain.pledges.subscriptions import require_same_gateway, translate_gateway_errors
 from service.domain.ports import (
@@ -268,11 +269,13 @@ def _save_refund_result(
     with transaction() as session:
         # Read after the pledge is locked: the refund's own event may have been applied in the meantime.
         payment, refund = _lock_refund(session, refund_id)
+        pledge = get_pledge(session, payment.pledge_id)
         if isinstance(result, RefundUpdated):
-            record_refund(session, payment, result)
+            with announcing_refunds(session, pledge, payment, now=clock()):
+                record_refund(session, payment, result)
         elif refund.status == RefundStatus.REQUESTED:
             _fail(refund, result)
-        sync_pledge_status(session, get_pledge(session, payment.pledge_id), now=clock())
+        sync_pledge_status(session, pledge, now=clock())
         return refund
 
 
@@ -285,9 +288,11 @@ def _release(transaction: TransactionFactory, refund_id: uuid.UUID, *, now: date
 
 
 def _record_found(session: Session, payment: Payment, found: GatewayRefunds, *, now: datetime.datetime) -> None:
-    for refund in found.refunds:
-        record_refund(session, payment, refund)
-    sync_pledge_status(session, get_pledge(session, payment.pledge_id), now=now)
+    pledge = get_pledge(session, payment.pledge_id)
+    with announcing_refunds(session, pledge, payment, now=now):
+        for refund in found.refunds:
+            record_refund(session, payment, refund)
+    sync_pledge_status(session, pledge, now=now)
 
 
 def _objection_to(session: Session, payment: Payment, refund: Refund, *, is_late: bool) -> str | None:

@@ -5,17 +5,18 @@ once its supporter is known.
 """
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus
-from service.db.models.payment import Payment
+from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.email.outbox import enqueue_email
-from service.domain.pledges.renewals import ends_before, is_paused_at
+from service.domain.pledges.renewals import ends_before, is_paused_at, renewal_email_at
 from service.domain.ports.payment_events import PaymentActionRequired, PaymentFailed, RenewalUpcoming
 
 MAX_DUNNING_EMAILS = 3
@@ -104,7 +105,8 @@ def enqueue_renewal(
     if ends_before(pledge, upcoming.renews_at) or is_paused_at(pledge, upcoming.renews_at):
         return
     if pledge.frequency == Frequency.ANNUAL and pledge.status == PledgeStatus.ACTIVE and upcoming.renews_at > now:
-        dedup_key = f"{pledge.id}:{_local_date(pledge, upcoming.renews_at)}"
+        renews_on = _local_date(pledge, upcoming.renews_at)
+        dedup_key = f"{pledge.id}:{renews_on}"
         _enqueue(
             session,
             pledge,
@@ -112,8 +114,34 @@ def enqueue_renewal(
             dedup_key,
             event_at=upcoming.renews_at,
             happened_at=upcoming.occurred_at,
+            due_at=max(renewal_email_at(pledge.campaign, renews_on), now),
             now=now,
         )
+
+
+@contextmanager
+def announcing_refunds(
+    session: Session, pledge: Pledge, payment: Payment, *, now: datetime.datetime
+) -> Iterator[None]:
+    """Enqueue an email for each refund of the payment that succeeded within the block; the pledge is locked."""
+    before = {refund.id for refund in _succeeded_refunds(session, payment)}
+    yield
+    for refund in _succeeded_refunds(session, payment):
+        if refund.id not in before:
+            _enqueue(
+                session,
+                pledge,
+                EmailKind.REFUND,
+                str(refund.id),
+                payment=payment,
+                happened_at=refund.created_at,
+                now=now,
+            )
+
+
+def _succeeded_refunds(session: Session, payment: Payment) -> Sequence[Refund]:
+    query = select(Refund).where(Refund.payment_id == payment.id, Refund.status == RefundStatus.SUCCEEDED)
+    return session.scalars(query.order_by(Refund.id)).all()
 
 
 def enqueue_cancellation(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
@@ -135,6 +163,7 @@ def _enqueue(
     payment: Payment | None = None,
     event_at: datetime.datetime | None = None,
     happened_at: datetime.datetime | None = None,
+    due_at: datetime.datetime | None = None,
 ) -> None:
     if pledge.supporter_id is None:
         return
@@ -144,6 +173,7 @@ def _enqueue(
         dedup_key,
         lang=pledge.lang or pledge.campaign.lang,
         now=now,
+        due_at=due_at,
         supporter_id=pledge.supporter_id,
         pledge_id=pledge.id,
         payment_id=None if payment is None else payment.id,

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, false, or_
 
 from schemas.enums import Frequency, PledgeStatus
+from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
-from service.domain.calendar import add_months
+from service.domain.calendar import add_months, at_local_hour
 
 MONTHS = {Frequency.MONTHLY: 1, Frequency.ANNUAL: 12}
 
@@ -42,6 +43,20 @@ def next_payment_on(pledge: Pledge, paid_at: datetime.datetime) -> datetime.date
         return add_months(paid_at, months=months, zone=zone, hour=0).local_date
     at = next_payment_at(pledge)
     return None if at is None else at.astimezone(ZoneInfo(zone)).date()
+
+
+def renewal_email_at(campaign: Campaign, renews_on: datetime.date) -> datetime.datetime:
+    """Return when the email about an annual renewal is sent: at the campaign's hour, its days before and one more.
+
+    With that one, a delay of some hours does not make it less.
+    """
+    day = renews_on - datetime.timedelta(days=campaign.notices_renewal_days + 1)
+    return at_local_hour(day, zone=campaign.timezone, hour=campaign.send_hour).instant
+
+
+def started_at(pledge: Pledge) -> datetime.datetime:
+    """Return when the reader began to give."""
+    return pledge.checkout_completed_at or pledge.created_at
 
 
 def will_renew() -> ColumnElement[bool]:

@@ -78,8 +78,10 @@ class NotificationEmail:
     one failed payment, from 1 to 3. `is_unpaid` means that a pledge ended because payments failed, and not on
     request. With `has_transfer_on_its_way` it was cancelled before its first transfer came. `invoice_url` is the
     gateway's page to pay an open invoice; with `needs_confirmation` the bank wants the payment confirmed there,
-    and the button links to it. `legal_name` and `tax_line` are for receipts. The button links to `page_url`, which
-    with `links_to_pledge` is the pledge's page. `account_url` is the page with all of a reader's pledges.
+    and the button links to it. `legal_name` and `tax_line` are for receipts. Of a refund, `money` is what was
+    returned, and `net` what is left of what was `paid`. `since` is when the reader began to give. The button links
+    to `page_url`, which with `links_to_pledge` is the pledge's page. `account_url` is the page with all of a
+    reader's pledges.
     """
 
     kind: EmailKind
@@ -104,6 +106,9 @@ class NotificationEmail:
     receipt_number: str | None = None
     legal_name: str | None = None
     tax_line: str | None = None
+    paid: Money | None = None
+    net: Money | None = None
+    since: datetime.date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

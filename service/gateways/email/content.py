@@ -112,35 +112,60 @@ def _format_interval(months: int, texts: dict[str, str], lang: str) -> str:
 
 
 def notification_content(email: NotificationEmail, lang: str) -> EmailContent:
-    """Return the text of each part. Only receipts have `facts`, which are pairs of label and value."""
+    """Return the text of each part. `facts` are pairs of label and value."""
     texts = texts_for("notices", lang, {email.lang: email.texts, lang: email.texts})
     values = {
         "campaign": email.campaign_name,
         "amount": "" if email.money is None else cached_format_money(email.money, lang),
         "date": "" if email.event_date is None else format_long_date(email.event_date, lang),
+        "since": "" if email.since is None else format_long_date(email.since, lang),
     }
     kind = email.kind
     common = {part: part for part in ("greeting", "thanks", "signature")}
     specific = {part: f"{kind}_{part}" for part in ("subject", "preview", "message", "button", "after", "why")}
     names = common | specific | {"asked": f"{kind}_asked"} | _PARTS_BY_KIND[kind](email)
     content: EmailContent = {part: texts[f"notice_{name}"].format_map(values) for part, name in names.items()}
-    if kind == EmailKind.RECEIPT:
-        content["facts"] = _receipt_lines(email, texts, lang)
-        if email.tax_line:
-            content["tax_line"] = email.tax_line
+    if facts := _facts(email, texts, lang):
+        content["facts"] = facts
+    if kind == EmailKind.RECEIPT and email.tax_line:
+        content["tax_line"] = email.tax_line
     return content
 
 
-def _receipt_lines(email: NotificationEmail, texts: dict[str, str], lang: str) -> list[tuple[str, str]]:
-    facts = {
+def _facts(email: NotificationEmail, texts: dict[str, str], lang: str) -> list[tuple[str, str]]:
+    """Return labels with their values; what is not known is left out."""
+    date = None if email.event_date is None else format_long_date(email.event_date, lang)
+    amount = None if email.money is None else cached_format_money(email.money, lang)
+    match email.kind:
+        case EmailKind.RECEIPT:
+            facts = _receipt_facts(email, texts, lang, date=date, amount=amount)
+        case EmailKind.REFUND:
+            facts = {
+                "refunded": amount,
+                "paid": None if email.paid is None else cached_format_money(email.paid, lang),
+                "net": None if email.net is None else cached_format_money(email.net, lang),
+                "date": date,
+                "number": email.receipt_number,
+            }
+        case EmailKind.MONTHLY_YEARLY:
+            since = None if email.since is None else format_long_date(email.since, lang)
+            facts = {"monthly_amount": amount, "since": since, "next_payment": date}
+        case _:
+            facts = {}
+    return [(texts[f"notice_fact_{name}"], fact) for name, fact in facts.items() if fact is not None]
+
+
+def _receipt_facts(
+    email: NotificationEmail, texts: dict[str, str], lang: str, *, date: str | None, amount: str | None
+) -> dict[str, str | None]:
+    return {
         "received_by": email.legal_name or email.campaign_name,
         "number": email.receipt_number,
-        "date": None if email.event_date is None else format_long_date(email.event_date, lang),
-        "amount": None if email.money is None else cached_format_money(email.money, lang),
+        "date": date,
+        "amount": amount,
         "frequency": None if email.frequency is None else texts[f"notice_frequency_{email.frequency}"],
         "fees": None if email.fees is None else cached_format_money(email.fees, lang),
     }
-    return [(texts[f"notice_fact_{name}"], fact) for name, fact in facts.items() if fact is not None]
 
 
 def _receipt_parts(email: NotificationEmail) -> dict[str, str]:
@@ -175,6 +200,16 @@ def _cancelled_parts(email: NotificationEmail) -> dict[str, str]:
     return parts | ({"message": "ended_message_transfer"} if email.has_transfer_on_its_way else {})
 
 
+def _refund_parts(email: NotificationEmail) -> dict[str, str]:
+    if email.links_to_pledge:
+        return {"message": "refund_message_running", "button": "receipt_button_pledge"}
+    return {"button": "receipt_button"}
+
+
+def _monthly_yearly_parts(_email: NotificationEmail) -> dict[str, str]:
+    return {"button": "renewal_button", "after": "renewal_after"}
+
+
 def _no_other_parts(_email: NotificationEmail) -> dict[str, str]:
     return {}
 
@@ -184,6 +219,8 @@ _PARTS_BY_KIND = {
     EmailKind.PAYMENT_FAILED: _payment_failed_parts,
     EmailKind.RENEWAL: _no_other_parts,
     EmailKind.CANCELLED: _cancelled_parts,
+    EmailKind.REFUND: _refund_parts,
+    EmailKind.MONTHLY_YEARLY: _monthly_yearly_parts,
     EmailKind.SIGN_IN: _no_other_parts,
     EmailKind.EMAIL_CHANGE: _no_other_parts,
     EmailKind.EMAIL_CHANGED: _no_other_parts,
