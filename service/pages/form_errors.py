@@ -6,10 +6,10 @@ from babel.lists import format_list
 
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import options_for_currency
-from service.domain.errors import AmountNotChargeable, DomainError, PaymentsUnavailable
+from service.domain.errors import AmountNotChargeable, DomainError, DueDateOutOfRange, PaymentsUnavailable
 from service.domain.money import Money, format_money, resolve_locale
 from service.pages.api_docs import http_status_for
-from service.pages.formatting import format_input_amount
+from service.pages.formatting import format_day, format_input_amount
 from service.pages.translations import Texts
 
 
@@ -45,6 +45,7 @@ FIELD_AND_TEXT_BY_CODE = {
     "email_missing": ("email", "email_missing"),
     "invalid_email": ("email", "email_invalid"),
     "address_not_supported": ("email", "email_not_supported"),
+    "due_on_out_of_range": ("due_on", "reminder_day_error"),
     "reminder_choice_not_offered": ("months", "reminder_choice_not_offered"),
     "amount_not_chargeable": ("amount", "amount_not_chargeable"),
     "currency_not_accepted": ("form", "currency_not_accepted"),
@@ -88,6 +89,9 @@ def describe_error(
     if isinstance(error, AmountNotChargeable):
         amounts = [format_amount(amount_minor) for amount_minor in error.alternatives]
         values["amounts"] = format_list(amounts, style="or", locale=resolve_locale(texts.lang))
+    if isinstance(error, DueDateOutOfRange):
+        first, last = (format_day(day, campaign, texts) for day in (error.earliest, error.latest))
+        values |= {"first": first, "last": last}
     field, name = FIELD_AND_TEXT_BY_CODE[error.code]
     return FieldError(
         field=field,

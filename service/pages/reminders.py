@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, redirect, request, url_for
@@ -15,18 +16,26 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas import reminder_labels
 from schemas.enums import Frequency, ReminderStatus
+from schemas.fields import CalendarDate
 from schemas.reminder import ReminderRequest, SnoozeRequest
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.amounts import campaign_currencies, options_for_currency, validate_amount
+from service.domain.campaigns.definitions import require_open
 from service.domain.campaigns.preferences import OfferedPreference
-from service.domain.errors import DomainError, InvalidTransition, ReminderChoiceNotOffered
+from service.domain.errors import DomainError, DueDateOutOfRange, InvalidTransition, ReminderChoiceNotOffered
 from service.domain.money import Money
 from service.domain.offer_changes import describe_changes
 from service.domain.pledges.attribution import attribution_token
 from service.domain.reminders.emails import ALREADY_PLEDGED
 from service.domain.reminders.reminders import CreateReminder, reminder_preference
-from service.domain.reminders.schedule import offered_interval
+from service.domain.reminders.schedule import (
+    first_due,
+    offered_interval,
+    pickable_days,
+    validate_interval,
+    validate_picked_day,
+)
 from service.domain.reminders.self_service import (
     can_cancel,
     can_confirm,
@@ -35,7 +44,7 @@ from service.domain.reminders.self_service import (
     get_reminder_by_token,
     snooze_reminder,
 )
-from service.pages.form_errors import FormError
+from service.pages.form_errors import FormError, describe_error
 from service.pages.formatting import (
     format_day,
     format_interval,
@@ -49,7 +58,9 @@ from service.pages.translations import Texts, texts_for_campaign
 from service.web import current_container, read_only, transaction
 
 REPEAT_PREFIX = "every-"
-FIELDS = ("email", "months", "frequency", "amount", "currency")
+# The value of the choice "On a day I choose".
+PICKED_DAY = "day"
+FIELDS = ("email", "months", "due_on", "frequency", "amount", "currency")
 FNV_OFFSET, FNV_PRIME, FOUR_BYTES = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
 reminder_pages = Blueprint("reminder_pages", __name__)
@@ -59,12 +70,13 @@ reminder_pages = Blueprint("reminder_pages", __name__)
 class ReminderForm:
     """The values of the reminder form, as text.
 
-    `months` is "3" for a single reminder and "every-3" for a recurring one. `frequency`, `currency` and `amount`
-    (in minor units) preselect the pledge that the reminder offers.
+    `months` is "3" for a single reminder, "every-3" for a recurring one, and "day" for one on `due_on`.
+    `frequency`, `currency` and `amount` (in minor units) preselect the pledge that the reminder offers.
     """
 
     email: str = ""
     months: str = ""
+    due_on: str = ""
     frequency: str = ""
     amount: str = ""
     currency: str = ""
@@ -81,6 +93,10 @@ class ReminderOption:
 @reminder_pages.get("/r/<token>")
 def show_reminder(token: str) -> Response:
     """Show a reminder's status and the actions that it allows."""
+    return _render_reminder(token)
+
+
+def _render_reminder(token: str, error: DomainError | None = None) -> Response:
     container = current_container()
     with read_only() as session:
         reminder = get_reminder_by_token(session, token, now=container.clock())
@@ -89,10 +105,15 @@ def show_reminder(token: str) -> Response:
         preference = reminder_preference(reminder, campaign, container.gateway)
         amount = preference.money
         every_months = offered_interval(campaign, reminder.every_months)
+        field_error = None if error is None else describe_error(error, texts, campaign)
         response = render_page(
             "reminder.html",
             texts,
+            status=200 if field_error is None else field_error.status,
             campaign=campaign,
+            field_error=field_error,
+            days=pickable_days(reminder.timezone, now=container.clock()),
+            typed_day=request.form.get("due_on", ""),
             state=_state(reminder),
             is_just_confirmed="confirmed" in request.args and reminder.status == ReminderStatus.SCHEDULED,
             moved_to=_moved_to(reminder, texts, now=container.clock()) if "moved" in request.args else None,
@@ -114,7 +135,7 @@ def show_reminder(token: str) -> Response:
             ],
             can_snooze=campaign.reminder_enabled and not can_confirm(reminder),
             can_cancel=can_cancel(reminder),
-            current_path=request.path,
+            current_path=url_for(".show_reminder", token=token),
             lang_query=f"?lang={texts.lang}" if "lang" in request.args else "",
         )
     response.headers["X-Robots-Tag"] = "noindex"
@@ -152,15 +173,20 @@ def snooze(token: str) -> BaseResponse:
         )
     except ValidationError as error:
         raise ReminderChoiceNotOffered("This campaign offers no such reminder.", field="months") from error
-    with transaction() as session:
-        was_waiting = can_cancel(get_reminder_by_token(session, token, now=container.clock()))
-        snooze_reminder(
-            session,
-            token,
-            months=payload.get("months"),
-            now=container.clock(),
-            month_seconds=container.settings.month_seconds,
-        )
+    try:
+        with transaction() as session:
+            reminder = get_reminder_by_token(session, token, now=container.clock())
+            was_waiting, zone = can_cancel(reminder), reminder.timezone
+            snooze_reminder(
+                session,
+                token,
+                months=payload.get("months"),
+                due_on=_parse_day(request.form["due_on"], zone) if "due_on" in request.form else None,
+                now=container.clock(),
+                month_seconds=container.settings.month_seconds,
+            )
+    except DueDateOutOfRange as error:
+        return _render_reminder(token, error)
     return _redirect_to_reminder(token, moved="yes" if was_waiting else None)
 
 
@@ -195,18 +221,21 @@ def parse_reminder_form(campaign: Campaign, form: ReminderForm, texts: Texts, *,
 
     Raises:
         FormError: a field is missing or invalid.
+        DueDateOutOfRange: a day is to be picked, and none was.
     """
     if not form.email.strip():
         raise FormError("email_missing", field="email")
-    number = form.months.removeprefix(REPEAT_PREFIX)
+    picks_day = form.months == PICKED_DAY
+    number = "" if picks_day else form.months.removeprefix(REPEAT_PREFIX)
     months = parse_int(number)
-    if months is None and form.months:
+    if months is None and number:
         raise FormError("reminder_choice_not_offered", field="months")
     fields: dict[str, Any] = {
         "campaign": campaign.slug,
         "email": form.email,
         "months": months,
-        "repeat": number != form.months,
+        "repeat": not picks_day and number != form.months,
+        "due_on": str(_parse_day(form.due_on, campaign.timezone)) if picks_day else None,
         "page_url": page_url,
         "lang": texts.lang,
         "consent_version": consent_version(texts.lang, texts.reminder_consent),
@@ -219,6 +248,46 @@ def parse_reminder_form(campaign: Campaign, form: ReminderForm, texts: Texts, *,
             raise FormError("reminder_choice_not_offered", field="months") from error
         raise FormError("invalid_email", field="email") from error
     return CreateReminder(**payload)
+
+
+def calendar_links(campaign: Campaign, texts: Texts, form: ReminderForm) -> list[tuple[str, str]]:
+    """Return the label and the address of a calendar file for each reminder that comes once."""
+    choice = {"frequency": form.frequency, "amount": form.amount, "currency": form.currency, "lang": texts.lang}
+    query = {name: value for name, value in choice.items() if value}
+    return [
+        (option.label, f"/support/{campaign.slug}/reminder.ics?{urlencode({'months': option.value} | query)}")
+        for option in reminder_options(campaign, texts)
+        if not option.value.startswith(REPEAT_PREFIX)
+    ]
+
+
+def calendar_day(campaign: Campaign, query: Mapping[str, str]) -> datetime.date:
+    """Return the day of a reminder in the campaign's zone: `due_on`, or `months` from today.
+
+    Raises:
+        CampaignClosed, RemindersNotOffered, ReminderChoiceNotOffered, DueDateOutOfRange: none is offered.
+    """
+    require_open(campaign)
+    zone, now = campaign.timezone, current_container().clock()
+    if "due_on" in query:
+        due_on = _parse_day(query["due_on"], zone)
+        validate_picked_day(campaign, due_on, zone, now=now)
+        return due_on
+    # What is no number is offered as little as a number that is not.
+    months = parse_int(query["months"]) or 0 if "months" in query else None
+    return first_due(campaign, validate_interval(campaign, months), zone, now=now, month_seconds=None).local_date
+
+
+def _parse_day(text: str, zone: str) -> datetime.date:
+    """Return the day in a date field.
+
+    Raises:
+        DueDateOutOfRange: it is empty, or no date. The error says which days may be picked.
+    """
+    try:
+        return CalendarDate().deserialize(text.strip())
+    except ValidationError as error:
+        raise DueDateOutOfRange(*pickable_days(zone, now=current_container().clock())) from error
 
 
 def consent_version(lang: str, consent_text: str) -> str:

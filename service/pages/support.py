@@ -22,11 +22,20 @@ from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.queries import pledges_for_supporter
 from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.reminders.reminders import create_or_update_reminder
+from service.domain.reminders.schedule import pickable_days
+from service.pages.calendar_file import calendar_file
 from service.pages.form_errors import FieldError, FormError, describe_error
 from service.pages.formatting import format_day, format_input_amount, format_reminder_button
 from service.pages.gateway_redirect import custom_origin, gateway_origins, redirect_to_gateway
 from service.pages.page_head import support_page_head
-from service.pages.reminders import ReminderForm, parse_reminder_form, reminder_form_from_request, reminder_options
+from service.pages.reminders import (
+    ReminderForm,
+    calendar_day,
+    calendar_links,
+    parse_reminder_form,
+    reminder_form_from_request,
+    reminder_options,
+)
 from service.pages.rendering import render_page
 from service.pages.session_cookie import current_supporter_id, session_token
 from service.pages.support_form import (
@@ -49,6 +58,8 @@ from service.web import (
     read_only,
     transaction,
 )
+
+REMINDER_FIELDS = ("email", "months", "due_on")
 
 support = Blueprint("support", __name__)
 
@@ -148,6 +159,36 @@ def show_reminder_created(slug: str) -> Response:
     )
 
 
+@support.get("/support/<slug>/reminder.ics")
+def download_calendar_file(slug: str) -> Response:
+    """Return a reminder for the reader's own calendar. No address is given, and nothing is stored.
+
+    Raises:
+        CampaignClosed, RemindersNotOffered, ReminderChoiceNotOffered, DueDateOutOfRange: there is none such.
+    """
+    container = current_container()
+    campaign = container.campaign_cache.get(slug)
+    texts, preference = texts_for_campaign(campaign), requested_preference(campaign, request.args)
+    amount = preference.money
+    content = calendar_file(
+        calendar_day(campaign, request.args),
+        title=texts.format("reminder_event", campaign=campaign.name),
+        url=container.urls.support_page_url(
+            campaign,
+            preference.frequency,
+            amount.amount_minor if amount else None,
+            currency=amount.currency if amount else None,
+        ),
+        send_hour=campaign.send_hour,
+        host=container.urls.host,
+        now=container.clock(),
+    )
+    response = Response(content, content_type="text/calendar; charset=utf-8")
+    response.headers["Content-Disposition"] = 'attachment; filename="reminder.ics"'
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
 def render_support_page(
     campaign: Campaign,
     texts: Texts,
@@ -193,7 +234,7 @@ def render_support_page(
         offers_reminder=campaign.reminder_enabled and not _gives_already(campaign),
         # The reminder form is open for a reader who cannot pay now.
         reminder_is_open="remind" in request.args
-        or (field_error is not None and (field_error.is_retryable or field_error.field in ("email", "months"))),
+        or (field_error is not None and (field_error.is_retryable or field_error.field in REMINDER_FIELDS)),
         currency=currency,
         currency_links=currency_links(campaign, form, texts),
         pledge_options=options_for_currency(campaign, currency),
@@ -206,6 +247,8 @@ def render_support_page(
         currency_symbol=get_currency_symbol(currency, locale),
         symbol_is_after=locale.currency_formats["standard"].pattern.endswith("¤"),
         reminder_options=reminder_options(campaign, texts),
+        reminder_days=pickable_days(campaign.timezone, now=current_container().clock()),
+        calendar_links=calendar_links(campaign, texts, reminder),
         only_interval=[
             (months, format_reminder_button(months, texts)) for months in campaign.reminder_choices[:1]
         ],

@@ -8,8 +8,8 @@ from alembic import op
 
 from migrations.sqlite import replace_in_table
 
-revision = "0045"
-down_revision = "0044"
+revision = "0046"
+down_revision = "0045"
 
 TABLE = "emails"
 OLD_KINDS = (
