@@ -84,6 +84,11 @@ def cancel_confirmation(visit: AccountPage) -> None:
     visit.open_by_link("/cancel")
 
 
+def cancel_confirmation_with_all_choices(visit: AccountPage) -> None:
+    visit.update_pledge(amount_minor=1500)
+    visit.open_by_link("/cancel")
+
+
 def cancelled(visit: AccountPage) -> None:
     visit.open_by_link("/cancel")
     visit.press("[value=end]")
@@ -103,6 +108,11 @@ def amount_changed(visit: AccountPage) -> None:
     visit.open_by_link("/amount")
     visit.page.locator("[name=amount]").last.fill("5")
     visit.press("main .main-button")
+
+
+def smaller_amount_form(visit: AccountPage) -> None:
+    visit.update_pledge(amount_minor=1500, renews_at="2026-12-23T09:00:00Z")
+    visit.open_by_link("/amount?to=less")
 
 
 def no_card(visit: AccountPage) -> None:
@@ -144,6 +154,21 @@ def receipt(visit: AccountPage) -> None:
     visit.page.locator("a[href*='/receipt']").first.click()
 
 
+def refunded_and_disputed_receipt(visit: AccountPage) -> None:
+    """Open the receipt, with the reader's address, of a payment that came back in two ways."""
+    for sql in (
+        """INSERT INTO refunds (id, payment_id, status, amount_minor, currency, gateway_reference, created_at)
+           SELECT id, id, 'succeeded', 50, currency, CAST(id AS text), paid_at FROM payments WHERE pledge_id = :id
+           RETURNING 1""",
+        """INSERT INTO disputes (id, payment_id, status, amount_minor, withheld_minor, currency, gateway_reference,
+           opened_at) SELECT id, id, 'open', 150, 150, currency, CAST(id AS text), paid_at
+           FROM payments WHERE pledge_id = :id RETURNING 1""",
+    ):
+        visit.live_server.query(sql, id=visit.pledge_id)
+    [[payment_id]] = visit.live_server.query("SELECT id FROM payments WHERE pledge_id = :id", id=visit.pledge_id)
+    visit.open_signed_in(f"/receipts/{payment_id}")
+
+
 def payment_being_confirmed(visit: AccountPage) -> None:
     """Open the page without its automatic refresh, so that the checks see one state."""
 
@@ -175,10 +200,12 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (cancellation_pending, "me_title"),
     (pledge_by_link, None),
     (cancel_confirmation, "me_end_title"),
+    (cancel_confirmation_with_all_choices, "me_end_title"),
     (cancelled, None),
     (amount_form, "me_amount_title"),
     (invalid_amount, "me_amount_title"),
     (amount_changed, None),
+    (smaller_amount_form, "me_amount_title"),
     (no_card, "me_trouble_no_card_title"),
     (email_form, "me_email_title"),
     (invalid_new_email, "me_email_title"),
@@ -187,6 +214,7 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (email_changed, "me_email_done_title"),
     (expired_email_link, "me_email_over_title"),
     (receipt, "me_receipt_title"),
+    (refunded_and_disputed_receipt, "me_receipt_title"),
     (payment_being_confirmed, "thanks_confirming_title"),
     (payment_confirmation_delayed, "thanks_confirming_long_title"),
 ]

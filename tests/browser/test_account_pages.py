@@ -121,5 +121,20 @@ def test_print_style_hides_everything_but_the_receipt(live_server: LiveServer, p
     page.get_by_role("link", name="Receipt").click()
     page.emulate_media(media="print")
     expect(page.get_by_role("article")).to_be_visible()
-    for hidden in (page.get_by_text("Print this page"), page.get_by_role("contentinfo")):
+    button = page.locator("button[data-print]")
+    for hidden in (page.get_by_text("Print this page"), button, *page.locator("header.masthead, footer").all()):
         expect(hidden).to_be_hidden()
+
+
+def test_print_button_prints_and_is_hidden_without_scripts(live_server: LiveServer, new_page: NewPage) -> None:
+    page = new_page()
+    pledge_id = create_paid_pledge(live_server, page, "print.button@example.org")
+    page.goto(pledge_page_url(live_server, pledge_id))
+    page.get_by_role("link", name="Receipt").click()
+    page.evaluate("() => { window.print = () => { document.title = 'printed' } }")
+    page.locator("button[data-print]").click()
+    expect(page).to_have_title("printed")
+    plain = new_page(java_script_enabled=False)
+    plain.goto(page.url)
+    expect(plain.locator("button[data-print]")).to_be_hidden()
+    expect(plain.get_by_text("Print this page")).to_be_visible()

@@ -37,7 +37,7 @@ from service.domain.notifications.context import (
     load_contexts,
     skip_reason,
 )
-from service.domain.notifications.receipts import receipt_number
+from service.domain.notifications.receipts import covered_fees_of, receipt_number
 from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.links import pledge_token
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
@@ -288,15 +288,13 @@ def _receipt(
     paid_on = _local_date(payment.paid_at, campaign)
     money = Money(payment.amount_minor, payment.currency)
     is_recurring = pledge.status in RUNNING_STATUSES
-    # If the amount was changed since, the part that covered the fees is unknown.
-    fees_known = pledge.fees_minor > 0 and money == total_charge(pledge)
     return dataclasses.replace(
         base,
         money=money,
         event_date=paid_on,
         page_url=own_page if is_recurring else base.account_url,
         links_to_pledge=is_recurring,
-        fees=Money(pledge.fees_minor, pledge.currency) if fees_known else None,
+        fees=covered_fees_of(payment, pledge),
         receipt_number=receipt_number(payment.id, paid_on.year),
         legal_name=campaign.legal_name,
         tax_line=campaign.tax_line,
