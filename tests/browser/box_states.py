@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from tests.browser.network import CAMPAIGN, PLEDGES, REMINDERS, fail_requests, pause_requests
+from tests.browser.network import (
+    CAMPAIGN,
+    PLEDGES,
+    REMINDER_PART,
+    REMINDERS,
+    fail_requests,
+    pause_requests,
+)
 from tests.browser.support_box import SupportBox
 
 OpenState = Callable[[SupportBox], None]
@@ -47,6 +54,16 @@ def reminder_form(box: SupportBox) -> None:
     box.email.fill("reader@example.org")
 
 
+def reminder_not_loaded(box: SupportBox) -> None:
+    box.page.route(REMINDER_PART, lambda route: route.abort())
+    box.not_ready.click()
+
+
+def calendar_saved(box: SupportBox) -> None:
+    reminder_form(box)
+    box.calendar.click()
+
+
 def reminder_invalid(box: SupportBox) -> None:
     box.not_ready.click()
     box.remind.click()
@@ -75,7 +92,9 @@ STATES = [
     (submitting, "submitting"),
     (error, "error"),
     (rate_limited, "error"),
+    (reminder_not_loaded, "error"),
     (reminder_form, "reminder-form"),
+    (calendar_saved, "reminder-form"),
     (reminder_invalid, "invalid"),
     (reminder_submitting, "submitting"),
     (reminder_set, "reminder-set"),

@@ -42,7 +42,8 @@ class SupportBox:
         self.error = self.host.locator("[part=error]")
         # The newsroom's own link, which is shown while there is no form.
         self.link = self.host.locator("> a")
-        self.manage = self.host.get_by_role("link", name="Manage your support")
+        self.manage = self.host.get_by_role("link", name=texts["manage_support"])
+        self.calendar = self.host.get_by_role("button", name=texts["reminder_calendar"])
 
     def expect_state(self, state: str) -> None:
         """Wait until the box is in `state`."""

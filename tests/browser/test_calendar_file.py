@@ -13,13 +13,11 @@ from tests.browser.live_server import LiveServer
 from tests.browser.network import RecordedRequests
 from tests.browser.support_box import SupportBox
 
-CALENDAR_BUTTON = "Put it in my own calendar instead"
-
 
 def save(box: SupportBox) -> str:
     """Press the button and return the content of the file."""
     with box.page.expect_download() as download:
-        box.host.get_by_role("button", name=CALENDAR_BUTTON).click()
+        box.calendar.click()
     assert download.value.suggested_filename == "reminder.ics"
     return Path(download.value.path()).read_bytes().decode()
 

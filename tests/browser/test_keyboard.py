@@ -128,7 +128,7 @@ def test_support_page_and_reminder_page_with_keyboard_only(live_server: LiveServ
         "Monthly",
         "$7",
         "Other amount",
-        "Continue",
+        "Continue – $7 a month",
         NOT_READY_BUTTON,
     ]
     page.keyboard.press("Space")

@@ -10,9 +10,12 @@ from tests.browser.support_box import SupportBox
 
 
 @pytest.mark.parametrize(("open_state", "state"), STATES, ids=[open_state.__name__ for open_state, _ in STATES])
-def test_box_state_is_accessible(host_site: HostSite, page: Page, open_state: OpenState, state: str) -> None:
-    page.goto(host_site.show(is_strict=False))
-    box = SupportBox(page)
+@pytest.mark.parametrize(("lang", "direction"), [("en", "ltr"), ("ar", "rtl")])
+def test_box_state_is_accessible(
+    host_site: HostSite, page: Page, lang: str, direction: str, open_state: OpenState, state: str
+) -> None:
+    page.goto(host_site.show(is_strict=False, lang=lang, direction=direction))
+    box = SupportBox(page, lang)
     box.expect_state("form")
     open_state(box)
     box.expect_state(state)

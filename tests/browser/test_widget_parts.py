@@ -11,12 +11,11 @@ from playwright.sync_api import Page, Request, Route, expect
 import service.pages.static_files
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer
-from tests.browser.network import RecordedRequests
+from tests.browser.network import REMINDER_PART, RecordedRequests
 from tests.browser.support_box import REMINDER_SET, SupportBox
 from tests.browser.three_currencies import CAMPAIGN_ATTRIBUTE, CAMPAIGN_FILE
 
 STATIC = Path(service.pages.static_files.__file__).with_name("static")
-REMINDER_PART = "**/widget/reminder-1.js*"
 OFFERS_PART = "**/widget/offers-1.js*"
 UNREACHABLE = re.compile("reach our server")
 
