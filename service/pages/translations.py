@@ -14,7 +14,7 @@ PAGE_NAMESPACES = ("widget", "pages", "me", "reminders")
 
 
 class Texts(dict[str, str]):
-    """The texts of pages and widget in one language, as items and as attributes: `texts.thanks_title`."""
+    """The texts of pages and widget in one language, as items and as attributes: `texts.thanks_given`."""
 
     def __init__(self, lang: str, overrides: Mapping[str, Mapping[str, str]]) -> None:
         super().__init__(
