@@ -24,6 +24,19 @@ from schemas.plurals import (
 )
 
 NAMESPACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me")
+# The texts that the widget shows before its campaign is loaded, in English because no other language is built in.
+TEXTS_BEFORE_CAMPAIGN = frozenset(("loading", "error_loading"))
+# The texts of the list from which a reader chooses a reminder.
+REMINDER_LIST_TEXTS = frozenset(
+    (
+        "reminder_legend",
+        "reminder_around",
+        "reminder_pick_date",
+        "reminder_day",
+        "reminder_day_error",
+        "remind_me_on",
+    )
+)
 # The campaign's own texts, which it may also give in other languages.
 CAMPAIGN_TEXT_NAMES = ("heading", "message", "reminder_note")
 # The texts that widget/build.mjs builds into the widget.
@@ -153,12 +166,28 @@ def _can_be_filled(name: str, text: str) -> bool:
         return False
 
 
-def widget_texts(lang: str, overrides: Mapping[str, Mapping[str, str]], *, full: bool) -> dict[str, str]:
-    """Return the widget texts that differ from the English ones; with `full`, also those that are not built in."""
+def widget_texts(
+    lang: str,
+    overrides: Mapping[str, Mapping[str, str]],
+    *,
+    full: bool,
+    has_reminder_list: bool = True,
+    has_privacy_link: bool = True,
+) -> dict[str, str]:
+    """Return the widget texts that differ from the English ones; with `full`, also those that are not built in.
+
+    The widget has no use for some: those that it shows before its campaign is loaded, those of a list of reminders
+    if there is one reminder, and that of a link to a privacy policy that there is not.
+    """
+    unused = TEXTS_BEFORE_CAMPAIGN
+    if not has_reminder_list:
+        unused |= REMINDER_LIST_TEXTS
+    if not has_privacy_link:
+        unused |= {"privacy_link"}
     texts = texts_for("widget", lang, overrides)
     english = load_texts("widget", FALLBACK_LANGUAGE)
     return {
         name: text
         for name, text in texts.items()
-        if text != english.get(name) or (full and name not in BUILT_IN_TEXT_NAMES)
+        if name not in unused and (text != english.get(name) or (full and name not in BUILT_IN_TEXT_NAMES))
     }

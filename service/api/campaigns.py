@@ -86,6 +86,13 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
     # These texts are not built into the widget, because most campaigns have one currency and no fees to cover.
     needs_offer_texts = definition["other_currencies"] or definition["cover_fees"]
     offer_texts = texts_for("offers", lang, campaign.texts) if needs_offer_texts else {}
+    own_texts = widget_texts(
+        lang,
+        campaign.texts,
+        full=full_texts,
+        has_reminder_list=len(options) > 1 or campaign.reminder_pick_date,
+        has_privacy_link=campaign.privacy_url is not None,
+    )
     localized = {
         "closed": is_closed,
         "heading": appeal.heading,
@@ -98,7 +105,7 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
         "support_url": current_container().urls.campaign_url(campaign),
         "manage_url": f"{current_container().urls.account_url()}?lang={lang}",
         "brand": _brand(campaign),
-        "texts": widget_texts(lang, campaign.texts, full=full_texts) | offer_texts | reminder_texts,
+        "texts": own_texts | offer_texts | reminder_texts,
     }
     return definition | _currency_scale(campaign.currency) | localized
 

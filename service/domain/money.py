@@ -31,6 +31,7 @@ _MAX_LANGUAGE_TAG_LENGTH: Final = 35  # RFC 5646, section 4.4.1
 # CLDR puts a no-break space between letters and digits, "KWD 1.500" (UTS 35, Currency Spacing). Babel does not.
 _LETTER_BESIDE_NUMBER: Final = re.compile(r"(?<=[^\W\d_])(?=-?\d)|(?<=\d)(?=[^\W\d_])")
 GROUP_SIZE: Final = 3
+_GROUP_FROM_FIVE_DIGITS: Final = frozenset(("be", "bg", "et", "hu", "hy", "it", "ka", "lv", "pl", "sl", "sq"))
 _NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
 _BASIS_POINTS: Final = 10_000  # 100 %
 
@@ -129,7 +130,10 @@ def format_money(money: Money, lang: str) -> str:
 def _format(money: Money, locale: Locale, decimals: int) -> str:
     pattern = currency_pattern(locale, decimals)
     # One locale groups two digits, so that 100 would be "1 00".
-    use_grouping = pattern.grouping[0] >= GROUP_SIZE
+    use_grouping = pattern.grouping[0] >= GROUP_SIZE and (
+        abs(money.amount_minor) >= 10 ** (exponent(money.currency) + 4)
+        or not _leaves_four_digits_ungrouped(locale)
+    )
     formatted: str = pattern.apply(
         Decimal(format_major_units(money)),
         locale,
@@ -150,6 +154,11 @@ def resolve_locale(lang: str) -> Locale:
         except (ValueError, UnknownLocaleError):
             continue
     return Locale.parse(_ENGLISH)
+
+
+def _leaves_four_digits_ungrouped(locale: Locale) -> bool:
+    """Whether the locale writes "1234" and "12.345" (CLDR minimumGroupingDigits, which Babel does not have)."""
+    return locale.language in _GROUP_FROM_FIVE_DIGITS or str(locale) in ("es", "es_ES", "pt_PT")
 
 
 def decimal_separator(locale: Locale) -> str:

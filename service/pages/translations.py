@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import request
 
+from schemas.bidi import isolate_values
 from schemas.plurals import format_plural
 from schemas.reminder_labels import reminder_text_overrides
 from schemas.translations import negotiate_language, texts_for
@@ -34,11 +35,11 @@ class Texts(dict[str, str]):
 
     def format(self, name: str, **values: Any) -> str:
         """Return one text with its placeholders filled in."""
-        return self[name].format_map(values)
+        return self[name].format_map(isolate_values(values, self.lang))
 
     def plural(self, name: str, count: int, **values: Any) -> str:
         """Return the form of a text for a count, with `{count}` and other placeholders filled in."""
-        return format_plural(self, self.lang, name, count, **values)
+        return format_plural(self, self.lang, name, count, **isolate_values(values, self.lang))
 
 
 def texts_for_campaign(campaign: Campaign, stored_lang: str | None = None) -> Texts:

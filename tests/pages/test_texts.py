@@ -1,5 +1,6 @@
 """The texts of pages and emails are complete and consistent in every language."""
 
+import datetime
 import json
 from importlib import resources
 
@@ -19,7 +20,9 @@ from schemas.translations import (
     text_names,
     texts_for,
 )
+from service.domain.money import Money, format_money
 from service.pages.form_errors import FIELD_AND_TEXT_BY_CODE
+from service.pages.formatting import format_long_date
 from service.pages.support_script import TEXT_NAMES as SCRIPT_TEXT_NAMES
 from service.pages.translations import Texts
 
@@ -133,3 +136,47 @@ def test_every_computed_text_name_exists() -> None:
 def test_script_of_the_support_page_gets_every_text_that_it_names(lang: str) -> None:
     texts = Texts(lang, {})
     assert [name for name in SCRIPT_TEXT_NAMES if name not in texts] == []
+
+
+def test_every_language_that_readers_are_offered_is_complete() -> None:
+    assert set(LANGUAGES) == {"ar", "de", "en", "es", "fr", "pl", "ru", "uk"}
+    for lang in LANGUAGES:
+        for namespace in NAMESPACES:
+            assert read_texts(namespace, lang), f"{namespace}.{lang}.json"
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_no_ukrainian_sentence_ends_with_a_date(namespace: str) -> None:
+    # A long Ukrainian date ends with the full stop of "р.", as a Russian one with that of "г.".
+    assert [name for name, text in read_texts(namespace, "uk").items() if "{date}." in text] == []
+
+
+def test_values_in_right_to_left_sentences_are_isolated() -> None:
+    arabic, english = Texts("ar", {}), Texts("en", {})
+    assert arabic.format("support_title", campaign="The Lantern!") == "ادعم \u2068The Lantern!\u2069"
+    assert english.format("support_title", campaign="The Lantern!") == "Support The Lantern!"
+    assert arabic.plural("trouble_wait_seconds", 5) == "حاول مرة أخرى بعد 5 ثوانٍ."
+    assert arabic.plural("trouble_wait_seconds", 2) == "حاول مرة أخرى بعد ثانيتين."
+
+
+@pytest.mark.parametrize(
+    ("lang", "amount", "date"),
+    [
+        ("en", "$1,234.50", "December 23, 2026"),
+        ("ru", "1 234,50 $", "23 декабря 2026 г."),
+        ("uk", "1 234,50 USD", "23 грудня 2026 р."),
+        ("de", "1.234,50 $", "23. Dezember 2026"),
+        ("fr", "1 234,50 $US", "23 décembre 2026"),
+        ("es", "1234,50 US$", "23 de diciembre de 2026"),
+        ("pl", "1234,50 USD", "23 grudnia 2026"),
+        # European digits, as most Arabic newspapers on the web print them.
+        ("ar", "\u200f1,234.50 US$", "23 ديسمبر 2026"),
+        ("ar-EG", "\u200f1,234.50 US$", "23 ديسمبر 2026"),
+    ],
+)
+def test_amounts_and_dates_follow_cldr(lang: str, amount: str, date: str) -> None:
+    def with_plain_spaces(text: str) -> str:
+        return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+    assert with_plain_spaces(format_money(Money(123450, "USD"), lang)) == amount
+    assert with_plain_spaces(format_long_date(datetime.date(2026, 12, 23), lang)) == date

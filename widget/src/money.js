@@ -4,8 +4,17 @@
 const GROUPED = /^(\d{1,3}(?:[.,'’٬\s]\d{3})+)(?:[.,٫](\d{1,3}))?$/;
 const DECIMAL = /^(\d+)[.,٫](\d+)$/;
 
-/** Also strips the direction marks that surround symbols in right-to-left locales. @param {string} text */
-const normalize = (text) => text.normalize("NFKC").replace(/\p{Cf}/gu, "").trim().toLowerCase();
+/**
+ * Also strips the direction marks that surround symbols in right-to-left locales, and reads Arabic and Persian digits.
+ * @param {string} text
+ */
+const normalize = (text) =>
+  text
+    .normalize("NFKC")
+    .replace(/\p{Cf}/gu, "")
+    .replace(/[٠-٩۰-۹]/g, (digit) => String(digit.charCodeAt(0) & 15))
+    .trim()
+    .toLowerCase();
 
 /** @typedef {ReturnType<typeof createMoney>} Money */
 
@@ -18,7 +27,9 @@ const normalize = (text) => text.normalize("NFKC").replace(/\p{Cf}/gu, "").trim(
 export function createMoney(currency, lang, exponent, step = 1) {
   const decimals = exponent + 1 - String(step).length;
   /** @param {Intl.NumberFormatOptions} [options] */
-  const createFormat = (options) => new Intl.NumberFormat(lang, { style: "currency", currency, ...options });
+  const createFormat = (options) =>
+    // European digits in every language, as the service's pages and emails have them.
+    new Intl.NumberFormat(lang, { style: "currency", currency, numberingSystem: "latn", ...options });
   /** @param {Intl.NumberFormatPartTypes} type @param {Intl.NumberFormatOptions} [options] */
   const formatPart = (type, options) =>
     createFormat(options).formatToParts(1).find((part) => part.type === type)?.value ?? "";
@@ -28,7 +39,9 @@ export function createMoney(currency, lang, exponent, step = 1) {
   const symbol = formatPart("currency", { currencyDisplay: "narrowSymbol" });
   const symbols = [currency, formatPart("currency"), symbol].map(normalize);
   const separator = formatPart("decimal", { style: "decimal", minimumFractionDigits: 1 });
-  const localDigits = [...createFormat({ style: "decimal", useGrouping: false }).format(9876543210)].reverse();
+  const localDigits = [...createFormat({ style: "decimal", useGrouping: false, numberingSystem: undefined }).format(
+    9876543210,
+  )].reverse();
   const accepted = new RegExp(`^(\\d+)${decimals ? `(?:\\${separator}(\\d{1,${decimals}}))?` : ""}$`);
 
   /** Writes an amount that the parser accepts. @param {string} whole @param {string} [fraction] */
@@ -44,7 +57,7 @@ export function createMoney(currency, lang, exponent, step = 1) {
   return {
     symbol,
     /** Whether the locale writes the symbol before the number. */
-    isSymbolFirst: wholeFormat.formatToParts(1)[0].type !== "integer",
+    isSymbolFirst: wholeFormat.formatToParts(1).find(({ type }) => type !== "literal")?.type !== "integer",
 
     /** Formats without decimals if they are all zero. @param {number} minor */
     format: (minor) =>
@@ -60,7 +73,7 @@ export function createMoney(currency, lang, exponent, step = 1) {
      * @returns {ParsedAmount}
      */
     parse(text) {
-      let plain = normalize(localDigits.reduce((ascii, digit, value) => ascii.replaceAll(digit, String(value)), text));
+      let plain = normalize(localDigits.reduce((ascii, digit, value) => ascii.replaceAll(digit, String(value)), text)).replace("٫", separator);
       const affix = symbols.find((symbol) => plain.startsWith(symbol) || plain.endsWith(symbol));
       if (affix) plain = plain.replace(affix, "").trim();
       if (!plain) return { errorKey: "amount_missing" };

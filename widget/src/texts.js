@@ -1,5 +1,6 @@
 /** The texts of the widget: a few are built in, in English, and the campaign's response brings the rest. */
 
+import { textDirection } from "./language.js";
 import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 
 /**
@@ -12,10 +13,12 @@ import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 export function createTranslator(overrides, lang = "en") {
   const texts = /** @type {Record<string, string>} */ ({ ...EN, ...overrides });
   const rules = new Intl.PluralRules(lang);
+  // First strong isolate and its end: a Latin name must not change places with the full stop beside it.
+  const [start, end] = textDirection(lang) === "rtl" ? "\u2068\u2069" : ["", ""];
   // A doubled brace stands for one brace, as in Python's str.format on the server. A text of the service is no key.
   return (key, values = {}) =>
     (texts[key] ?? texts[`${key}_${rules.select(+values.count)}`] ?? key).replace(
       /{(\w+)}|([{}])\2/g,
-      (_, name, brace) => brace ?? String(values[name] ?? ""),
+      (_, name, brace) => brace ?? start + String(values[name] ?? "") + end,
     );
 }

@@ -29,6 +29,8 @@ const ACCEPTED = [
   ["1.5", "en", "KWD", 1500],
   ["1.250", "en", "KWD", 1250],
   ["٧٫٥", "ar-EG", "EGP", 750],
+  ["٧٫٥", "ar", "USD", 750],
+  ["۷٫۵", "ar", "USD", 750],
   ["0", "en", "USD", 0],
   // The largest exact integer, and a much larger number, which every campaign's maximum rejects.
   ["90071992547409.91", "en", "USD", 9007199254740991],
@@ -134,3 +136,10 @@ test("the locale decides whether the symbol comes first", () => {
   assert.equal(createMoney("USD", "en", 2).isSymbolFirst, true);
   assert.equal(createMoney("RUB", "ru", 2).isSymbolFirst, false);
 });
+
+for (const lang of ["ar", "ar-EG", "fa", "mr"])
+  test(`amounts in "${lang}" have European digits, as on the service's pages`, () =>
+    assert.match(createMoney("USD", lang, 2).format(123456), /1.?234.56/u));
+
+test("the symbol stands after the number in Arabic, although a direction mark comes first", () =>
+  assert.equal(createMoney("USD", "ar", 2).isSymbolFirst, false));

@@ -10,7 +10,7 @@ test("the texts for currencies and fees are not built in", () =>
   assert.deepEqual(Object.keys(OFFERS_EN).filter((key) => key in EN), []));
 
 test("the texts that the specification fixes are exact", () => {
-  const keys = ["once", "monthly", "annual", "continue", "not_ready", "remind_me_next_month", "reminder_set", "close"];
+  const keys = ["once", "monthly", "annual", "continue", "not_ready", "reminder_set", "close"];
   assert.deepEqual(
     keys.map((key) => EN[key]),
     [
@@ -19,7 +19,6 @@ test("the texts that the specification fixes are exact", () => {
       "Annual",
       "Continue",
       "Not ready to support today? Remind me later.",
-      "Remind me next month",
       "Thank you! Your reminder is set.",
       "Close",
     ],
@@ -46,6 +45,12 @@ for (const [overrides, lang, count, expected] of [
 ])
   test(`a text with the number ${count} has its plural form in "${lang}"`, () =>
     assert.equal(createTranslator(overrides, lang)("try_again_in", { count }), expected));
+
+test("values in right-to-left sentences are isolated", () => {
+  const texts = { amount_below_minimum: "الحد الأدنى {limit}." };
+  assert.equal(createTranslator(texts, "ar")("amount_below_minimum", { limit: "$2" }), "الحد الأدنى \u2068$2\u2069.");
+  assert.equal(createTranslator(texts, "en")("amount_below_minimum", { limit: "$2" }), "الحد الأدنى $2.");
+});
 
 test("a doubled brace is one brace", () =>
   assert.equal(createTranslator({ continue_once: "{{{amount}}}" })("continue_once", { amount: 2 }), "{2}"));

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from babel.dates import format_date
 
+from schemas.bidi import isolate_values
 from schemas.campaign import split_paragraphs
 from schemas.enums import EmailKind, Frequency
 from schemas.plurals import format_plural
@@ -37,11 +38,16 @@ def reminder_content(email: ReminderEmail, lang: str) -> EmailContent:
         "every": "" if email.every_months is None else _format_interval(email.every_months, texts, lang),
     }
     parts = _confirmation_parts(email) if email.is_confirmation_request else _reminder_parts(email)
-    content: EmailContent = {part: texts[f"mail_{name}"].format_map(values) for part, name in parts.items()}
+    content: EmailContent = {
+        part: texts[f"mail_{name}"].format_map(isolate_values(values, lang)) for part, name in parts.items()
+    }
     if REMINDER_NOTE in email.texts and not email.is_confirmation_request:
         content["note"] = split_paragraphs(email.texts[REMINDER_NOTE])
     if email.page_title is not None and "page" in content:
-        content |= {"page_label": texts["mail_page"].format_map(values), "page": email.page_title}
+        content |= {
+            "page_label": texts["mail_page"].format_map(isolate_values(values, lang)),
+            "page": email.page_title,
+        }
     if email.offer_changes and not email.is_confirmation_request:
         page_texts = texts_for("pages", lang, {email.lang: email.texts, lang: email.texts})
         content["asked"] = " ".join(
@@ -124,7 +130,9 @@ def notification_content(email: NotificationEmail, lang: str) -> EmailContent:
     common = {part: part for part in ("greeting", "thanks", "signature")}
     specific = {part: f"{kind}_{part}" for part in ("subject", "preview", "message", "button", "after", "why")}
     names = common | specific | {"asked": f"{kind}_asked"} | _PARTS_BY_KIND[kind](email)
-    content: EmailContent = {part: texts[f"notice_{name}"].format_map(values) for part, name in names.items()}
+    content: EmailContent = {
+        part: texts[f"notice_{name}"].format_map(isolate_values(values, lang)) for part, name in names.items()
+    }
     if facts := _facts(email, texts, lang):
         content["facts"] = facts
     if kind == EmailKind.RECEIPT and email.tax_line:

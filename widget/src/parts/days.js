@@ -19,4 +19,4 @@ export const tomorrow = (now = new Date()) => isoDay(now.getFullYear(), now.getM
 /** @param {string} lang @param {string} day */
 export const formatDay = (lang, day) =>
   // Date parses a date without a time as midnight UTC, so only UTC formats it as the same day.
-  new Intl.DateTimeFormat(lang, { dateStyle: "long", timeZone: "UTC" }).format(new Date(day));
+  new Intl.DateTimeFormat(lang, { dateStyle: "long", timeZone: "UTC", numberingSystem: "latn" }).format(new Date(day));
