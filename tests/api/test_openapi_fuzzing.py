@@ -32,6 +32,8 @@ CAMPAIGN_RULES = re.compile(
     r"|Give amounts in [A-Z]{3}; the usual ones are in dollars|Give (one to|at most) six different numbers"
     r"|Give a language tag|Give what is kept, or null|Unknown field|Unknown placeholder"
     r"|Unmatched brace|This text depends on a number"
+    # The brand: the contrast of two colours, and images that are not stored.
+    r"|has a contrast of|Give accent too"
     # Origins and hosts: all that browsers read as one is taken, in any script and spelling, and as an IP address;
     # `schemas.web_origins` follows the URL standard and UTS 46, for which there is no pattern.
     r"|An origin begins with its scheme: |Only http and https can embed a campaign|An origin has no user name"
@@ -47,6 +49,7 @@ CAMPAIGN_CODES = {
     "amount_not_chargeable",
     "currency_not_accepted",
     "frequency_not_offered",
+    "image_not_found",
     "reminder_choice_not_offered",
     "reminders_not_offered",
     "return_url_not_allowed",
