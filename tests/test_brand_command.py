@@ -133,7 +133,7 @@ def test_file_that_does_not_name_the_logo_keeps_it(run: Run) -> None:
             'brand: {accent: "#fd0", on_accent: "#fff"}',
             "brand: accent: Text in #ffffff on #ffdd00 has a contrast of",
         ),
-        ("brand: {acent: red}", "brand: acent: Unknown; did you mean 'accent'?"),
+        ("brand: {acent: red}", "brand: acent: Unknown field; did you mean 'accent'?"),
         (f"brand: {{logo: {'a' * 32}-1x1.png}}", f"No image {'a' * 32}-1x1.png is stored."),
     ],
 )

@@ -74,7 +74,7 @@ def test_other_names_are_no_scripts_of_the_widget(client: FlaskClient, name: str
 def test_hashed_urls_are_immutable_for_a_year(client: FlaskClient) -> None:
     page = client.get("/support/default").text
     urls = re.findall(r'"(/static/[^"]+)"', page)
-    assert len(urls) == 4
+    assert len(urls) == 5
     for url in urls:
         response = client.get(url)
         assert response.status_code == 200
