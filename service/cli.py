@@ -86,7 +86,10 @@ def worker(number: int) -> None:
 
 @cli.command()
 def dev() -> None:
-    """Migrate the database, then run web and worker together, with months that last a minute."""
+    """Run web and worker together, to try Mainstay.
+
+    The database is migrated first, and a month lasts a minute.
+    """
     processes.run_dev()
 
 

@@ -21,7 +21,7 @@ from service.settings import read_settings, sqlite_path
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def backup(file: Path, force: bool) -> None:
-    """Copy the database into FILE, also while web and worker use it.
+    """Back up the database into FILE while it is in use.
 
     SQLite is copied by its backup interface; a copy of the file alone may lack what is in the -wal file beside
     it. PostgreSQL is dumped by pg_dump in its custom format, for pg_restore. The keys in SECRET_KEYS are not part

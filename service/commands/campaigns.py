@@ -104,7 +104,9 @@ slug_argument = click.argument("slug", default="default", callback=_remember_slu
 
 @click.group(cls=CampaignGroup)
 def campaign() -> None:
-    """List, change, close and reopen campaigns: their texts, amounts and reminders.
+    """List, change, close and reopen campaigns.
+
+    A campaign has texts, amounts and reminders.
 
     In a campaign file, 200 is 200 minor units ($2.00), while 2.00, $2 and "2.00 USD" are major units. check and
     diff show how amounts are understood.
@@ -399,7 +401,9 @@ def apply_campaign(file: Path, waiting: str | None) -> None:
     help="What to do with waiting reminders: keep holds them until the campaign is reopened, cancel cancels them.",
 )
 def close_campaign(slug: str, waiting: str | None) -> None:
-    """Close the campaign SLUG: its box and page say that it isn't taking donations right now.
+    """Close the campaign SLUG, so that it takes no donations.
+
+    Its box and page say that it isn't taking donations right now.
 
     Monthly and annual donations go on and are charged as before, because only their readers can end them. No
     reminder is sent while the campaign is closed. The words are the texts campaign_closed_heading and

@@ -32,7 +32,9 @@ from service.settings import Settings, database_url, read_settings, sqlite_path
     "--while-running", is_flag=True, help="Copy although a worker uses FROM; what it does later is lost."
 )
 def copy_database(source: str, target: str, while_running: bool) -> None:
-    """Copy the database FROM into the empty database TO, and compare the two.
+    """Copy the database FROM into the empty database TO.
+
+    The two are compared afterwards.
 
     Both are URLs as in DATABASE_URL, such as sqlite:///var/mainstay.db and postgresql://user:password@host/name.
     Stop web and worker first. TO is migrated if it is empty. Afterwards, set DATABASE_URL to it and keep

@@ -17,7 +17,9 @@ FALLBACK_SLUG = "demo"
 
 @click.group()
 def demo() -> None:
-    """Install or remove the demo: an invented article with the support box under it, at /demo.
+    """Install or remove the demo article at /demo.
+
+    It is made up, with the support box under it.
 
     In development it is always there.
     """

@@ -32,7 +32,7 @@ HEADINGS = ("id", "kind", "campaign", "status", "due", "attempts", "reason")
 
 @click.group()
 def emails() -> None:
-    """See which emails were sent and which were not, and retry those that failed.
+    """See which emails were sent, and retry those that failed.
 
     No command shows an address. docs/reminders.md explains each status and reason.
     """

@@ -38,7 +38,9 @@ from service.domain.pledges.queries import PledgeFilter, stream_pledges
     help="Begin CSV with a byte order mark, so that Excel reads it as UTF-8.  [default: bom]",
 )
 def export(file_format: str, out: Path | None, *, force: bool, bom: bool, **filters: str | None) -> None:
-    """Write pledges to a file: all of them, or those that the options select.
+    """Write pledges to a file.
+
+    Without options, all pledges are written.
 
     "Who paid how much in 2026?" is --paid-from 2026-01-01 --paid-to 2026-12-31.
     """

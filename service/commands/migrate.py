@@ -20,7 +20,9 @@ from service.domain.privacy.key_rotation import fold_supporters, hash_events
     "--into-existing", is_flag=True, help="Add Mainstay's tables to a database that holds tables of others."
 )
 def migrate(into_existing: bool) -> None:
-    """Bring the database up to date; in development, add a demo campaign if there are no campaigns.
+    """Bring the database up to date.
+
+    In development, a demo campaign is added if there are no campaigns.
 
     MIGRATION_DATABASE_URL leads to the database without a pooler such as PgBouncer, if DATABASE_URL has one.
 

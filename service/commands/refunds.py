@@ -12,7 +12,7 @@ from service.domain.payments.refunds import RefundFilter, list_refunds, withdraw
 
 @click.group()
 def refunds() -> None:
-    """See which refunds are requested, on their way or failed, and withdraw one that is not made yet."""
+    """List refunds, and withdraw one that is not made yet."""
 
 
 @refunds.command("list")

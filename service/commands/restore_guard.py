@@ -63,7 +63,9 @@ INSTANT = Instant()
 )
 @click.pass_context
 def restore_guard(ctx: click.Context, sent_before: datetime.datetime | None, nothing_restored: bool) -> None:
-    """After a backup was restored, hold the emails that may have been sent since it was made.
+    """After a restore, hold emails that may have been sent.
+
+    Emails may have been sent after the backup was made, and must not be sent again.
 
     Stop the workers before you restore, and run this before you start them again. INSTANT is when the last worker
     stopped; when in doubt, say now. What was due before it stays in the queue until you release or cancel it, and

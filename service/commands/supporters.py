@@ -16,7 +16,7 @@ from service.domain.supporters import find_supporters
 
 @click.group()
 def supporters() -> None:
-    """Find a supporter by email address, change the address, and erase a supporter.
+    """Find supporters, change their address, and erase them.
 
     Leave ADDRESS out to be asked for it, or to read it from standard input. That keeps it out of your shell's
     history.

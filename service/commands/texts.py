@@ -8,7 +8,7 @@ from schemas.translations import available_languages
 
 @click.group()
 def texts() -> None:
-    """Check the texts that readers see in the box, on pages and in emails."""
+    """Check the texts that readers see, in every language."""
 
 
 @texts.command("check")
