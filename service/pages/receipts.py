@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, redirect
 
 from schemas.enums import DisputeStatus
+from schemas.payment_methods import describe_payment_method
 from service.db.models.campaign import Campaign
 from service.domain.money import Money, format_exact_money
 from service.domain.notifications.receipts import DisputeFact, Receipt, load_receipt
@@ -17,42 +18,6 @@ from service.pages.formatting import format_day
 from service.pages.rendering import render_page
 from service.pages.translations import Texts
 from service.web import read_only
-
-# The names of brands and methods are the same in every language.
-METHOD_NAMES = {
-    "acss_debit": "ACSS",
-    "alipay": "Alipay",
-    "amazon_pay": "Amazon Pay",
-    "amex": "American Express",
-    "au_becs_debit": "BECS Direct Debit",
-    "bacs_debit": "Bacs Direct Debit",
-    "bancontact": "Bancontact",
-    "blik": "BLIK",
-    "cartes_bancaires": "Cartes Bancaires",
-    "cashapp": "Cash App Pay",
-    "diners": "Diners Club",
-    "discover": "Discover",
-    "eftpos_au": "eftpos",
-    "eps": "EPS",
-    "giropay": "giropay",
-    "ideal": "iDEAL",
-    "jcb": "JCB",
-    "klarna": "Klarna",
-    "link": "Link",
-    "mastercard": "Mastercard",
-    "mobilepay": "MobilePay",
-    "p24": "Przelewy24",
-    "paypal": "PayPal",
-    "revolut_pay": "Revolut Pay",
-    "sepa_debit": "SEPA debit",
-    "sofort": "Sofort",
-    "swish": "Swish",
-    "twint": "TWINT",
-    "unionpay": "UnionPay",
-    "visa": "Visa",
-    "wechat_pay": "WeChat Pay",
-}
-BANK_KINDS = ("us_bank_account", "customer_balance")
 
 receipts = Blueprint("receipts", __name__)
 receipts.register_error_handler(NotSignedIn, lambda _: redirect("/me", 303))
@@ -155,10 +120,4 @@ def format_payment_method(method: PaymentMethod | None, texts: Texts) -> str | N
     """Return how a payment was made: "Visa ••4242", "SEPA debit ••3000", "PayPal"."""
     if method is None:
         return None
-    name = METHOD_NAMES.get(method.brand or "") or METHOD_NAMES.get(method.kind)
-    if name is None and method.kind == "card":
-        name = texts.me_receipt_method_card
-    elif name is None and method.kind in BANK_KINDS:
-        name = texts.me_receipt_method_bank
-    name = name or method.kind.replace("_", " ").capitalize()
-    return f"{name} ••{method.last4}" if method.last4 else name
+    return describe_payment_method(method.kind, method.brand, method.last4, texts)

@@ -46,9 +46,9 @@ def test_refund_in_the_dashboard_is_told_once_however_often_it_is_reported(
         payment = session.scalars(select(Payment)).one()
     for fact in (
         "We’ve refunded $2.50 of your payment to",
-        "Refunded: $2.50",
-        "Original amount: $10",
-        "Net amount: $7.50",
+        "Refunded: $2.50 USD",
+        "Original amount: $10.00 USD",
+        "Net amount: $7.50 USD",
         f"Receipt number: {receipt_number(payment.id, payment.paid_at.year)}",
         "Date of payment: November 23, 2026",
         "5 to 10 days",
@@ -68,7 +68,7 @@ def test_refund_by_staff_is_told_once_although_its_event_follows(
     scenario.deliver_webhooks(*scenario.stripe.events)
     scenario.run_until_idle()
     [email] = sent_refunds(container)
-    assert "Refunded: $10 Original amount: $10 Net amount: $0" in email
+    assert "Refunded: $10.00 USD Original amount: $10.00 USD Net amount: $0.00 USD" in email
 
 
 def test_each_partial_refund_is_told(scenario: StripeScenario, container: Container, client: FlaskClient) -> None:
@@ -79,8 +79,8 @@ def test_each_partial_refund_is_told(scenario: StripeScenario, container: Contai
     scenario.stripe.refund(charge, 400)
     scenario.run_until_idle()
     first, second = sent_refunds(container)
-    assert "Refunded: $1 Original amount: $10 Net amount: $9" in first
-    assert "Refunded: $4 Original amount: $10 Net amount: $5" in second
+    assert "Refunded: $1.00 USD Original amount: $10.00 USD Net amount: $9.00 USD" in first
+    assert "Refunded: $4.00 USD Original amount: $10.00 USD Net amount: $5.00 USD" in second
 
 
 def test_refund_that_fails_before_its_email_is_sent_is_not_told(
@@ -105,7 +105,7 @@ def test_pending_refund_is_told_when_it_has_succeeded(scenario: StripeScenario, 
     scenario.stripe.cancel_refund(cancelled)
     scenario.run_until_idle()
     [email] = sent_refunds(container)
-    assert "Refunded: $3 Original amount: $10 Net amount: $7" in email
+    assert "Refunded: $3.00 USD Original amount: $10.00 USD Net amount: $7.00 USD" in email
 
 
 def test_reader_who_goes_on_giving_is_led_to_their_support(scenario: StripeScenario, container: Container) -> None:

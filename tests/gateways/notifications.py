@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.enums import EmailKind, Frequency
 from service.domain.money import Money
-from service.domain.ports import NotificationEmail
+from service.domain.ports import NotificationEmail, PaymentMethod
 
 DAY = datetime.date(2026, 12, 23)
 NOTIFICATION = NotificationEmail(
@@ -27,6 +27,8 @@ RECEIPT: dict[str, Any] = {
     "legal_name": "The Paper Foundation",
     "tax_line": "EIN 12-3456789. No goods or services were given in return.",
     "fees": Money(52, "USD"),
+    "payment_number": "ch_3Qk2",
+    "method": PaymentMethod(kind="card", brand="visa", last4="4242"),
     "links_to_pledge": True,
 }
 INVOICE_URL = "https://invoice.stripe.test/i/1"

@@ -28,4 +28,5 @@ def test_email_and_page_agree(container: Container, amount_minor: int, fees_mino
     assert (email.receipt_number, email.money, email.event_date) == (receipt.number, receipt.paid, receipt.paid_on)
     assert (email.legal_name or email.campaign_name, email.tax_line) == (receipt.payee, receipt.tax_line)
     assert email.fees == receipt.fees
+    assert (email.payment_number, email.method) == (receipt.payment_number, receipt.method)
     assert (receipt.fees is not None) == knows_fees

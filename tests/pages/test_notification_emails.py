@@ -85,8 +85,11 @@ def test_receipt_has_the_details_for_tax_authorities() -> None:
             "The Paper Foundation",
             "2026-7K3Q-9XTM-4BHF",
             "December 23, 2026",
-            "$7.50",
-            "$0.52",
+            "$7.50 USD",
+            "$0.52 USD",
+            "Visa ••4242",
+            "ch_3Qk2",
+            "Monthly",
             TAX_LINE,
         ):
             assert expected in content

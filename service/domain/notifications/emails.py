@@ -37,7 +37,7 @@ from service.domain.notifications.context import (
     load_contexts,
     skip_reason,
 )
-from service.domain.notifications.receipts import covered_fees_of, receipt_number
+from service.domain.notifications.receipts import load_receipt, receipt_number
 from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.links import pledge_token
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
@@ -192,7 +192,7 @@ def build_notification_email(
     )
     match notification.kind:
         case EmailKind.RECEIPT:
-            return _receipt(context, campaign, pledge, base, own_page)
+            return _receipt(session, context, pledge, base, own_page)
         case EmailKind.PAYMENT_FAILED:
             if pledge.frequency == Frequency.ONCE:
                 return dataclasses.replace(base, money=total_charge(pledge), page_url=support_page)
@@ -280,24 +280,24 @@ def _alert(
 
 
 def _receipt(
-    context: NotificationContext, campaign: Campaign, pledge: Pledge, base: NotificationEmail, own_page: str
+    session: Session, context: NotificationContext, pledge: Pledge, base: NotificationEmail, own_page: str
 ) -> NotificationEmail:
-    payment = context.payment
-    if payment is None:
+    if context.payment is None:
         raise EmailNotBuildable("its payment was deleted")
-    paid_on = _local_date(payment.paid_at, campaign)
-    money = Money(payment.amount_minor, payment.currency)
+    receipt = load_receipt(session, context.payment, pledge)
     is_recurring = pledge.status in RUNNING_STATUSES
     return dataclasses.replace(
         base,
-        money=money,
-        event_date=paid_on,
+        money=receipt.paid,
+        event_date=receipt.paid_on,
         page_url=own_page if is_recurring else base.account_url,
         links_to_pledge=is_recurring,
-        fees=covered_fees_of(payment, pledge),
-        receipt_number=receipt_number(payment.id, paid_on.year),
-        legal_name=campaign.legal_name,
-        tax_line=campaign.tax_line,
+        fees=receipt.fees,
+        receipt_number=receipt.number,
+        payment_number=receipt.payment_number,
+        method=receipt.method,
+        legal_name=receipt.payee,
+        tax_line=receipt.tax_line,
     )
 
 

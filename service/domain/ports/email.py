@@ -8,6 +8,7 @@ from typing import Protocol
 from schemas.enums import EmailKind, Frequency, SuppressionReason
 from service.domain.money import Money
 from service.domain.offer_changes import OfferChange
+from service.domain.ports.payment_methods import PaymentMethod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,8 @@ class NotificationEmail:
     receipt_number: str | None = None
     legal_name: str | None = None
     tax_line: str | None = None
+    payment_number: str | None = None
+    method: PaymentMethod | None = None
     paid: Money | None = None
     net: Money | None = None
     since: datetime.date | None = None

@@ -8,9 +8,10 @@ from babel.dates import format_date
 from schemas.bidi import isolate_values
 from schemas.campaign import split_paragraphs
 from schemas.enums import EmailKind, Frequency
+from schemas.payment_methods import describe_payment_method
 from schemas.plurals import format_plural
 from schemas.translations import negotiate_language, texts_for
-from service.domain.money import format_money, resolve_locale
+from service.domain.money import Money, format_exact_money, format_money, resolve_locale
 from service.domain.offer_changes import describe_changes
 from service.domain.ports import NotificationEmail, ReminderEmail
 
@@ -109,6 +110,7 @@ def format_long_date(date: datetime.date, lang: str) -> str:
 
 
 cached_format_money = lru_cache(maxsize=4096)(format_money)
+cached_format_exact_money = lru_cache(maxsize=4096)(format_exact_money)
 
 
 def _format_interval(months: int, texts: dict[str, str], lang: str) -> str:
@@ -143,37 +145,50 @@ def notification_content(email: NotificationEmail, lang: str) -> EmailContent:
 def _facts(email: NotificationEmail, texts: dict[str, str], lang: str) -> list[tuple[str, str]]:
     """Return labels with their values; what is not known is left out."""
     date = None if email.event_date is None else format_long_date(email.event_date, lang)
-    amount = None if email.money is None else cached_format_money(email.money, lang)
     match email.kind:
         case EmailKind.RECEIPT:
-            facts = _receipt_facts(email, texts, lang, date=date, amount=amount)
+            facts = _receipt_facts(email, texts, lang, date=date)
         case EmailKind.REFUND:
             facts = {
-                "refunded": amount,
-                "paid": None if email.paid is None else cached_format_money(email.paid, lang),
-                "net": None if email.net is None else cached_format_money(email.net, lang),
-                "date": date,
-                "number": email.receipt_number,
+                texts["notice_fact_refunded"]: _exact(email.money, lang),
+                texts["notice_fact_paid"]: _exact(email.paid, lang),
+                texts["notice_fact_net"]: _exact(email.net, lang),
+                texts["notice_fact_date"]: date,
+                texts["notice_fact_number"]: email.receipt_number,
             }
         case EmailKind.MONTHLY_YEARLY:
-            since = None if email.since is None else format_long_date(email.since, lang)
-            facts = {"monthly_amount": amount, "since": since, "next_payment": date}
+            facts = {
+                texts["notice_fact_monthly_amount"]: _exact(email.money, lang),
+                texts["notice_fact_since"]: None if email.since is None else format_long_date(email.since, lang),
+                texts["notice_fact_next_payment"]: date,
+            }
         case _:
             facts = {}
-    return [(texts[f"notice_fact_{name}"], fact) for name, fact in facts.items() if fact is not None]
+    return [(label, fact) for label, fact in facts.items() if fact is not None]
 
 
 def _receipt_facts(
-    email: NotificationEmail, texts: dict[str, str], lang: str, *, date: str | None, amount: str | None
+    email: NotificationEmail, texts: dict[str, str], lang: str, *, date: str | None
 ) -> dict[str, str | None]:
+    # The page of the receipt has these labels, too.
+    page_texts = texts_for("me", lang, {email.lang: email.texts, lang: email.texts})
+    method = email.method
     return {
-        "received_by": email.legal_name or email.campaign_name,
-        "number": email.receipt_number,
-        "date": date,
-        "amount": amount,
-        "frequency": None if email.frequency is None else texts[f"notice_frequency_{email.frequency}"],
-        "fees": None if email.fees is None else cached_format_money(email.fees, lang),
+        texts["notice_fact_received_by"]: email.legal_name or email.campaign_name,
+        texts["notice_fact_number"]: email.receipt_number,
+        page_texts["me_receipt_payment_number"]: email.payment_number,
+        texts["notice_fact_date"]: date,
+        texts["notice_fact_amount"]: _exact(email.money, lang),
+        texts["notice_fact_fees"]: _exact(email.fees, lang),
+        texts["notice_fact_frequency"]: email.frequency and texts[f"notice_frequency_{email.frequency}"],
+        page_texts["me_receipt_method"]: None
+        if method is None
+        else describe_payment_method(method.kind, method.brand, method.last4, page_texts),
     }
+
+
+def _exact(money: Money | None, lang: str) -> str | None:
+    return None if money is None else cached_format_exact_money(money, lang)
 
 
 def _receipt_parts(email: NotificationEmail) -> dict[str, str]:
