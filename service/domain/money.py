@@ -30,6 +30,7 @@ _ENGLISH: Final = "en"
 _MAX_LANGUAGE_TAG_LENGTH: Final = 35  # RFC 5646, section 4.4.1
 # CLDR puts a no-break space between letters and digits, "KWD 1.500" (UTS 35, Currency Spacing). Babel does not.
 _LETTER_BESIDE_NUMBER: Final = re.compile(r"(?<=[^\W\d_])(?=-?\d)|(?<=\d)(?=[^\W\d_])")
+_COUNTRY_IN_SYMBOL: Final = re.compile("[A-Z]{2}")
 GROUP_SIZE: Final = 3
 _GROUP_FROM_FIVE_DIGITS: Final = frozenset(("be", "bg", "et", "hu", "hy", "it", "ka", "lv", "pl", "sl", "sq"))
 _NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
@@ -111,10 +112,10 @@ def format_major_units(money: Money) -> str:
 def format_exact_money(money: Money, lang: str) -> str:
     """Return the amount with all its decimals and the currency's code: "$2.00 USD", "500 CHF".
 
-    The code follows a symbol that several currencies share; it is not repeated.
+    The code follows a symbol that several currencies share, and none that names its country, such as "US$".
     """
     shown = _format(money, resolve_locale(lang), exponent(money.currency))
-    return shown if money.currency in shown else f"{shown}{_NO_BREAK_SPACE}{money.currency}"
+    return shown if _COUNTRY_IN_SYMBOL.search(shown) else f"{shown}{_NO_BREAK_SPACE}{money.currency}"
 
 
 def format_money(money: Money, lang: str) -> str:

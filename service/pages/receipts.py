@@ -111,9 +111,15 @@ def _detail_rows(receipt: Receipt, campaign: Campaign, texts: Texts, email: str 
         "me_receipt_frequency": texts[receipt.frequency],
         "me_receipt_email": email,
         "me_receipt_method": texts.me_receipt_method_test if receipt.is_test else method,
-        "me_receipt_to": "\n".join(filter(None, (receipt.payee, receipt.postal_address))),
+        "me_receipt_to": _payee_lines(receipt),
     }
     return [Row(name=texts[name], value=value) for name, value in values.items() if value]
+
+
+def _payee_lines(receipt: Receipt) -> str:
+    """Return the payee's name and postal address, which may begin with the name."""
+    address = receipt.postal_address or ""
+    return address if address.startswith(receipt.payee) else f"{receipt.payee}\n{address}".strip()
 
 
 def format_payment_method(method: PaymentMethod | None, texts: Texts) -> str | None:

@@ -64,7 +64,7 @@ def test_choices_form_an_even_grid(new_page: NewPage, width: int) -> None:
         return boxes
 
     for count in range(1, 7):
-        for label in (SHORT, "In 3 months", GERMAN):
+        for label in (SHORT, "Monatlich", "Ежемесячно", "In 3 months", GERMAN):
             columns = len({box[0] for box in tiles([label] * (count - 1) + [SHORT])} if count else ())
             # No row but the last is incomplete, and none of five choices stands alone.
             assert columns in {1: (1,), 2: (1, 2), 3: (1, 3), 4: (1, 2), 5: (1, 3), 6: (1, 3)}[count]

@@ -180,6 +180,9 @@ def check_shown_numbers(receipt: Receipt, campaign: Campaign) -> None:
         (Money(1500, "KWD"), "en", "KWD 1.500"),
         (Money(123456, "EUR"), "ru", "1 234,56 € EUR"),
         (Money(500, "CHF"), "en", "CHF 5.00"),
+        (Money(500, "CAD"), "en", "CA$5.00"),
+        (Money(500, "CAD"), "en-CA", "$5.00 CAD"),
+        (Money(500, "PLN"), "pl", "5,00 zł PLN"),
     ],
 )
 def test_exact_amount_has_decimals_and_code(money: Money, lang: str, shown: str) -> None:

@@ -82,6 +82,14 @@ def test_receipt_says_who_paid_whom_what_when_and_how(
     assert ("reader@" in html) == (access_path.home == "/me")
 
 
+def test_name_at_the_start_of_the_address_is_not_repeated(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
+    with container.database.transaction() as session:
+        session.scalars(select(Campaign)).one().brand = {"postal_address": "The Harbour Lantern\n1 Rope Street"}
+    assert "Paid to The Harbour Lantern 1 Rope Street" in visible_text(open_receipt(client, access_path))
+
+
 def test_receipt_lists_what_came_back(container: Container, client: FlaskClient, access_path: AccessPath) -> None:
     add_to_payment(
         container,
