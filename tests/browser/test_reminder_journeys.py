@@ -22,9 +22,7 @@ def test_unconfirmed_reminder_is_sent_only_after_confirmation(
     box.email.fill(email)
     box.remind.click()
     expect(box.heading).to_have_text("Almost there!")
-    expect(box.host.get_by_role("status")).to_contain_text(
-        "Please confirm in the mail that we have just sent you."
-    )
+    expect(box.host.get_by_role("status")).to_contain_text("Please confirm in the email we’ve just sent you.")
     check_page(page, "confirmation requested")
 
     [email_path] = live_server.wait_for_emails(email)

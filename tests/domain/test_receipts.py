@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from schemas.enums import DisputeStatus, Frequency, RefundStatus
 from service.commands.campaign_files import load_campaign_file
-from service.commands.migrate import DEMO_CAMPAIGN
+from service.commands.demo_campaign import DEMO_CAMPAIGN
 from service.container import Container
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Payment

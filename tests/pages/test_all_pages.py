@@ -42,7 +42,7 @@ PAGES = (
 )
 
 
-WITH_SCRIPT = ("/demo", "/nothing", "/support/default", "/support/default/thank-you", "/p/receipts")
+WITH_SCRIPT = ("/demo", "/docs", "/nothing", "/support/default", "/support/default/thank-you", "/p/receipts")
 
 
 @pytest.fixture

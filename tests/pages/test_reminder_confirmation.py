@@ -99,9 +99,9 @@ def test_support_page_asks_for_confirmation_by_email(client: FlaskClient) -> Non
     response = client.post(form.action, data=form.fields | {"email": READER})
     assert response.status_code == 303
     text = visible_text(client.get(response.headers["Location"]).text)
-    assert "Please confirm in the mail that we have just sent you." in text
+    assert "Please confirm in the email we’ve just sent you." in text
     assert "December 23, 2026" in text
-    assert "If you’ve confirmed a reminder from us before" in text
+    assert "Confirmed a reminder from us before?" in text
     assert "is set" not in text
 
 
