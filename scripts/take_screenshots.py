@@ -39,6 +39,17 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The screenshots of the guides, by their names there: language, scheme, width and name.
 PICTURES = {
     "support-box.png": ("en", "light", 1280, "page-demo"),
+    "box-reminder.png": ("en", "light", 390, "box-reminder_form"),
+    "support-page.png": ("en", "light", 390, "page-support"),
+    "support-page-arabic.png": ("ar", "light", 390, "page-support"),
+    "support-page-dark.png": ("en", "dark", 390, "page-support"),
+    "thank-you.png": ("en", "light", 1280, "page-thank_you"),
+    "reminder-email.png": ("en", "light", 390, "email-reminder"),
+    "reminder-page.png": ("en", "light", 390, "page-reminder_scheduled"),
+    "account.png": ("en", "light", 1280, "account-account"),
+    "cancel.png": ("en", "light", 390, "account-cancel_confirmation"),
+    "receipt.png": ("en", "light", 1280, "account-receipt"),
+    "not-found.png": ("en", "light", 390, "page-not_found"),
 }
 # A state's name, and a function that opens it in a new page.
 State = tuple[str, Callable[[Page], None]]
