@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 from tests.browser import account_states, box_states, page_states  # noqa: E402 - as above
 from tests.browser.accounts import create_paid_pledge  # noqa: E402 - as above
 from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright  # noqa: E402 - as above
+from tests.browser.email_states import email_states  # noqa: E402 - as above
 from tests.browser.host_site import HostSite  # noqa: E402 - as above
 from tests.browser.live_server import LiveServer, run_live_server  # noqa: E402 - as above
 from tests.browser.support_box import SupportBox  # noqa: E402 - as above
@@ -100,7 +101,7 @@ def main() -> None:
 
 
 def all_states(live_server: LiveServer, host_site: HostSite, lang: str) -> Iterator[State]:
-    """Yield every state of the pages, of the account and of the box."""
+    """Yield every state of the pages, of the account and of the box, and every kind of email."""
     live_server.create_reminder("subscriber@example.org", lang=lang)
     reminder_url = live_server.reminder_link_for("subscriber@example.org")
 
@@ -133,6 +134,8 @@ def all_states(live_server: LiveServer, host_site: HostSite, lang: str) -> Itera
     for open_box, state in box_states.STATES:
         if state != "dismissed":
             yield f"box-{open_box.__name__}", box_opener(open_box)
+    for name, open_email in email_states(lang):
+        yield f"email-{name}", open_email
 
 
 def take(
