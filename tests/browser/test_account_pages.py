@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.accessibility import check_page
+from tests.browser.accessibility import WIDTHS, check_page
 from tests.browser.account_states import STATES, AccountPage
 from tests.browser.accounts import create_paid_pledge, pledge_page_url, sign_in_link
 from tests.browser.conftest import NewPage
@@ -90,18 +90,24 @@ def test_account_pages_work_with_keyboard_only_and_without_javascript(
     assert live_server.export()[pledge_id]["status"] == "cancelled"
 
 
+@pytest.mark.parametrize("lang", WIDTHS)
 @pytest.mark.parametrize(("open_state", "heading"), STATES, ids=[open_state.__name__ for open_state, _ in STATES])
 def test_account_state_is_accessible(
-    live_server: LiveServer, page: Page, open_state: Callable[[AccountPage], None], heading: str | None
+    live_server: LiveServer,
+    new_page: NewPage,
+    open_state: Callable[[AccountPage], None],
+    heading: str | None,
+    lang: str,
 ) -> None:
-    email = f"{open_state.__name__}@example.org"
-    create_paid_pledge(live_server, page, email, frequency="once", amount=2500)
-    pledge_id = create_paid_pledge(live_server, page, email)
+    page = new_page(locale=lang)
+    email = f"{open_state.__name__}.{lang}@example.org"
+    create_paid_pledge(live_server, page, email, frequency="once", amount=2500, lang=lang)
+    pledge_id = create_paid_pledge(live_server, page, email, lang=lang)
     with live_server.paused_worker():
-        open_state(AccountPage(page, live_server, email, pledge_id))
+        open_state(AccountPage(page, live_server, email, pledge_id, lang))
         if heading is not None:
-            expect(page.get_by_role("heading", level=1)).to_have_text(heading_pattern(heading, "en"))
-        check_page(page, open_state.__name__)
+            expect(page.get_by_role("heading", level=1)).to_have_text(heading_pattern(heading, lang))
+        check_page(page, open_state.__name__, widths=WIDTHS[lang])
 
 
 def test_thank_you_page_refreshes_until_the_payment_arrives(live_server: LiveServer, new_page: NewPage) -> None:

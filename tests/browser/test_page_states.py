@@ -5,25 +5,29 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.accessibility import check_page
+from tests.browser.accessibility import WIDTHS, check_page
 from tests.browser.conftest import NewPage
 from tests.browser.live_server import LiveServer
 from tests.browser.page_states import STATES, Visit, heading_pattern
 
 
+@pytest.mark.parametrize("lang", WIDTHS)
 @pytest.mark.parametrize(("open_state", "heading"), STATES, ids=[open_state.__name__ for open_state, _ in STATES])
 def test_page_state_is_accessible(
     live_server: LiveServer,
-    page: Page,
+    new_page: NewPage,
     reminder_url: str,
     open_state: Callable[[Visit], None],
     heading: str | None,
+    lang: str,
 ) -> None:
+    page = new_page(locale=lang)
     with live_server.paused_worker():
-        open_state(Visit(page, live_server, reminder_url))
+        open_state(Visit(page, live_server, reminder_url, lang))
         if heading is not None:
-            expect(page.get_by_role("heading", level=1)).to_have_text(heading_pattern(heading, "en"))
-        check_page(page, open_state.__name__)
+            expect(page.get_by_role("heading", level=1)).to_have_text(heading_pattern(heading, lang))
+            expect(page.locator("html")).to_have_attribute("dir", "rtl" if lang == "ar" else "ltr")
+        check_page(page, open_state.__name__, widths=WIDTHS[lang])
 
 
 def test_empty_outbox_is_accessible(live_server: LiveServer, page: Page) -> None:
