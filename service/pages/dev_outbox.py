@@ -26,9 +26,9 @@ SHOWN_HEADERS = (
     "Auto-Submitted",
     "Content-Language",
 )
-# An email may have styles and links, and nothing else.
+# An email may have styles, links and the logo of its campaign, and nothing else.
 EMAIL_CSP = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 )

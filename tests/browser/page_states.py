@@ -52,7 +52,8 @@ def support_with_reminder_form(visit: Visit) -> None:
 def support_with_invalid_amount(visit: Visit) -> None:
     support(visit)
     visit.page.locator("[name=other_amount]").fill("1.000")
-    visit.press(".gift .main-button")
+    visit.page.locator(".gift .main-button").first.click()
+    visit.page.locator("[aria-invalid=true]").wait_for()
 
 
 def support_with_invalid_address(visit: Visit) -> None:

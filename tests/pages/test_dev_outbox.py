@@ -46,7 +46,7 @@ def sending_client(migrated_database: str, container: Container) -> Iterator[Fla
 def test_empty_outbox_has_instructions(client: FlaskClient) -> None:
     page = visible_text(client.get(OUTBOX).text)
     assert "No emails yet." in page
-    assert "this is the demonstration’s outbox" in page
+    assert "The demo keeps them here." in page
 
 
 def test_emails_are_listed_newest_first(container: Container, client: FlaskClient, clock: FakeClock) -> None:
