@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from schemas.translations import NAMESPACES, load_texts
 from tests.browser.live_server import LiveServer
+from tests.browser.network import SUPPORT_SCRIPT
 from tests.browser.support_box import SupportBox
 
 
@@ -49,7 +50,15 @@ def support_with_reminder_form(visit: Visit) -> None:
     visit.page.locator("#remind > summary").click()
 
 
+def support_with_amount_to_correct(visit: Visit) -> None:
+    support(visit)
+    visit.page.locator("[name=other_amount]").fill("1.000")
+    visit.page.locator("[data-continue]").click()
+
+
 def support_with_invalid_amount(visit: Visit) -> None:
+    # The script would explain the error before anything is sent.
+    visit.page.route(SUPPORT_SCRIPT, lambda route: route.abort())
     support(visit)
     visit.page.locator("[name=other_amount]").fill("1.000")
     visit.page.locator(".gift .main-button").first.click()
@@ -179,6 +188,7 @@ def not_found(visit: Visit) -> None:
 STATES: list[tuple[Callable[[Visit], None], str | None]] = [
     (support, None),
     (support_with_reminder_form, None),
+    (support_with_amount_to_correct, None),
     (support_with_invalid_amount, None),
     (support_with_invalid_address, None),
     (reminder_created, "reminder_set"),

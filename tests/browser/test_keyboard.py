@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.accessibility import evaluate_check
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer
-from tests.browser.network import CAMPAIGN, REMINDERS, fail_requests
+from tests.browser.network import CAMPAIGN, REMINDERS, SUPPORT_SCRIPT, fail_requests
 from tests.browser.support_box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET, SupportBox
 
 
@@ -148,10 +148,12 @@ def test_support_page_and_reminder_page_with_keyboard_only(live_server: LiveServ
 
 
 def test_support_page_error_summary_gets_the_focus(page: Page) -> None:
+    # The script would explain the error before anything is sent.
+    page.route(SUPPORT_SCRIPT, lambda route: route.abort())
     page.goto("/support/default")
     page.get_by_label("Other amount").fill("1.000")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_be_focused()
-    assert "1.000" in press(page, "Tab")
+    assert press(page, "Tab").startswith("Enter an amount")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Other amount")).to_be_focused()

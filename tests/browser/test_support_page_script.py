@@ -9,9 +9,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import NewPage
 from tests.browser.live_server import LiveServer, pledge_id_from_url
-from tests.browser.network import record_requests
+from tests.browser.network import SUPPORT_SCRIPT, record_requests
 
-SCRIPT = "**/static/support-page.js*"
 PAGE = "/support/upgraded"
 LAYOUT_SHIFT_JS = """() => new Promise((resolve) => {
   let total = 0;
@@ -134,7 +133,7 @@ def test_wrong_amount_is_explained_at_its_field_and_not_sent(support: Page, type
 
 def test_correction_clears_an_error_of_the_service(support: Page) -> None:
     # The script is new to this answer of the service, which has the error already.
-    support.route(SCRIPT, lambda route: route.abort(), times=1)
+    support.route(SUPPORT_SCRIPT, lambda route: route.abort(), times=1)
     support.reload()
     other_amount(support).fill("1")
     button(support).click()
@@ -156,7 +155,7 @@ def test_page_does_not_move_when_the_script_runs(support: Page) -> None:
 
 
 def test_page_is_complete_if_the_script_is_blocked(live_server: LiveServer, page: Page, campaign: None) -> None:
-    page.route(SCRIPT, lambda route: route.abort())
+    page.route(SUPPORT_SCRIPT, lambda route: route.abort())
     page.goto(PAGE)
     expect(button(page)).to_have_text("Continue")
     choose(page, "Annual")
