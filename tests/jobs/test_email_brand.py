@@ -41,6 +41,7 @@ def test_reminders_and_notifications_have_the_brand_of_their_campaign(
 
 
 def test_campaign_without_a_brand_sends_emails_without_one(container: Container) -> None:
+    set_campaign(container, brand={})
     enqueue(container, EmailKind.RECEIPT)
     mailer = FakeMailer()
     run(container, mailer)
