@@ -139,7 +139,7 @@ def test_script_of_the_support_page_gets_every_text_that_it_names(lang: str) -> 
 
 
 def test_every_language_that_readers_are_offered_is_complete() -> None:
-    assert set(LANGUAGES) == {"ar", "de", "en", "es", "fr", "pl", "ru", "uk"}
+    assert {"ar", "de", "en", "es", "fr", "pl", "ru", "uk"} <= set(LANGUAGES)
     for lang in LANGUAGES:
         for namespace in NAMESPACES:
             assert read_texts(namespace, lang), f"{namespace}.{lang}.json"
