@@ -32,6 +32,7 @@ _MAX_LANGUAGE_TAG_LENGTH: Final = 35  # RFC 5646, section 4.4.1
 _LETTER_BESIDE_NUMBER: Final = re.compile(r"(?<=[^\W\d_])(?=-?\d)|(?<=\d)(?=[^\W\d_])")
 _COUNTRY_IN_SYMBOL: Final = re.compile("[A-Z]{2}")
 GROUP_SIZE: Final = 3
+_SIGN_AFTER_LETTER: Final = re.compile(r"(?<=[A-Z])[$£¥]$")
 _GROUP_FROM_FIVE_DIGITS: Final = frozenset(("be", "bg", "et", "hu", "hy", "it", "ka", "lv", "pl", "sl", "sq"))
 _NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
 _BASIS_POINTS: Final = 10_000  # 100 %
@@ -142,7 +143,7 @@ def _format(money: Money, locale: Locale, decimals: int) -> str:
         currency_digits=False,
         group_separator=use_grouping,
     )
-    return _LETTER_BESIDE_NUMBER.sub(_NO_BREAK_SPACE, formatted)
+    return keep_symbol_together(_LETTER_BESIDE_NUMBER.sub(_NO_BREAK_SPACE, formatted), locale)
 
 
 @lru_cache(maxsize=256)
@@ -155,6 +156,11 @@ def resolve_locale(lang: str) -> Locale:
         except (ValueError, UnknownLocaleError):
             continue
     return Locale.parse(_ENGLISH)
+
+
+def keep_symbol_together(text: str, locale: Locale) -> str:
+    """Return the text with a direction mark after "US$" in a right-to-left locale, which would show "$US" else."""
+    return _SIGN_AFTER_LETTER.sub("\\g<0>\u200e", text) if locale.text_direction == "rtl" else text
 
 
 def _leaves_four_digits_ungrouped(locale: Locale) -> bool:

@@ -170,8 +170,8 @@ def test_values_in_right_to_left_sentences_are_isolated() -> None:
         ("es", "1234,50 US$", "23 de diciembre de 2026"),
         ("pl", "1234,50 USD", "23 grudnia 2026"),
         # European digits, as most Arabic newspapers on the web print them.
-        ("ar", "\u200f1,234.50 US$", "23 ديسمبر 2026"),
-        ("ar-EG", "\u200f1,234.50 US$", "23 ديسمبر 2026"),
+        ("ar", "\u200f1,234.50 US$\u200e", "23 ديسمبر 2026"),
+        ("ar-EG", "\u200f1,234.50 US$\u200e", "23 ديسمبر 2026"),
     ],
 )
 def test_amounts_and_dates_follow_cldr(lang: str, amount: str, date: str) -> None:

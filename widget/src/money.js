@@ -1,5 +1,7 @@
 /** Parses and formats amounts in one currency and locale, as integer minor units and never as floats. */
 
+import { textDirection } from "./language.js";
+
 /** Digits with a thousands separator of any locale, and an optional decimal part. */
 const GROUPED = /^(\d{1,3}(?:[.,'’٬\s]\d{3})+)(?:[.,٫](\d{1,3}))?$/;
 const DECIMAL = /^(\d+)[.,٫](\d+)$/;
@@ -60,11 +62,14 @@ export function createMoney(currency, lang, exponent, step = 1) {
     isSymbolFirst: wholeFormat.formatToParts(1).find(({ type }) => type !== "literal")?.type !== "integer",
 
     /** Formats without decimals if they are all zero. @param {number} minor */
-    format: (minor) =>
+    format: (minor) => {
       // A numeric string keeps the amount exact.
-      (minor % 10 ** exponent ? decimalFormat : wholeFormat).format(
+      const text = (minor % 10 ** exponent ? decimalFormat : wholeFormat).format(
         /** @type {Intl.StringNumericLiteral} */ (`${minor}e-${exponent}`),
-      ),
+      );
+      // A direction mark, without which a right-to-left sentence shows "US$" as "$US".
+      return textDirection(lang) === "rtl" ? text.replace(/[A-Z][$£¥]$/, "$&\u200e") : text;
+    },
 
     /**
      * Accepts only unambiguous amounts: "1.000" means one thousand in some locales and one in others, so it is an error

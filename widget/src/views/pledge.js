@@ -91,7 +91,7 @@ export function pledgeView(context) {
   return {
     heading: campaign.heading,
     nodes: [
-      ...campaign.message.map((paragraph) => createElement("p", { part: "message" }, paragraph)),
+      ...campaign.message.map((paragraph) => createElement("p", { part: "message", dir: "auto" }, paragraph)),
       campaign.closed ? "" : form,
       reminderButton(context, "not_ready"),
       manageLink(context),
