@@ -29,6 +29,8 @@ CACHEABLE = {
     "/static/<name>": "no-cache",
     "/brand/<slug>.css": "no-cache",
     "/robots.txt": "public, max-age=86400",
+    "/favicon.ico": "public, max-age=86400",
+    "/apple-touch-icon.png": "public, max-age=86400",
 }
 VALUES = {"slug": "default", "name": "pages.css"}
 
