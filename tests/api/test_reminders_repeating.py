@@ -215,6 +215,5 @@ def test_pledge_skips_only_next_occurrence(
 
 def conversion_start(container: Container, month_seconds: int | None) -> datetime.datetime:
     with container.database.read_only() as session:
-        return conversion_window_start(
-            session.get_one(Reminder, only_reminder(container).id), month_seconds=month_seconds
-        )
+        reminder = session.get_one(Reminder, only_reminder(container).id)
+        return conversion_window_start(reminder, reminder.campaign, month_seconds=month_seconds)

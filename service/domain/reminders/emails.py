@@ -87,7 +87,7 @@ def build_reminder_emails(
         try:
             if reminder.id in suppressed:
                 prepared.skip(claim, f"{SUPPRESSED}: {suppressed[reminder.id]}", is_suppressed=True)
-            elif _already_pledged(reminder, paid_at.get(reminder.supporter_id), month_seconds):
+            elif _already_pledged(reminder, campaign, paid_at.get(reminder.supporter_id), month_seconds):
                 prepared.skip(claim, ALREADY_PLEDGED)
             else:
                 prepared.emails.append((claim, _build_email(session, reminder, campaign, to, urls, gateway)))
@@ -178,10 +178,12 @@ def _last_payment_dates(
     return dates
 
 
-def _already_pledged(reminder: Any, paid_at: datetime.datetime | None, month_seconds: int | None) -> bool:
+def _already_pledged(
+    reminder: Any, campaign: Campaign, paid_at: datetime.datetime | None, month_seconds: int | None
+) -> bool:
     if paid_at is None or reminder.awaits_confirmation:
         return False
-    return paid_at >= conversion_window_start(reminder, month_seconds=month_seconds)
+    return paid_at >= conversion_window_start(reminder, campaign, month_seconds=month_seconds)
 
 
 def _build_email(

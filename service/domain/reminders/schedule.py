@@ -116,7 +116,9 @@ def next_due(
     return _at(first + elapsed * interval, zone)
 
 
-def conversion_window_start(reminder: Reminder, *, month_seconds: int | None = None) -> datetime.datetime:
+def conversion_window_start(
+    reminder: Reminder, campaign: Campaign, *, month_seconds: int | None = None
+) -> datetime.datetime:
     """Return the instant since which a payment makes this occurrence unnecessary.
 
     This is the request, or the occurrence before, even if that was skipped. So one payment skips one occurrence.
@@ -127,7 +129,7 @@ def conversion_window_start(reminder: Reminder, *, month_seconds: int | None = N
         return last
     if month_seconds is not None:
         return max(last, reminder.due_at - datetime.timedelta(seconds=every_months * month_seconds))
-    zone, hour, months = reminder.timezone, reminder.campaign.send_hour, reminder.months
+    zone, hour, months = reminder.timezone, campaign.send_hour, reminder.months
     while (before := add_months(asked_at, months=months, zone=zone, hour=hour)).local_date < reminder.due_on:
         last, months = max(last, before.instant), months + every_months
     return last
