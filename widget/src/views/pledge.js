@@ -12,7 +12,7 @@ export function pledgeView(context) {
   const frequencies = optionRow();
   const presets = optionRow();
   const submit = createElement("button", { part: "submit" });
-  const symbol = createElement("span", { "aria-hidden": true });
+  const symbol = createElement("span", { "aria-hidden": true, dir: "ltr" });
   const customAmount = createElement("input", {
     id: "amount",
     inputMode: "decimal",
