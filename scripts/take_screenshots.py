@@ -62,11 +62,13 @@ def main() -> None:
         prog="make screenshots", description="Take screenshots of every page and state."
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="only states whose name has this in it")
+    parser.add_argument("--guides", action="store_true", help="only states that the README and the guides show")
     parser.add_argument("--lang", choices=LANGUAGES, action="append", help="only this language")
     arguments = parser.parse_args()
     languages = arguments.lang or list(LANGUAGES)
-    if not arguments.only and not arguments.lang:
+    if not arguments.only and not arguments.lang and not arguments.guides:
         shutil.rmtree(FOLDER, ignore_errors=True)
+    shown_in_guides = {(lang, state) for lang, _, _, state in PICTURES.values()}
     taken = failed = 0
     postgres = PostgresServer()
     os.environ[SERVER_ENV] = postgres.url
