@@ -82,7 +82,7 @@ def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Pag
     page.get_by_role("button", name="Save card").click()
     page.get_by_role("link", name="Change the amount").click()
     page.locator("[name=amount]").fill("12.50")
-    page.get_by_role("button", name="Change it").click()
+    page.get_by_role("button", name="Change amount").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("$12.50 a month")
     [subscription] = stripe.account.all("subscription")
     assert subscription["items"]["data"][0]["price"]["unit_amount"] == 1250
@@ -108,7 +108,7 @@ def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Pag
 
 def test_declined_card_can_be_retried(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
     open_checkout(page, stripe)
-    page.get_by_role("button", name="Simulate a declined card").click()
+    page.get_by_role("button", name="Decline").click()
     expect(page.get_by_role("alert")).to_have_text("Your card was declined.")
     page.get_by_label("Email").fill("again@example.org")
     page.get_by_role("button", name="Pay", exact=True).click()
