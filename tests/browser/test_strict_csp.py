@@ -14,6 +14,9 @@ from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.network import RecordedRequests
 from tests.browser.support_box import REMINDER_SET, SupportBox
 
+# The accent of the demo, or that of a campaign without a brand, which other tests may have applied.
+STYLED = re.compile(r"rgb\((27, 79, 143|15, 92, 78)\)")
+
 NO_STORED_DATA = {"cookies": "", "local": {}, "session": {}, "databases": [], "caches": [], "workers": 0}
 
 
@@ -54,7 +57,7 @@ def test_pledge_and_reminder_under_a_strict_policy(
     box = SupportBox(page)
     box.expect_state("form")
     # The page's policy forbids style sheets and style attributes.
-    expect(box.submit).to_have_css("background-color", "rgb(15, 92, 78)")
+    expect(box.submit).to_have_css("background-color", STYLED)
     expect(box.submit).to_have_css("min-height", "52px")
 
     box.not_ready.click()
