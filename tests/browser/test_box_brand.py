@@ -81,8 +81,11 @@ def test_any_accent_is_readable_in_light_and_dark(
     check_page(page, f"{accent}, under the pointer")
 
 
-def test_campaign_without_a_look_has_ours(page: Page, host_site: HostSite) -> None:
-    box = show(page, host_site, "default")
+def test_campaign_without_a_look_has_ours(
+    live_server: LiveServer, page: Page, host_site: HostSite, tmp_path: Path
+) -> None:
+    live_server.apply_campaign(tmp_path, slug="plain", brand=None)
+    box = show(page, host_site, "plain")
     page.emulate_media(color_scheme="light")
     expect(box.submit).to_have_css("background-color", GREEN)
     expect(box.submit).to_have_css("border-top-color", GREEN)
