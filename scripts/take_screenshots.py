@@ -85,7 +85,9 @@ def main() -> None:
                 HostSite(live_server.base_url) as host_site,
             ):
                 states = [
-                    state for state in all_states(live_server, host_site, lang) if arguments.only in state[0]
+                    state
+                    for state in all_states(live_server, host_site, lang)
+                    if arguments.only in state[0] and (not arguments.guides or (lang, state[0]) in shown_in_guides)
                 ]
                 for number, (state, open_state) in enumerate(states, 1):
                     print(f"{lang} {number}/{len(states)} {state}", flush=True)  # noqa: T201 - progress of a command
