@@ -41,7 +41,7 @@ def break_text(container: Container, reminder_id: UUID) -> None:
     update_campaign(container, slug="broken")
     run(
         container,
-        """UPDATE campaigns SET texts = '{"en": {"mail_subject": "Dear {nobody}"}}' WHERE slug =
+        """UPDATE campaigns SET texts = '{"en": {"mail_subject": 7}}' WHERE slug =
     'broken'""",
     )
     run(

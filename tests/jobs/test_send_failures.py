@@ -153,7 +153,7 @@ def create_poisoned_reminder(container: Container, address: str, kind: str) -> u
 def create_broken_campaign(session) -> uuid.UUID:
     campaign = get_campaign(session, "default")
     columns = {column.key: getattr(campaign, column.key) for column in Campaign.__table__.columns}
-    columns |= {"id": uuid.uuid4(), "slug": "broken", "texts": {"en": {"mail_subject": "{nobody} {knows"}}}
+    columns |= {"id": uuid.uuid4(), "slug": "broken", "texts": {"en": {"mail_subject": 7}}}
     session.add(Campaign(**columns))
     session.flush()
     session.add(

@@ -194,7 +194,8 @@ def test_retry_link_never_leads_to_another_host(
     def fail() -> None:
         raise RuntimeError
 
-    app.before_request_funcs.setdefault(None, []).insert(0, fail)
+    before = app.before_request_funcs.get(None, [])
+    monkeypatch.setitem(app.before_request_funcs, None, [fail, *before])
     response = client.get("//evil.example/path", base_url="http://desk.test", headers=BROWSER)
     assert response.status_code == 500
     assert "//evil.example" not in response.text.replace("http://", "")
