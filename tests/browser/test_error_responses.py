@@ -6,21 +6,23 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from schemas.translations import load_texts
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.network import PLEDGES, REMINDERS, RecordedRequests, fail_requests, record_requests
 from tests.browser.support_box import SupportBox
 
 OPERATOR_DETAIL = "A sentence for operators."
-UNEXPECTED = "Ошибка на нашей стороне. Попробуйте ещё раз."
-NOT_CHARGED = "Деньги не списаны."
+RUSSIAN = load_texts("widget", "ru")
+UNEXPECTED = RUSSIAN["error_unexpected"]
+NOT_CHARGED = RUSSIAN["error_not_charged"]
 
 
 @pytest.fixture
 def russian_box(host_site: HostSite, page: Page) -> SupportBox:
     """Return the box on a Russian page."""
     page.goto(host_site.show(lang="ru"))
-    box = SupportBox(page)
+    box = SupportBox(page, "ru")
     box.expect_state("form")
     return box
 
@@ -31,22 +33,22 @@ def problem(code: str, field: str = "") -> dict[str, Any]:
 
 
 def open_reminder(box: SupportBox) -> None:
-    box.host.get_by_role("button", name="Попросите напомнить позже").click()
-    box.host.get_by_label("Адрес электронной почты").fill("reader@example.org")
+    box.not_ready.click()
+    box.email.fill("reader@example.org")
 
 
 @pytest.mark.parametrize(
     ("code", "message"),
     [
         ("amount_below_minimum", "Минимальная сумма — 2 $."),
-        ("amount_above_maximum", "Здесь можно внести не больше 10 000 $. Хотите больше? Напишите нам."),
+        ("amount_above_maximum", "Здесь можно внести до 10 000 $. Хотите больше? Напишите нам."),
     ],
 )
 def test_rejected_amount_is_explained_in_the_page_language(
     russian_box: SupportBox, code: str, message: str
 ) -> None:
     fail_requests(russian_box.page, PLEDGES, 422, **problem(code, "amount"))
-    amount = russian_box.host.get_by_label("Другая сумма")
+    amount = russian_box.other_amount
     amount.fill("5")
     russian_box.submit.click()
     russian_box.expect_state("invalid")
@@ -82,7 +84,7 @@ def test_unexpected_pledge_problem_hides_detail_and_allows_retry(
     russian_box.expect_state("error")
     expect(russian_box.host.get_by_role("status")).to_have_text(f"{UNEXPECTED} {NOT_CHARGED}")
     expect(russian_box.host).not_to_contain_text(OPERATOR_DETAIL)
-    russian_box.host.get_by_role("button", name="Попробовать ещё раз").click()
+    russian_box.retry.click()
     expect(russian_box.page.get_by_role("button", name="7")).to_be_visible()
 
 
@@ -92,7 +94,7 @@ def test_unexpected_reminder_problem_hides_detail_and_allows_retry(russian_box: 
     russian_box.submit.click()
     russian_box.expect_state("error")
     expect(russian_box.host.get_by_role("status")).to_have_text(UNEXPECTED)
-    russian_box.host.get_by_role("button", name="Попробовать ещё раз").click()
+    russian_box.retry.click()
     russian_box.expect_state("reminder-set")
 
 
