@@ -72,17 +72,17 @@ def test_reduced_motion_stops_animations(host_site: HostSite, page: Page, live_s
 
 def test_box_takes_the_language_of_its_page(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show(lang="ru"))
-    box = SupportBox(page)
+    box = SupportBox(page, "ru")
     box.expect_state("form")
     expect(box.frame).to_have_attribute("lang", "ru")
     expect(box.heading).to_have_text("Эта газета держится на вас")
-    box.host.get_by_role("radio", name="Ежемесячно").check()
-    box.host.get_by_label("Другая сумма").fill("2,50")
+    box.monthly.check()
+    box.other_amount.fill("2,50")
     expect(box.submit).to_have_text("Продолжить — 2,50 $ в месяц")
-    box.host.get_by_role("button", name="Попросите напомнить позже").click()
-    expect(box.host.get_by_role("button", name="Напомнить через месяц")).to_be_visible()
-    box.host.get_by_role("button", name="Назад").click()
-    box.host.get_by_role("button", name="Закрыть").click()
+    box.not_ready.click()
+    expect(box.remind).to_be_visible()
+    box.back.click()
+    box.close.click()
     box.expect_state("dismissed")
 
 
@@ -105,8 +105,11 @@ def test_russian_locale_is_kept_from_demo_to_thank_you_page(live_server: LiveSer
     page.get_by_role("button", name=re.compile(r"2,50\s\$")).click()
     expect(page).to_have_url(re.compile("/thank-you"))
     expect(page.locator("html")).to_have_attribute("lang", "ru")
-    # Only the newspaper's name is not translated.
-    assert not re.search("[A-Za-z]{2,}", page.locator("main").inner_text().replace("The Harbour Lantern", ""))
+    # Only the newspaper's name and the address to share are not translated.
+    shared = page.locator(".shared").inner_text()
+    assert re.fullmatch(r"https?://\S+", shared)
+    text = page.locator("main").inner_text().replace(shared, "").replace("The Harbour Lantern", "")
+    assert not re.search("[A-Za-z]{2,}", text)
 
 
 def test_right_to_left_layout(live_server: LiveServer, host_site: HostSite, page: Page, tmp_path: Path) -> None:
@@ -118,7 +121,7 @@ def test_right_to_left_layout(live_server: LiveServer, host_site: HostSite, page
     check_page(page, "an English box on a right-to-left page")
 
     page.goto(host_site.show('campaign="arabic"', lang="ar", direction="rtl", is_strict=False))
-    arabic = SupportBox(page)
+    arabic = SupportBox(page, "ar")
     arabic.expect_state("form")
     expect(arabic.frame).to_have_attribute("dir", "rtl")
     expect(arabic.frame).to_have_css("text-align", "start")
