@@ -124,7 +124,9 @@ def test_database_without_readers_is_copied(sqlite_url: str, empty_postgres: str
 def test_filled_target_is_refused_and_unchanged(sqlite_url: str, container: Container) -> None:
     assert run_cli("migrate", DATABASE_URL=container.settings.database_url).exit_code == 0
     before = summaries(container)
-    assert_cli_error(copy(sqlite_url, container.settings.database_url), "already has rows in campaigns", "empty")
+    assert_cli_error(
+        copy(sqlite_url, container.settings.database_url), "already has rows in brand_images, campaigns", "empty"
+    )
     assert summaries(container) == before
 
 
@@ -201,4 +203,5 @@ def test_migrated_empty_target_is_used(sqlite_url: str, empty_postgres: str, mak
     with target.database.transaction() as session:
         session.execute(text("DELETE FROM pledge_options"))
         session.execute(text("DELETE FROM campaigns"))
+        session.execute(text("DELETE FROM brand_images"))
     assert copy(sqlite_url, empty_postgres).exit_code == 0

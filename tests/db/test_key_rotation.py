@@ -276,7 +276,7 @@ def test_rotate_command_reports_counts_and_fails_on_undecryptable_rows(
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD}")
     result = CliRunner().invoke(cli, ["keys", "rotate"])
     assert result.exit_code == 1
-    assert "Encrypted 1 row anew" in result.stdout
+    assert "Encrypted 1 row again with the first key." in result.stdout
     assert "1 row opens with no key" in result.stderr
     monkeypatch.setenv("SECRET_KEYS", f"{NEW},{OLD},{OLDER}")
     result = CliRunner().invoke(cli, ["keys", "rotate"])

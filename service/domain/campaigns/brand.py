@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from service.db.models.campaign import BrandImage, Campaign
+from service.db.upsert import dialect_insert
 from service.domain.errors import ImageNotFound
 from service.domain.ports import EmailBrand, EmailLogo, TransactionFactory
 from service.domain.urls import UrlBuilder
@@ -56,21 +57,20 @@ def merge_brand(stored: Mapping[str, Any], given: Mapping[str, Any] | None) -> d
 
 
 def store_images(session: Session, images: Iterable[NewImage], *, now: datetime.datetime) -> None:
-    """Store the images that are not stored yet."""
-    for image in images:
-        stored = session.get(BrandImage, image.name)
-        if stored is None:
-            session.add(
-                BrandImage(
-                    name=image.name,
-                    content=image.content,
-                    email_png=image.email_png,
-                    created_at=now,
-                    last_used_at=now,
-                )
-            )
-        else:
-            stored.last_used_at = now
+    """Store the images that are not stored yet, which another process may be doing too."""
+    # Always in the same order, so that two processes cannot wait for each other.
+    for image in sorted(images, key=lambda image: image.name):
+        row = {
+            "name": image.name,
+            "content": image.content,
+            "email_png": image.email_png,
+            "created_at": now,
+            "last_used_at": now,
+        }
+        statement = dialect_insert(session, BrandImage).values(row)
+        session.execute(
+            statement.on_conflict_do_update(index_elements=[BrandImage.name], set_={"last_used_at": now})
+        )
 
 
 def require_images(session: Session, brand: Mapping[str, Any]) -> None:
@@ -81,7 +81,6 @@ def require_images(session: Session, brand: Mapping[str, Any]) -> None:
     """
     for field in LOGOS:
         name = brand.get(field)
-        # The images of the same transaction may not be in the database yet.
         if name is not None and session.get(BrandImage, name) is None:
             raise ImageNotFound(
                 f"No image {name} is stored. Upload it: mainstay campaign brand --{field.replace('_', '-')} FILE.",
