@@ -61,7 +61,7 @@ def test_recurring_reminder_is_cancelled_on_its_page(
     with live_server.paused_worker():
         page.goto(reminder_url)
         expect(heading).to_have_text("We’ll remind you")
-        expect(page.get_by_role("main")).to_contain_text("every month, until you cancel")
+        expect(page.get_by_role("main")).to_contain_text("and then every month until you cancel.")
         check_page(page, "a recurring reminder")
         page.get_by_role("button", name="Cancel this reminder and all that follow").click()
         expect(heading).to_have_text("Your reminder is cancelled")

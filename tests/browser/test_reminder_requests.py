@@ -125,6 +125,7 @@ def test_reminder_request_sends_minimal_data(demo: SupportBox) -> None:
         "months": 1,
         "timezone": "Europe/Amsterdam",
         "page_url": demo.page.url.partition("?")[0],
+        "page_title": "Seventy-one mornings without a ferry – The Harbour Lantern",
         "lang": "en",
     }
     assert "referer" not in request.all_headers()
