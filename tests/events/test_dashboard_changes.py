@@ -16,6 +16,7 @@ from tests.api.client import auth_headers, get_json
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_event_notifications import notifications, start_subscription
 from tests.jobs.notifications import run as send
+from tests.pages.html import visible_text
 from tests.stripe_double.account import StripeJson
 
 
@@ -36,7 +37,7 @@ def pledge_page(container: Container, client: FlaskClient) -> str:
     with container.database.read_only() as session:
         pledge = session.scalars(select(Pledge)).one()
         token = pledge_token(container.database.keyring, pledge, now=container.clock())
-    return client.get(f"/p/{token}?lang=en").text
+    return visible_text(client.get(f"/p/{token}?lang=en").text)
 
 
 def subscription_updates(scenario: StripeScenario) -> list[StripeJson]:
