@@ -228,7 +228,7 @@ def parse_reminder_form(campaign: Campaign, form: ReminderForm, texts: Texts, *,
     picks_day = form.months == PICKED_DAY
     number = "" if picks_day else form.months.removeprefix(REPEAT_PREFIX)
     months = parse_int(number)
-    if months is None and number:
+    if months is None and form.months and not picks_day:
         raise FormError("reminder_choice_not_offered", field="months")
     fields: dict[str, Any] = {
         "campaign": campaign.slug,
