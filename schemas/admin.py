@@ -353,7 +353,7 @@ class CustomerCounts(Schema):
 
 
 class AddressChangeResponse(SupporterItem):
-    """The supporter after the change, and what became of their customers at the payment provider."""
+    """The supporter after the change, and what was changed for their customers at the payment provider."""
 
     merged = fields.Boolean(required=True)
     customers = fields.Nested(CustomerCounts, required=True)

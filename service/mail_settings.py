@@ -1,4 +1,4 @@
-"""The settings of emails: how they are sent, and which services report what became of them."""
+"""The settings of emails: how they are sent, and which services report deliveries and bounces."""
 
 import base64
 import re

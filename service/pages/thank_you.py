@@ -234,7 +234,7 @@ def _notes(session: Session, pledge: Pledge, texts: Texts, *, is_payer: bool) ->
 
 
 def _reminder_note(session: Session, pledge: Pledge, texts: Texts, *, is_payer: bool) -> str | None:
-    """Return what became of a reminder. Whether an address has one is said only to the reader whose it is."""
+    """Return what happens to a reminder. Only the reader learns whether their address has one."""
     if pledge.supporter_id is None:
         return None
     known = session.get(Reminder, pledge.reminder_id) if pledge.reminder_id is not None else None

@@ -1,4 +1,4 @@
-"""Each refund that reached its reader is told to them, once, with what is left of the payment."""
+"""Readers get one email for each refund that succeeds, with what is left of the payment."""
 
 from flask.testing import FlaskClient
 from sqlalchemy import select

@@ -81,7 +81,7 @@ def create_or_update_reminder(
     """Create the reader's only reminder for this campaign, or update the one they have.
 
     If the campaign requires confirmation, or the reader has unsubscribed, only a confirmation request is sent
-    until they confirm. The person who signs up need not be the reader, so a standing reminder keeps all but its
+    until they confirm. The person who signs up may not be the reader, so a standing reminder keeps all but its
     date, and the limits of `mailbox_limits` apply: beyond them nothing is stored, and the result is the same.
     `month_seconds` shortens a month for a demonstration; None means calendar months. The email links back to the
     chosen amount, so the campaign must offer it, and the `gateway`, if given, must be able to charge it. The
