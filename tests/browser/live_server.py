@@ -14,14 +14,16 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email import message_from_string
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
 from service.bootstrap import build_container
+from service.db.models.email import DevOutboxEmail
 from service.domain.pledges.pledges import expire_abandoned_pledges
 from tests.cli import run_cli
 from tests.conftest import make_database, settings_for
@@ -127,9 +129,17 @@ class LiveServer:
             return response.read().decode()
 
     def emails_to(self, email: str) -> list[str]:
-        """Return the paths of the emails to an address, as the outbox lists them."""
-        entries = re.findall(r'<a href="(/dev/outbox/[^"]+)">(.*?)</a>', self.get_html("/dev/outbox"), re.DOTALL)
-        return [path for path, entry in entries if email in entry]
+        """Return the paths of the emails to an address, the latest first. The outbox lists only 100."""
+        container = build_container(settings_for(self.database_url))
+        query = select(DevOutboxEmail).order_by(DevOutboxEmail.sent_at.desc(), DevOutboxEmail.id.desc())
+        with container.database.read_only() as session:
+            paths = [
+                f"/dev/outbox/{sent.id}"
+                for sent in session.scalars(query)
+                if email in (message_from_string(sent.message)["To"] or "")
+            ]
+        container.database.engine.dispose()
+        return paths
 
     def wait_for_emails(self, email: str, *, number: int = 1) -> list[str]:
         """Wait until the worker has sent `number` emails to an address and recorded their results."""
@@ -138,7 +148,7 @@ class LiveServer:
         def have_arrived() -> bool:
             nonlocal seen
             before, seen = seen, self.count("dev_outbox")
-            # Listing the outbox is costly, so it is listed only after its size changed.
+            # Reading the outbox is costly, so it is read only after its size changed.
             return seen != before and len(self.emails_to(email)) >= number
 
         wait_until(have_arrived, what=f"email {number} to {email}")

@@ -19,12 +19,14 @@ GROUNDS = (("light", LIGHT_GROUND), ("dark", DARK_GROUND))
 
 @pytest.fixture(params=ACCENTS.values(), ids=ACCENTS)
 def accent(request: pytest.FixtureRequest, live_server: LiveServer, tmp_path: Path) -> Iterator[str]:
-    """Give the campaign this accent and a logo, and take them away again."""
+    """Give the default campaign this accent and a logo, and make it as it was again."""
+    before = tmp_path / "before.yaml"
+    before.write_text(live_server.run_command("campaign", "show", "default"), encoding="utf-8")
     (tmp_path / "logo.svg").write_bytes(DRAWING)
     look = {"logo": "logo.svg", "logo_dark": None, "accent": request.param, "heading_font": "sans"}
     live_server.apply_campaign(tmp_path, brand=look)
     yield request.param
-    live_server.apply_campaign(tmp_path, brand=None)
+    live_server.run_command("campaign", "apply", str(before))
 
 
 def rgb(colour: str) -> str:
