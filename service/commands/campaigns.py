@@ -371,7 +371,7 @@ def apply_campaign(file: Path, waiting: str | None) -> None:
         except RemindersWaiting as error:
             reminders = "1 reminder waits" if error.count == 1 else f"{error.count} reminders wait"
             raise click.ClickException(
-                f"{file} was not applied: {reminders} that it does not offer any more. Say what becomes of them: "
+                f"{file} was not applied: {reminders} that it does not offer any more. Choose what to do: "
                 "--waiting keep (each is still sent once) or --waiting cancel (none is sent)."
             ) from error
         stored = definitions.upsert_campaign(session, definition, now=container.clock())
@@ -419,7 +419,7 @@ def close_campaign(slug: str, waiting: str | None) -> None:
         )
     except RemindersWaiting as error:
         raise click.ClickException(
-            f"{slug} was not closed: {_reminders(error.count, 'waits', 'wait')}. Say what becomes of them: "
+            f"{slug} was not closed: {_reminders(error.count, 'waits', 'wait')}. Choose what to do: "
             "--waiting keep (they wait until it is reopened) or --waiting cancel (none is sent)."
         ) from error
     _record_and_wait(container, "close_campaign", slug, {"waiting": waiting})

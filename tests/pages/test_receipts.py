@@ -77,7 +77,7 @@ def test_receipt_says_who_paid_whom_what_when_and_how(
     assert re.search(r"2026(-[0-9A-Z]{4}){3}", text)
     assert "Net amount" not in text
     assert "<Ltd>" not in html
-    # Whoever has the link need not be the reader.
+    # The holder of the link may not be the reader.
     assert ("Paid by reader@example.org" in text) == (access_path.home == "/me")
     assert ("reader@" in html) == (access_path.home == "/me")
 
