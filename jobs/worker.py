@@ -30,6 +30,10 @@ from service.settings import read_settings
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
+# Seconds after which a thread that computes lets another go on. With Python's default of 0.005, a connection whose
+# reply has come waits up to 5 ms while another renders, longer than an email takes.
+THREAD_SWITCH_INTERVAL = 0.0005
+
 log = structlog.get_logger()
 
 
@@ -40,6 +44,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings)
+    sys.setswitchinterval(THREAD_SWITCH_INTERVAL)
     # The signals are blocked in every thread and read with sigtimedwait. A handler would interrupt this thread
     # anywhere, and if it set an event that the thread is about to wait for, it could deadlock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
