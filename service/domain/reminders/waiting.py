@@ -41,7 +41,7 @@ def require_waiting_policy(session: Session, definition: CampaignDefinition, pol
     if count := session.scalar(query):
         reminders = "1 reminder waits" if count == 1 else f"{count} reminders wait"
         raise RemindersWaiting(
-            f"{reminders} that this campaign would not offer any more. Choose, with 'waiting': "
+            f"{reminders} that this campaign would not offer any more. Choose what to do with 'waiting': "
             "'keep' still sends each once, 'cancel' sends none.",
             field="waiting",
             count=count,
