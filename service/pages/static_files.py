@@ -23,7 +23,7 @@ TYPES = {
     "preview.png": "image/png",
 }
 # The widget, and the parts that it loads when a reader needs them. `make widget` builds them.
-WIDGET_SCRIPTS = ("v1.js", "offers-1.js", "reminder-1.js")
+WIDGET_SCRIPTS = ("v1.js", "checkout-1.js", "offers-1.js", "reminder-1.js")
 WIDGET_CACHE = "public, max-age=300, stale-while-revalidate=86400"
 # PNG is compressed as it is.
 COMPRESSED = ("favicon.ico", "apple-touch-icon.png", "preview.png")

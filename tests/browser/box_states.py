@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tests.browser.network import (
     CAMPAIGN,
+    CHECKOUT_PART,
     PLEDGES,
     REMINDER_PART,
     REMINDERS,
@@ -46,6 +47,11 @@ def error(box: SupportBox) -> None:
 
 def rate_limited(box: SupportBox) -> None:
     fail_requests(box.page, PLEDGES, 429, retry_after=600)
+    box.continue_button.click()
+
+
+def checkout_not_loaded(box: SupportBox) -> None:
+    box.page.route(CHECKOUT_PART, lambda route: route.abort())
     box.continue_button.click()
 
 
@@ -92,6 +98,7 @@ STATES = [
     (submitting, "submitting"),
     (error, "error"),
     (rate_limited, "error"),
+    (checkout_not_loaded, "error"),
     (reminder_not_loaded, "error"),
     (reminder_form, "reminder-form"),
     (calendar_saved, "reminder-form"),

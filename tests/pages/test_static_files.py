@@ -46,7 +46,7 @@ def test_widget_with_matching_etag_is_not_modified(client: FlaskClient, encoding
     assert client.get(WIDGET, headers=headers | {"If-None-Match": '"another"'}).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["offers-1.js", "reminder-1.js"])
+@pytest.mark.parametrize("name", ["checkout-1.js", "offers-1.js", "reminder-1.js"])
 def test_script_names_the_current_hash_of_each_part(client: FlaskClient, name: str) -> None:
     part, current = STATIC / name, hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:16]
     assert current in client.get(WIDGET).text

@@ -1,7 +1,6 @@
 /** The HTTP client of the service. It sends no cookies and no referrer, and times out after 15 seconds. */
 
 const TIMEOUT_MS = 15_000;
-const MAX_IN_PROGRESS_RETRIES = 5;
 
 /**
  * @param {string | null} header the value of Retry-After: seconds or an HTTP date
@@ -17,37 +16,26 @@ export function parseRetryAfter(header, now = Date.now()) {
  * @param {string} url
  * @param {string} [body] JSON; a request with a body is a POST, without one a GET
  * @param {string} [key] the Idempotency-Key
- * @param {AbortController} [controller] aborts the request, or the wait before it is sent again
+ * @param {AbortController} [controller] aborts the request
  * @returns {Promise<ApiResponse>}
  */
 export async function request(url, body, key, controller = new AbortController()) {
-  let timer;
+  const timer = setTimeout(() => controller.abort(), TIMEOUT_MS);
   try {
-    for (let retries = MAX_IN_PROGRESS_RETRIES; ; retries--) {
-      timer = setTimeout(() => controller.abort(), TIMEOUT_MS);
-      const response = await fetch(url, {
-        method: body ? "POST" : "GET",
-        body,
-        headers: body ? { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) } : {},
-        credentials: "omit",
-        referrerPolicy: "no-referrer",
-        signal: controller.signal,
-      });
-      /** @type {ApiResponse} */
-      const result = {
-        status: response.status,
-        retryAfterSeconds: parseRetryAfter(response.headers.get("Retry-After")),
-        // A proxy in front of the service may respond with HTML while the service is down.
-        body: await response.json().catch((error) => (response.ok ? Promise.reject(error) : {})),
-      };
-      clearTimeout(timer);
-      // An earlier request with the same key is still running, and a retry returns its response.
-      if (result.body.code !== "request_in_progress" || !retries) return result;
-      await new Promise((resolve, reject) => {
-        timer = setTimeout(resolve, Math.min(result.retryAfterSeconds || 1, 5) * 1000);
-        controller.signal.onabort = reject;
-      });
-    }
+    const response = await fetch(url, {
+      method: body ? "POST" : "GET",
+      body,
+      headers: body ? { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) } : {},
+      credentials: "omit",
+      referrerPolicy: "no-referrer",
+      signal: controller.signal,
+    });
+    return {
+      status: response.status,
+      retryAfterSeconds: parseRetryAfter(response.headers.get("Retry-After")),
+      // A proxy in front of the service may respond with HTML while the service is down.
+      body: await response.json().catch((error) => (response.ok ? Promise.reject(error) : {})),
+    };
   } catch {
     return { status: 0, retryAfterSeconds: 0, body: {} };
   } finally {

@@ -1,12 +1,11 @@
 /** Loads the campaign of one <support-box> and switches between its views. */
 
 import { request } from "./api.js";
-import { initialChoice } from "./choice.js";
+import { commonFields, initialChoice, readAmount } from "./choice.js";
 import { currencyOptions } from "./currencies.js";
-import { button, createElement, newTabLink } from "./dom.js";
+import { newTabLink } from "./dom.js";
 import { createFrame } from "./frame.js";
 import { chooseLanguage, pageLanguage } from "./language.js";
-import { createRequests } from "./requests.js";
 import { loadPart } from "./parts.js";
 import { createTranslator } from "./texts.js";
 import { errorView, fallbackView, retryButton } from "./views/error.js";
@@ -71,52 +70,78 @@ export function createBox(host) {
     const lang = chooseLanguage(requested, campaign.lang);
     const text = createTranslator(campaign.texts, lang);
     const currencies = currencyOptions(campaign, lang);
-    const baseContext = {
+    const choice = initialChoice(campaign, currencies[0]);
+    const { isState, setBusy, setState, showView, watchView } = frame;
+    /** @type {Checkout | undefined} */
+    let checkout;
+
+    /**
+     * Opens a part once it is loaded, unless the reader does something else meanwhile. The plain page can do the same.
+     * @param {keyof typeof PART_HASHES} name
+     * @param {(part: any) => void} open
+     * @param {() => void} goBack
+     * @param {() => void} retry
+     * @param {TextKey} label of the link to the plain page
+     * @param {Record<string, string>} [query]
+     */
+    async function openPart(name, open, goBack, retry, label, query) {
+      const isStillShown = watchView();
+      const part = await loadPart(name).catch(() => {});
+      if (!isStillShown()) return;
+      if (part) return open(part);
+      const { frequency, amount, currency } = context.commonFields();
+      const search = new URLSearchParams({ ...query, lang, frequency, amount: `${amount ?? ""}`, currency });
+      const href = new URL(`/support/${campaign.slug}?${search}`, import.meta.url).href;
+      const link = newTabLink(href, text(label), "link");
+      context.showError({ status: 0, retryAfterSeconds: 0, body: {} }, goBack, retry, link);
+    }
+
+    /** @type {CheckoutContext} */
+    const context = {
       campaign,
       currencies,
-      choice: initialChoice(campaign, currencies[0]),
+      choice,
+      emit,
+      host,
+      isState,
       lang,
       offers,
+      sendRequest,
+      setBusy,
+      setState,
+      showView,
       text,
-      setState: frame.setState,
-      showPledge: () => frame.showView("form", pledgeView(context)),
-      preloadReminder: () => loadPart("reminder").catch(() => {}),
-      showReminder,
-      /** @type {ViewContext["showError"]} */
+      watchView,
+      commonFields: () => commonFields(context),
+      preloadPart: (name) => void loadPart(name).catch(() => {}),
+      showFieldError: ({ errorKey, values }) => frame.showFieldError(text(errorKey, values)),
+      showPledge: () => showView("form", pledgeView(context)),
       showError: (response, goBack, retry, link) =>
-        frame.showView("error", errorView(context, response, goBack, retry, link)),
-      /** @param {string} url a page that refuses to be framed */
-      leaveFrame(url) {
-        // A sandboxed frame may not lead the top window anywhere, and a browser may block a tab that no click opens.
-        open(url, "_top") ?? open(url);
-        const link = createElement("a", { href: url, target: "_blank", part: "link" }, text("continue"));
-        frame.showView("submitting", { nodes: [link, button("link", text("back"), context.showPledge)] });
+        showView("error", errorView(context, response, goBack, retry, link)),
+      /** Waits for the checkout. A choice that can be sent disables the form at once, so it is sent once. */
+      submitPledge() {
+        if (isState("submitting")) return;
+        if (readAmount(choice).minor) setBusy(text("submitting"));
+        const { showPledge, submitPledge } = context;
+        /** @param {typeof import("./parts/checkout.js").default} create */
+        const submit = (create) => (checkout ??= create(context)).submitPledge();
+        openPart("checkout", submit, showPledge, submitPledge, "continue_on_page");
+      },
+      showReminder() {
+        /** @param {typeof import("./parts/reminder.js").default} show */
+        const show = (show) => show(context);
+        // A function of its own for going back, because no payment failed.
+        const goBack = () => context.showPledge();
+        openPart("reminder", show, goBack, context.showReminder, "remind_me_later", { remind: "" });
       },
     };
-    /** Loads the reminder form. If that fails, the plain page has the same form. */
-    async function showReminder() {
-      const isStillShown = frame.watchView();
-      const { isState, setBusy, showView } = frame;
-      const part = await loadPart("reminder").catch(() => {});
-      if (!isStillShown()) return;
-      if (part) return part({ ...context, emit, isState, sendRequest, setBusy, showView });
-      const { frequency, amount, currency } = context.commonFields();
-      const query = new URLSearchParams({ remind: "", lang, frequency, amount: `${amount}`, currency });
-      const href = new URL(`/support/${campaign.slug}?${query}`, import.meta.url).href;
-      const link = newTabLink(href, text("remind_me_later"), "link");
-      // A function of its own, because no payment failed.
-      context.showError({ status: 0, retryAfterSeconds: 0, body: {} }, () => context.showPledge(), showReminder, link);
-    }
-    const requests = createRequests(baseContext, frame, host, sendRequest, emit);
-    /** @type {ViewContext} */
-    const context = { ...baseContext, ...requests };
     restoreForm = () => {
-      requests.resetKey();
-      if (frame.isState("submitting") || frame.isState("error")) context.showPledge();
+      checkout?.resetKey();
+      if (isState("submitting") || isState("error")) context.showPledge();
     };
     frame.setBrand(campaign.brand);
     frame.showClose(lang, text("close"));
-    frame.showView("form", pledgeView(context), moveFocus);
+    showView("form", pledgeView(context), moveFocus);
   }
 
   return {

@@ -51,3 +51,18 @@ export const initialChoice = ({ default_frequency, reminder }, currencyOption) =
   email: "",
   ...reminder.options[0],
 });
+
+/**
+ * Returns the JSON fields that pledges and reminders share.
+ * @param {Pick<ViewContext, "campaign" | "choice" | "lang">} context
+ * @returns {CommonFields}
+ */
+export const commonFields = ({ campaign, choice, lang }) => ({
+  campaign: campaign.slug,
+  frequency: choice.frequency,
+  amount: readAmount(choice).minor,
+  currency: choice.currencyOption.currency,
+  // The query and the fragment may hold personal data.
+  page_url: /^http/.test(location.href) ? location.origin + location.pathname : undefined,
+  lang,
+});

@@ -36,7 +36,8 @@ export function createFrame(host, onclose) {
     /** Returns a function that tells whether the same view is still shown, and not submitted or closed meanwhile. */
     watchView() {
       const shown = view;
-      return () => view === shown && !/submitting|dismissed/.test(box.dataset.state ?? "");
+      const isBusy = frame.isState("submitting");
+      return () => view === shown && isBusy === frame.isState("submitting") && !frame.isState("dismissed");
     },
 
     /** @param {State} state @param {View} next */

@@ -122,9 +122,7 @@ type ViewContext = {
   showFieldError: (error: FieldError) => void;
   showPledge: () => void;
   showReminder: () => void;
-  preloadReminder: () => void;
-  /** @param url a page that refuses to be framed */
-  leaveFrame: (url: string) => void;
+  preloadPart: (name: keyof typeof PART_HASHES) => void;
   /** @param link another way to what the reader wanted */
   showError: (response: ApiResponse, goBack: () => void, retry: () => void, link?: Node) => void;
 };
@@ -172,8 +170,19 @@ type PartContext = Pick<
 > &
   Pick<import("./frame.js").Frame, "isState" | "setBusy" | "showView"> & { emit: Emit; sendRequest: SendRequest };
 
+/** What the checkout gets, by the same rule. */
+type CheckoutContext = ViewContext & PartContext & Pick<import("./frame.js").Frame, "watchView"> & { host: HTMLElement };
+
+/** The checkout of one box. */
+type Checkout = {
+  /** Sends the choice, or shows what is wrong with it. */
+  submitPledge: () => Promise<void>;
+  /** Makes the next request another pledge, even if the choice is the same. */
+  resetKey: () => void;
+};
+
 /** The hash of each part, which the build sets. */
-declare const PART_HASHES: Record<"offers" | "reminder", string>;
+declare const PART_HASHES: Record<"checkout" | "offers" | "reminder", string>;
 
 /** The public values of `data-state`. */
 type State =

@@ -16,7 +16,6 @@ function mockFetch(t, ...responses) {
 }
 
 const json = (status, body, headers) => new Response(JSON.stringify(body), { status, headers });
-const inProgress = () => json(409, { code: "request_in_progress" });
 
 test("a request sends no cookie and no referrer", async (t) => {
   const sent = mockFetch(t, json(201, {}));
@@ -31,19 +30,6 @@ test("a GET request sets no header, so browsers send no CORS preflight", async (
   const sent = mockFetch(t, json(200, {}));
   await request("https://service.example/v1/campaigns/default");
   assert.deepEqual([sent[0].method, sent[0].headers], ["GET", {}]);
-});
-
-test("a request in progress is retried with the same idempotency key until it completes", async (t) => {
-  const sent = mockFetch(t, inProgress(), inProgress(), json(201, { id: "1" }));
-  const { status, body } = await request("/v1/pledges", "{}", "key-12345");
-  assert.deepEqual([status, body], [201, { id: "1" }]);
-  assert.deepEqual(new Set(sent.map(({ headers }) => headers["Idempotency-Key"])), new Set(["key-12345"]));
-});
-
-test("retries of a request in progress stop at the limit", async (t) => {
-  const sent = mockFetch(t, ...Array.from({ length: 10 }, inProgress));
-  assert.equal((await request("/v1/pledges", "{}", "key-12345")).status, 409);
-  assert.equal(sent.length, 6);
 });
 
 test("a network error has status 0", async (t) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createKeyStore, randomKey } from "../src/idempotency.js";
+import { createKeyStore, randomKey } from "../src/parts/idempotency.js";
 
 function createCountingStore() {
   let created = 0;

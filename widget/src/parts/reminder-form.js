@@ -1,7 +1,7 @@
 /** The reminder form: email address, date and consent, and a calendar file for readers who give no address. */
 
 import { button, createElement, createForm, fieldError, labelled, newTabLink } from "../dom.js";
-import { randomKey } from "../idempotency.js";
+import { randomKey } from "./idempotency.js";
 import { calendarFile, download } from "./calendar-file.js";
 import { formatDay } from "./days.js";
 import { chosenDay, isDayOffered, submitLabel, whenField } from "./when.js";

@@ -86,6 +86,8 @@ export function pledgeView(context) {
     ),
     submit,
   );
+  // A reader who points at the form or moves the focus into it may press its button next.
+  for (const type of ["pointerenter", "focusin"]) form.addEventListener(type, () => context.preloadPart("checkout"));
   showCurrency();
 
   return {

@@ -7,9 +7,9 @@ import { button } from "../dom.js";
  * @param {"not_ready" | "remind_me_later"} key
  * @returns {Node | string} an empty string if the campaign offers no reminder
  */
-export function reminderButton({ campaign, preloadReminder, showReminder, text }, key) {
+export function reminderButton({ campaign, preloadPart, showReminder, text }, key) {
   if (!campaign.reminder.enabled) return "";
   const element = button("link", text(key), showReminder);
-  element.onfocus = element.onpointerenter = preloadReminder;
+  element.onfocus = element.onpointerenter = () => preloadPart("reminder");
   return element;
 }

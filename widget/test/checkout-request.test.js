@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
+import { commonFields } from "../src/choice.js";
 import { currencyOptions } from "../src/currencies.js";
 import { createReminderRequest } from "../src/parts/reminder-request.js";
-import { createRequests } from "../src/requests.js";
+import { createCheckout } from "../src/parts/checkout-request.js";
 import { createTranslator } from "../src/texts.js";
 import { tomorrow } from "../src/parts/days.js";
 
@@ -25,7 +26,7 @@ function setUp(attributes, ...responses) {
   const frame = {
     isState: (state) => recorded.state === state,
     setBusy: () => show("submitting")(),
-    showFieldError: (error) => Object.assign(recorded, { state: "invalid", error }),
+    watchView: () => () => recorded.state === "submitting",
   };
   const option = { frequency: "monthly", presets: [700], default: 700, minimum: 200, maximum: 100000 };
   const campaign = { slug: "default", currency: "USD", exponent: 2, step: 1 };
@@ -67,14 +68,23 @@ function setUp(attributes, ...responses) {
     assign: (url) => Object.assign(recorded, { redirect: url }),
   };
   const emit = (name, detail) => Object.assign(recorded, { event: { name, ...detail } });
-  const requests = createRequests(context, frame, host, sendRequest, emit);
-  const partContext = { ...context, ...frame, ...requests, emit, sendRequest };
+  const partContext = {
+    ...context,
+    ...frame,
+    commonFields: () => commonFields(context),
+    emit,
+    host,
+    sendRequest,
+    showFieldError: ({ errorKey, values }) => Object.assign(recorded, { state: "invalid", error: context.text(errorKey, values) }),
+    submitPledge: () => checkout.submitPledge(),
+  };
+  const checkout = createCheckout(partContext);
   const submitReminder = createReminderRequest(partContext, {
     showForm: show("reminder-form"),
     showCreated: show("reminder-set"),
     showDayError: show("day-error"),
   });
-  return { recorded, context, host, submitReminder, ...requests };
+  return { recorded, context, host, submitReminder, ...checkout };
 }
 
 /** @type {import("node:test").Mock<typeof console.warn>} */
@@ -136,6 +146,33 @@ test("a retry after a rejected return-url keeps its idempotency key", async () =
   await submitPledge();
   assert.deepEqual([recorded.sent.length, recorded.keys[2], recorded.redirect], [3, recorded.keys[1], CHECKOUT]);
   assert.equal(warn.mock.callCount(), 1);
+});
+
+const inProgress = () => ({ status: 409, body: { code: "request_in_progress" } });
+
+test("a request in progress is sent again with the same idempotency key until it completes", async (t) => {
+  t.mock.method(globalThis, "setTimeout", (callback) => queueMicrotask(callback));
+  const { recorded, submitPledge } = setUp({}, inProgress(), inProgress(), created());
+  await submitPledge();
+  assert.deepEqual([recorded.sent.length, recorded.redirect], [3, CHECKOUT]);
+  assert.equal(new Set(recorded.keys).size, 1);
+});
+
+test("retries of a request in progress stop at the limit", async (t) => {
+  t.mock.method(globalThis, "setTimeout", (callback) => queueMicrotask(callback));
+  const { recorded, submitPledge } = setUp({}, ...Array.from({ length: 10 }, inProgress));
+  await submitPledge();
+  assert.deepEqual([recorded.sent.length, recorded.state], [6, "error"]);
+});
+
+test("a box that is closed while a request is in progress sends no retry", async (t) => {
+  const { recorded, submitPledge } = setUp({}, inProgress(), created());
+  t.mock.method(globalThis, "setTimeout", (callback) => {
+    recorded.state = "dismissed";
+    queueMicrotask(callback);
+  });
+  await submitPledge();
+  assert.deepEqual([recorded.sent.length, recorded.redirect], [1, ""]);
 });
 
 test("a return-url rejection of a request without one is not retried", async () => {
