@@ -121,13 +121,14 @@ def all_states(live_server: LiveServer, host_site: HostSite, lang: str) -> Itera
 
         return open_account
 
-    def box_opener(open_state: box_states.OpenState) -> Callable[[Page], None]:
+    def box_opener(open_state: box_states.OpenState, state: str) -> Callable[[Page], None]:
         def open_box(page: Page) -> None:
             direction = "rtl" if lang == "ar" else "ltr"
             page.goto(host_site.show(f'lang="{lang}"', lang=lang, direction=direction, is_strict=False))
             box = SupportBox(page, lang)
             box.expect_state("form")
             open_state(box)
+            box.expect_state(state)
 
         return open_box
 
@@ -137,7 +138,7 @@ def all_states(live_server: LiveServer, host_site: HostSite, lang: str) -> Itera
         yield f"account-{open_account.__name__}", account_opener(open_account)
     for open_box, state in box_states.STATES:
         if state != "dismissed":
-            yield f"box-{open_box.__name__}", box_opener(open_box)
+            yield f"box-{open_box.__name__}", box_opener(open_box, state)
     for name, open_email in email_states(lang):
         yield f"email-{name}", open_email
 
@@ -157,6 +158,8 @@ def take(
                 page.set_viewport_size({"width": width, "height": HEIGHT})
                 for scheme in SCHEMES:
                     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                    # The logo of the other scheme is loaded.
+                    page.wait_for_function("() => [...document.images].every((image) => image.complete)")
                     path = FOLDER / lang / scheme / str(width) / f"{state}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     page.screenshot(path=path, full_page=True, animations="disabled")

@@ -154,6 +154,15 @@ def test_note_of_the_newsroom_is_in_reminders_and_not_in_confirmation_requests()
         assert "Thank you &" not in part
 
 
+def test_texts_of_the_newsroom_have_their_own_direction() -> None:
+    """In Arabic, an English sentence would else end with its full stop at the left."""
+    note = render(reminder_email(texts=NOTE), "ar", BRANDS[0])[1]
+    assert '<p dir="auto" style="margin:0 0 16px;">Thank you &amp; all.</p>' in note
+    receipt = next(email for email in EMAILS if getattr(email, "kind", None) is EmailKind.RECEIPT)
+    html = render(receipt, "ar", BRANDS[0])[1]
+    assert '<p dir="auto" style="margin:0 0 16px;">EIN 12-3456789. No goods or services' in html
+
+
 def test_every_kind_of_email_is_covered() -> None:
     kinds = {email.kind for email in EMAILS if isinstance(email, NotificationEmail)}
     assert set(EmailKind) - kinds == {EmailKind.REMINDER, EmailKind.REMINDER_CONFIRMATION, EmailKind.ALERT}
