@@ -77,11 +77,16 @@ class Database:
                     connection.invalidate()
 
     @contextmanager
-    def read_only(self, time_limits: TimeLimits | None = None) -> Iterator[Session]:
-        """Yield a session that never commits, and in which PostgreSQL itself refuses to write."""
+    def read_only(self, time_limits: TimeLimits | None = None, *, snapshot: bool = False) -> Iterator[Session]:
+        """Yield a session that never commits, and in which PostgreSQL itself refuses to write.
+
+        With `snapshot`, all its statements see the same state of the database. On SQLite they always do.
+        """
         options: dict[str, Any] = {READ_ONLY_OPTION: True, "postgresql_readonly": True}
         if time_limits is not None:
             options[OPTION] = time_limits
+        if snapshot and self.engine.dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"
         with self._sessions() as session:
             session.connection(execution_options=options)
             yield session

@@ -23,6 +23,8 @@ from service.domain.supporters import lock_supporter_by_email
 
 LINK_TTL = datetime.timedelta(minutes=15)
 SESSION_TTL = datetime.timedelta(hours=3)
+# What hands out everything at once wants a sign-in that is not older, in case a browser was left open.
+RECENT = datetime.timedelta(minutes=30)
 TOKEN_BYTES = 32
 SESSION_TOKEN_BYTES = 32
 
@@ -94,6 +96,14 @@ def supporter_for_session(session: Session, secret: str | None, *, now: datetime
     return session.scalar(
         select(SignIn.supporter_id).where(SignIn.session_hash == sha256(secret), SignIn.session_expires_at > now)
     )
+
+
+def is_recent_session(session: Session, secret: str | None, *, now: datetime.datetime) -> bool:
+    """Whether a session was started within the last half hour."""
+    if not secret:
+        return False
+    query = select(SignIn.id).where(SignIn.session_hash == sha256(secret), SignIn.used_at > now - RECENT)
+    return session.scalar(query) is not None
 
 
 def end_session(session: Session, secret: str | None) -> None:

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from service.pages.account import account
+from service.pages.account_data import account_data
 from service.pages.account_email import account_email
 from service.pages.account_pledges import account_pledges
 from service.pages.api_docs import ApiMetadata, docs, init_api_metadata
@@ -26,6 +27,7 @@ BLUEPRINTS = (
     sandbox,
     reminder_pages,
     account,
+    account_data,
     account_email,
     account_pledges,
     receipts,

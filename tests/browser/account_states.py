@@ -120,6 +120,18 @@ def no_card(visit: AccountPage) -> None:
     visit.press("form[action*='/card'] button")
 
 
+def own_data(visit: AccountPage) -> None:
+    visit.open_signed_in("/data")
+
+
+def own_data_after_an_hour(visit: AccountPage) -> None:
+    visit.page.context.add_cookies([session_cookie(visit.live_server, visit.email)])
+    visit.live_server.query(
+        "UPDATE sign_ins SET used_at = '2026-01-01T00:00:00Z' WHERE used_at IS NOT NULL RETURNING 1"
+    )
+    visit.page.goto(f"/me/data?lang={visit.lang}")
+
+
 def email_form(visit: AccountPage) -> None:
     visit.open_signed_in("/email")
 
@@ -207,6 +219,8 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (amount_changed, None),
     (smaller_amount_form, "me_amount_title"),
     (no_card, "me_trouble_no_card_title"),
+    (own_data, "data_title"),
+    (own_data_after_an_hour, "data_title"),
     (email_form, "me_email_title"),
     (invalid_new_email, "me_email_title"),
     (email_link_sent, "me_email_sent_title"),
