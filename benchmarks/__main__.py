@@ -43,7 +43,7 @@ class Size:
     exported_pledges: int
     export_rounds: int
     slow_clients: LoadPlan
-    dispatch: tuple[dispatch.Plan, ...]
+    dispatch: tuple[dispatch.Plan, dispatch.Plan]
     sign_ups: LoadPlan
     claims: claims.Sizes
     events: int
@@ -124,14 +124,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="run for less than a minute, as a smoke test")
     parser.add_argument("--only", choices=SECTIONS, nargs="+", default=SECTIONS, help="run only these sections")
-    parser.add_argument("--emails", type=int, help="emails of each round of the dispatch section")
+    parser.add_argument("--emails", type=int, help="emails of each round of dispatch to a server that answers at once")
     parser.add_argument("--rounds", type=int, help="rounds of the dispatch section (default: 3)")
     parser.add_argument("--rows", type=int, help="scheduled reminders in the large tables (default: a million)")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
     size = replace(size, claims=replace(size.claims, rows=options.rows or size.claims.rows))
-    changes = {name: value for name in ("emails", "rounds") if (value := getattr(options, name))}
-    size = replace(size, dispatch=tuple(replace(plan, **changes) for plan in size.dispatch))
+    at_once, relay = (replace(plan, rounds=options.rounds or plan.rounds) for plan in size.dispatch)
+    size = replace(size, dispatch=(replace(at_once, emails=options.emails or at_once.emails), relay))
     errors: list[str] = []
     if HTTP_SECTIONS & set(options.only):
         with start_servers() as servers:
