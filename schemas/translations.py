@@ -23,7 +23,7 @@ from schemas.plurals import (
     split_plural,
 )
 
-NAMESPACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me", "privacy")
+NAMESPACES = ("widget", "offers", "pages", "mails", "notices", "reminders", "me", "privacy", "statements")
 # The texts that the widget shows before its campaign is loaded, in English because no other language is built in.
 TEXTS_BEFORE_CAMPAIGN = frozenset(("loading", "error_loading"))
 # The texts of the list from which a reader chooses a reminder.

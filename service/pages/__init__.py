@@ -15,6 +15,7 @@ from service.pages.home import home
 from service.pages.receipts import receipts
 from service.pages.reminders import reminder_pages
 from service.pages.sandbox_checkout import sandbox
+from service.pages.statements import statements
 from service.pages.static_files import files
 from service.pages.support import support
 from service.pages.thank_you import thank_you
@@ -31,6 +32,7 @@ BLUEPRINTS = (
     account_email,
     account_pledges,
     receipts,
+    statements,
     demo,
     docs,
     files,

@@ -11,7 +11,7 @@ from schemas.reminder_labels import reminder_text_overrides
 from schemas.translations import negotiate_language, texts_for
 from service.db.models.campaign import Campaign
 
-PAGE_NAMESPACES = ("widget", "pages", "me", "privacy", "reminders")
+PAGE_NAMESPACES = ("widget", "pages", "me", "privacy", "statements", "reminders")
 
 
 class Texts(dict[str, str]):

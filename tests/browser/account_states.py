@@ -181,6 +181,24 @@ def refunded_and_disputed_receipt(visit: AccountPage) -> None:
     visit.open_signed_in(f"/receipts/{payment_id}")
 
 
+def statements(visit: AccountPage) -> None:
+    visit.open_signed_in("/statements")
+
+
+def statements_with_wrong_days(visit: AccountPage) -> None:
+    visit.open_signed_in("/statements")
+    visit.page.locator("[name=from]").fill("2026-03-02")
+    visit.page.locator("[name=to]").fill("2026-03-01")
+    visit.press("[name=format][value=pdf]")
+
+
+def statements_of_an_empty_period(visit: AccountPage) -> None:
+    visit.open_signed_in("/statements")
+    visit.page.locator("[name=from]").fill("2020-01-01")
+    visit.page.locator("[name=to]").fill("2020-12-31")
+    visit.press("[name=format][value=csv]")
+
+
 def payment_being_confirmed(visit: AccountPage) -> None:
     """Open the page without its automatic refresh, so that the checks see one state."""
 
@@ -229,6 +247,9 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (expired_email_link, "me_email_over_title"),
     (receipt, "me_receipt_title"),
     (refunded_and_disputed_receipt, "me_receipt_title"),
+    (statements, "statements_title"),
+    (statements_with_wrong_days, "statements_title"),
+    (statements_of_an_empty_period, "statements_title"),
     (payment_being_confirmed, "thanks_confirming_title"),
     (payment_confirmation_delayed, "thanks_confirming_long_title"),
 ]

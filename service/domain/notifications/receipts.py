@@ -2,6 +2,8 @@
 
 import datetime
 import uuid
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -66,6 +68,28 @@ class Receipt:
 
 def load_receipt(session: Session, payment: Payment, pledge: Pledge) -> Receipt:
     """Return the facts on the receipt of a successful payment of this pledge."""
+    return load_receipts(session, [(payment, pledge)])[0]
+
+
+def load_receipts(session: Session, payments: Sequence[tuple[Payment, Pledge]]) -> list[Receipt]:
+    """Return the facts on the receipts of successful payments, each with its pledge, in the same order."""
+    ids = [payment.id for payment, _ in payments]
+    refunds: dict[uuid.UUID, list[Refund]] = defaultdict(list)
+    disputes: dict[uuid.UUID, list[Dispute]] = defaultdict(list)
+    for refund in session.scalars(
+        select(Refund)
+        .where(Refund.payment_id.in_(ids), Refund.status == RefundStatus.SUCCEEDED)
+        .order_by(Refund.created_at, Refund.id)
+    ):
+        refunds[refund.payment_id].append(refund)
+    for dispute in session.scalars(
+        select(Dispute).where(Dispute.payment_id.in_(ids)).order_by(Dispute.opened_at, Dispute.id)
+    ):
+        disputes[dispute.payment_id].append(dispute)
+    return [_receipt(payment, pledge, refunds[payment.id], disputes[payment.id]) for payment, pledge in payments]
+
+
+def _receipt(payment: Payment, pledge: Pledge, refunds: Sequence[Refund], disputes: Sequence[Dispute]) -> Receipt:
     campaign = pledge.campaign
 
     def day(at: datetime.datetime) -> datetime.date:
@@ -74,14 +98,6 @@ def load_receipt(session: Session, payment: Payment, pledge: Pledge) -> Receipt:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor, payment.currency)
 
-    refunds = session.scalars(
-        select(Refund)
-        .where(Refund.payment_id == payment.id, Refund.status == RefundStatus.SUCCEEDED)
-        .order_by(Refund.created_at, Refund.id)
-    ).all()
-    disputes = session.scalars(
-        select(Dispute).where(Dispute.payment_id == payment.id).order_by(Dispute.opened_at, Dispute.id)
-    ).all()
     returned_minor = sum(refund.amount_minor for refund in refunds)
     withheld_minor = sum(dispute.withheld_minor for dispute in disputes)
     is_test = payment.gateway == SANDBOX_GATEWAY
