@@ -39,6 +39,7 @@ announce-installs:
 
 test: announce-installs .venv/dev.stamp widget/node_modules/.stamp ## run all tests, including PostgreSQL, SMTP, worker and browser tests
 	@./scripts/need-browser
+	@./scripts/need-firefox
 	@./scripts/need-servers
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget test
 	# The tests start many short processes, so Python may cache bytecode even if the shell disables that.

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas.campaign import split_paragraphs
+from schemas.campaign import impact_text_name, split_paragraphs
+from schemas.enums import Frequency
 from schemas.translations import texts_for
 
 
@@ -36,3 +37,21 @@ def localized_appeal(
     if "message" in own:
         return Appeal(own.get("heading", heading), split_paragraphs(own["message"]), lang)
     return Appeal(own.get("heading", heading), message, default_lang)
+
+
+def localized_impact(
+    lines: Mapping[Frequency, Mapping[int, str]],
+    *,
+    lang: str,
+    overrides: Mapping[str, Mapping[str, str]],
+    other_currency: str | None = None,
+) -> dict[Frequency, dict[int, str]]:
+    """Return what amounts pay for in `lang`, as far as it is translated, by frequency and minor units."""
+    own = overrides.get(lang, {})
+    return {
+        frequency: {
+            amount: own.get(impact_text_name(frequency, amount, other_currency), line)
+            for amount, line in by_amount.items()
+        }
+        for frequency, by_amount in lines.items()
+    }

@@ -15,6 +15,7 @@ from schemas.fields import (
     JsonBoolean,
     LanguageTag,
     MinorUnits,
+    MinorUnitsKey,
     Slug,
     Text,
     TimezoneName,
@@ -46,6 +47,11 @@ COVER_FEES_DESCRIPTION = (
     "ceil((amount + fixed) * 10000 / (10000 - basis_points)), rounded up to a whole multiple of `step`."
 )
 ONE_OF_EACH = {"minItems": 1, "maxItems": len(Frequency)}
+MAX_IMPACT_LENGTH = 60
+IMPACT_DESCRIPTION = (
+    "What an amount pays for, for readers who choose it: by frequency, and by preset in minor units. "
+    f"A line has at most {MAX_IMPACT_LENGTH} characters."
+)
 EXPONENT_DESCRIPTION = "The number of decimals of the currency (ISO 4217): 2 for USD."
 STEP_DESCRIPTION = "A charge must be a multiple of this, in minor units; 1 for most currencies."
 
@@ -119,6 +125,53 @@ def has_two_decimals(code: object) -> bool:
     return not isinstance(code, str) or code not in currency_codes() or get_currency_precision(code) == 2
 
 
+def impact_field(**kwargs: Any) -> fields.Dict:
+    """Return the field of the lines that say what an amount pays for."""
+    lines = fields.Dict(
+        keys=MinorUnitsKey(),
+        values=Text(max_length=MAX_IMPACT_LENGTH),
+        metadata={"propertyNames": {"pattern": "^[0-9]+$"}},
+    )
+    metadata = {
+        "description": IMPACT_DESCRIPTION,
+        "propertyNames": {"enum": list(Frequency)},
+        "example": {"monthly": {"700": "$7 pays for one records request"}},
+    }
+    return fields.Dict(keys=fields.Enum(Frequency, by_value=True), values=lines, metadata=metadata, **kwargs)
+
+
+def impact_text_name(frequency: Frequency, amount_minor: int, other_currency: str | None = None) -> str:
+    """Return the name of a line in another language, under `texts`: `impact_monthly_700`."""
+    return "_".join(("impact", frequency, str(amount_minor), *([other_currency] if other_currency else ())))
+
+
+def _impact_errors(offer: dict[str, Any]) -> dict[str, Any]:
+    """Return the error of each line whose amount readers cannot choose, by frequency and amount."""
+    options = {option["frequency"]: option for option in offer["frequencies"]}
+    errors: dict[str, Any] = {}
+    for frequency, lines in offer["impact"].items():
+        if frequency not in options:
+            errors[frequency] = [f"{frequency} isn't offered in {offer['currency']}; remove its lines."]
+            continue
+        presets = options[frequency]["presets"]
+        for amount in lines:
+            if amount not in presets:
+                known = ", ".join(map(str, presets))
+                errors.setdefault(frequency, {})[amount] = [f"This isn't a preset; give one of {known}."]
+    return errors
+
+
+def _impact_text_names(file: dict[str, Any]) -> set[str]:
+    """Return the names of the texts that a campaign file may give its lines in other languages."""
+    offers = [(None, file), *((offer["currency"], offer) for offer in file["other_currencies"])]
+    return {
+        impact_text_name(frequency, amount, currency)
+        for currency, offer in offers
+        for frequency, lines in offer["impact"].items()
+        for amount in lines
+    }
+
+
 class CurrencyOptionSchema(StrictSchema):
     """The amounts that readers may pledge in a currency other than the campaign's main one."""
 
@@ -127,11 +180,14 @@ class CurrencyOptionSchema(StrictSchema):
     cover_fees = fields.Nested(
         FeeRateSchema, load_default=None, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
     )
+    impact = impact_field(load_default=dict)
 
     @validates_schema(skip_on_field_errors=True)
     def validate_currency(self, data: dict[str, Any], **_: Any) -> None:
-        """Check the list of frequencies."""
+        """Check the list of frequencies, and the lines of the amounts."""
         validate_frequencies(data["frequencies"])
+        if errors := _impact_errors(data):
+            raise ValidationError({"impact": errors})
 
 
 class CurrencyOptionResponse(Schema):
@@ -144,6 +200,7 @@ class CurrencyOptionResponse(Schema):
     cover_fees = fields.Nested(
         FeeRateSchema, required=True, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
     )
+    impact = impact_field(required=True)
 
 
 class ReminderSettings(StrictSchema):
@@ -221,6 +278,11 @@ class ReminderSettingsResponse(ReminderSettings):
     options = fields.List(fields.Nested(ReminderOption), required=True)
 
 
+DEFAULT_QUIET_DAYS = 30
+QUIET_DAYS_DESCRIPTION = (
+    "For how many days a box stays hidden after its reader closed it, where the page lets the box remember that "
+    '(`storage="local"`).'
+)
 # The default end of the sending hours, and the latest one, for a campaign that starts sending after the default.
 DEFAULT_AND_MAX_SEND_UNTIL = (21, 24)
 MAX_NAME_LENGTH, MAX_TAX_LINE_LENGTH = 200, 500
@@ -251,8 +313,12 @@ class CampaignFile(StrictSchema):
         load_default=list,
         metadata={"description": "Amounts in currencies other than `currency`."},
     )
+    impact = impact_field(load_default=dict)
     reminder = fields.Nested(ReminderSettings, load_default=lambda: ReminderSettings().load({}))
     notices = fields.Nested(NoticeSettings, load_default=lambda: NoticeSettings().load({}))
+    quiet_days = BoundedInteger(
+        minimum=1, maximum=365, load_default=DEFAULT_QUIET_DAYS, metadata={"description": QUIET_DAYS_DESCRIPTION}
+    )
     privacy_url = WebUrl(load_default=None, allow_none=True)
     support_url = WebUrl(load_default=None, allow_none=True)
     contact_url = WebUrl(
@@ -335,11 +401,16 @@ class CampaignFile(StrictSchema):
             errors["default_frequency"] = [f"Give one that is offered: {', '.join(offered)}."]
         if data.get("send_until", DEFAULT_AND_MAX_SEND_UNTIL[-1]) <= data["send_hour"]:
             errors["send_until"] = [f"Give an hour later than send_hour, {data['send_hour']}, and at most 24."]
+        if impact_errors := _impact_errors(data):
+            errors["impact"] = impact_errors
         if not data["message"]:
             errors["message"] = ["Give at least one paragraph."]
+        impact_names = _impact_text_names(data)
         for lang, texts in data["texts"].items():
             text_errors = {
-                name: [fault] for name, text in texts.items() if (fault := _text_error(lang, name, text))
+                name: [fault]
+                for name, text in texts.items()
+                if (fault := _text_error(lang, name, text, impact_names=impact_names))
             }
             if text_errors:
                 errors.setdefault("texts", {})[lang] = text_errors
@@ -360,8 +431,14 @@ class CampaignFile(StrictSchema):
         return data
 
 
-def _text_error(lang: str, name: str, text: str) -> str | None:
+def _text_error(lang: str, name: str, text: str, *, impact_names: set[str]) -> str | None:
     """Return the error of a text override, which has an unknown name or placeholder, or None."""
+    if name in impact_names:
+        too_long = len(text) > MAX_IMPACT_LENGTH
+        return f"Use at most {MAX_IMPACT_LENGTH} characters." if too_long else None
+    if name.startswith("impact_"):
+        known = ", ".join(sorted(impact_names))
+        return f"`impact` has no line for this. Those it has: {known}." if known else "`impact` has no lines."
     known_names = text_names(lang)
     if name not in known_names:
         base = next(
@@ -424,7 +501,9 @@ class CampaignResponse(Schema):
     cover_fees = fields.Nested(
         FeeRateSchema, required=True, allow_none=True, metadata={"description": COVER_FEES_DESCRIPTION}
     )
+    impact = impact_field(required=True)
     other_currencies = fields.List(fields.Nested(CurrencyOptionResponse), required=True)
+    quiet_days = fields.Integer(required=True, metadata={"description": QUIET_DAYS_DESCRIPTION})
     reminder = fields.Nested(ReminderSettingsResponse, required=True)
     privacy_url = fields.String(required=True, allow_none=True)
     support_url = fields.String(required=True)

@@ -61,6 +61,15 @@ class MinorUnits(fields.Integer):
         super().__init__(strict=True, validate=limits, error_messages={"invalid": invalid}, **kwargs)
 
 
+class MinorUnitsKey(MinorUnits):
+    """An amount in minor units as the key of an object, which JSON writes as text: `"750"`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class BoundedInteger(fields.Integer):
     """A JSON integer from `minimum` to `maximum`; rejects `5.0`, `"5"` and `true`."""
 

@@ -10,6 +10,10 @@ has_browser() {
     [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]
 }
 
+has_firefox() {
+    command -v firefox-esr >/dev/null || command -v firefox >/dev/null
+}
+
 missing_servers() {
     missing=
     for name in $SERVER_PACKAGES; do

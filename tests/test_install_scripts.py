@@ -103,6 +103,24 @@ def test_missing_servers_are_installed_by_apt_or_named_with_the_command(machine:
     assert machine.installed.read_text().splitlines()[-1].endswith("--no-install-recommends pgbouncer")
 
 
+def test_missing_firefox_is_installed_by_apt_or_named_with_the_command(machine: BareMachine) -> None:
+    response = machine.run("need-firefox")
+    assert response.returncode == 1
+    assert response.stderr == (
+        "The tests of the support box need Firefox: install it (Debian: sudo apt-get install firefox-esr) "
+        "and run make test again.\n"
+    )
+    machine.set_user("0")
+    machine.add_apt()
+    response = machine.run("need-firefox")
+    assert (response.returncode, response.stderr) == (0, "")
+    assert machine.installed.read_text().splitlines()[-1].endswith("--no-install-recommends firefox-esr")
+    machine.installed.unlink()
+    machine.add(machine.on_path / "firefox-esr", "exit 0")
+    assert machine.run("need-firefox").stdout == ""
+    assert not machine.installed.exists()
+
+
 def test_installed_servers_are_not_installed_again(machine: BareMachine) -> None:
     machine.set_user("0")
     machine.add_apt()
@@ -162,7 +180,7 @@ def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
     assert machine.run("announce-installs").stdout == (
         "make test installs what it needs first: python3-venv (apt-get); Python packages into .venv/ (pip); "
         "the widget's tools into widget/node_modules/ (npm); "
-        "chromium-headless-shell fonts-dejavu-core (apt-get); pgbouncer (apt-get).\n"
+        "chromium-headless-shell fonts-dejavu-core (apt-get); firefox-esr (apt-get); pgbouncer (apt-get).\n"
     )
     assert not machine.installed.exists()
 
@@ -177,7 +195,7 @@ def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
 def test_announcement_names_only_what_is_missing(
     machine: BareMachine, changed: str | None, announced: str
 ) -> None:
-    for program in ("chromium", "pgbouncer"):
+    for program in ("chromium", "firefox-esr", "pgbouncer"):
         machine.add(machine.on_path / program, "exit 0")
     machine.add(machine.checkout / ".venv" / "bin" / "pip", "exit 0")
     (machine.checkout / "widget" / "node_modules").mkdir(parents=True)

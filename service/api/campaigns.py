@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 from werkzeug.http import quote_etag
 
-from schemas.appeal import localized_appeal
+from schemas.appeal import localized_appeal, localized_impact
 from schemas.brand import BrandResponse
 from schemas.campaign import CampaignResponse
 from schemas.colours import DARK_GROUND, LIGHT_GROUND, TEXT_CONTRAST, hover_colour, nearest_colour, text_colour_on
@@ -98,8 +98,16 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
         "heading": appeal.heading,
         "message": appeal.message,
         "lang": lang,
+        "impact": localized_impact(definition["impact"], lang=lang, overrides=campaign.texts),
         "other_currencies": [
-            option | _currency_scale(option["currency"]) for option in definition["other_currencies"]
+            option
+            | _currency_scale(option["currency"])
+            | {
+                "impact": localized_impact(
+                    option["impact"], lang=lang, overrides=campaign.texts, other_currency=option["currency"]
+                )
+            }
+            for option in definition["other_currencies"]
         ],
         "reminder": definition["reminder"] | {"enabled": offers_reminders(campaign), "options": options},
         "support_url": current_container().urls.campaign_url(campaign),

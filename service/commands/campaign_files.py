@@ -135,11 +135,34 @@ def _convert_amounts(content: dict[str, Any]) -> Iterator[tuple[ErrorPath, str]]
         currency = offer.get("currency", "USD")
         if not isinstance(currency, str) or not is_currency(currency):
             continue
+        for impact_path, message in _convert_impact(offer, currency, lang if isinstance(lang, str) else "en"):
+            yield (*path, *impact_path), message
         for amount_path, holder, key in _amounts(offer):
             try:
                 holder[key] = _amount(holder[key], currency, lang if isinstance(lang, str) else "en")
             except UnparsableAmount as error:
                 yield (*path, *amount_path), error.detail
+
+
+def _convert_impact(offer: dict[str, Any], currency: str, lang: str) -> Iterator[tuple[ErrorPath, str]]:
+    """Replace the amounts of `impact` by minor units; yield the path and the error of each unreadable one."""
+    impact = offer.get("impact")
+    if not isinstance(impact, dict):
+        return
+    for frequency, lines in impact.items():
+        if not isinstance(lines, dict):
+            continue
+        amounts: dict[Any, Any] = {}
+        for written, line in lines.items():
+            try:
+                amount = _amount(written, currency, lang)
+            except UnparsableAmount as error:
+                yield ("impact", frequency, written), error.detail
+                continue
+            if amount in amounts:
+                yield ("impact", frequency, written), "This amount has a line already."
+            amounts[amount] = line
+        impact[frequency] = amounts
 
 
 def _amount(value: Any, currency: str, lang: str) -> Any:

@@ -57,6 +57,8 @@ timezone: UTC             # such as Europe/Amsterdam
 send_hour: 9              # reminders leave at this hour of the reader's day
 
 origins: ["*"]            # better: the sites that may show the box, such as https://paper.example
+# impact:                 # what a preset pays for, in at most 60 characters
+#   monthly: {{"$7": "$7 pays for one records request"}}
 # brand:                  # your own look; more in docs/branding.md
 #   logo: logo.svg        # a PNG, WebP or SVG file beside this one
 #   accent: "#0f5c4e"     # in quotes: YAML reads # as a comment
@@ -236,6 +238,8 @@ def _describe_amounts(file: Mapping[str, Any]) -> Iterator[str]:
             presets = ", ".join(map(money, option["presets"]))
             limits = f"from {money(option['minimum'])} to {money(option['maximum'])}"
             yield f"  {currency} {option['frequency']}: {presets}; {money(option['default'])} first; {limits}"
+            for amount, line in offer["impact"].get(option["frequency"], {}).items():
+                yield f"    {money(amount)}: {line}"
         if offer["cover_fees"]:
             rate, fixed = offer["cover_fees"]["basis_points"], offer["cover_fees"]["fixed"]
             yield f"  {currency} fees to cover: {rate / 100:g} % and {money(fixed)} of each payment"
@@ -327,6 +331,10 @@ def _show_amounts(file: dict[str, Any]) -> dict[str, Any]:
         return {
             **part,
             "frequencies": options,
+            "impact": {
+                frequency: {shown(amount): line for amount, line in lines.items()}
+                for frequency, lines in part["impact"].items()
+            },
             "cover_fees": fees and {**fees, "fixed": shown(fees["fixed"])},
         }
 

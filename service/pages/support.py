@@ -11,10 +11,11 @@ from babel.numbers import get_currency_name, get_currency_symbol
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from schemas.appeal import localized_appeal
+from schemas.appeal import localized_appeal, localized_impact
 from schemas.enums import Frequency
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import campaign_currencies, covered_fees, fee_rate, options_for_currency
+from service.domain.campaigns.definitions import impact_lines
 from service.domain.errors import DomainError
 from service.domain.money import Money, format_money, resolve_locale
 from service.domain.offer_changes import describe_changes
@@ -241,6 +242,12 @@ def render_support_page(
         has_script=campaign.closed_at is None,
         script_name=SCRIPT,
         script_offer=script_offer(campaign, currency, texts),
+        impact=localized_impact(
+            impact_lines(campaign, currency),
+            lang=texts.lang,
+            overrides=campaign.texts,
+            other_currency=None if currency == campaign.currency else currency,
+        ),
         fee_labels=fee_labels(campaign, currency, texts),
         format_amount=lambda amount_minor: format_money(Money(amount_minor, currency), texts.lang),
         example=format_input_amount(Money(750, currency), texts.lang),

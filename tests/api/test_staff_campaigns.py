@@ -41,7 +41,7 @@ def test_campaign_file_sets_every_field(client: FlaskClient, container: Containe
         "slug", "name", "heading", "message", "currency", "lang", "frequencies", "default_frequency", "reminder",
         "privacy_url", "support_url", "origins", "return_hosts", "timezone", "send_hour", "send_until", "texts",
         "cover_fees", "other_currencies", "legal_name", "tax_line", "brand", "contact_url", "newsletter_url",
-        "notices",
+        "notices", "impact", "quiet_days",
     }  # fmt: skip
 
 
@@ -173,6 +173,14 @@ ONCE = {"frequency": "once"}
         ({"reminder": {"pick_date": "yes"}}, "reminder.pick_date"),
         ({"reminder": {"enabled": "yes"}}, "reminder.enabled"),
         ({"notices": {"monthly_yearly": "yes"}}, "notices.monthly_yearly"),
+        ({"impact": {"monthly": {"700": "x" * 61}}}, "impact.monthly.700"),
+        ({"impact": {"monthly": {"700": " "}}}, "impact.monthly.700"),
+        ({"impact": {"monthly": {"701": "Pays for a day"}}}, "impact.monthly.701"),
+        ({"impact": {"monthly": {"$7": "Pays for a day"}}}, "impact.monthly.$7"),
+        ({"impact": {"weekly": {"700": "Pays for a day"}}}, "impact.weekly"),
+        ({"texts": {"ru": {"impact_monthly_701": "День"}}}, "texts.ru.impact_monthly_701"),
+        ({"quiet_days": 0}, "quiet_days"),
+        ({"quiet_days": 366}, "quiet_days"),
         ({"notices": {"renewal_days": 0}}, "notices.renewal_days"),
         ({"notices": {"renewal_days": 61}}, "notices.renewal_days"),
         ({"notices": {"renewal_days": "14"}}, "notices.renewal_days"),

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
 from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright
+from tests.browser.firefox import CHANNEL, PREFERENCES, write_starter
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer, run_live_server
 from tests.browser.support_box import SupportBox
@@ -17,6 +18,7 @@ NewPage = Callable[..., Page]
 NETWORK_ERROR_PREFIX = "Failed to load resource"
 SUBSCRIBER = "subscriber@example.org"
 TIMEOUT_MS = 60_000
+BOTH_BROWSERS = pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +33,22 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGUMENTS)
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="session")
+def firefox(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    starter = write_starter(tmp_path_factory.mktemp("firefox"))
+    browser = playwright.firefox.launch(
+        executable_path=starter, channel=CHANNEL, firefox_user_prefs=PREFERENCES, timeout=TIMEOUT_MS
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser_name() -> str:
+    """Return the browser of the test; a module that is to run in several sets it by BOTH_BROWSERS."""
+    return "chromium"
 
 
 @pytest.fixture(scope="session")
@@ -61,11 +79,17 @@ def expected_console_errors() -> list[str]:
 
 
 @pytest.fixture
-def new_page(browser: Browser, live_server: LiveServer, expected_console_errors: list[str]) -> Iterator[NewPage]:
+def new_page(
+    browser_name: str,
+    request: pytest.FixtureRequest,
+    live_server: LiveServer,
+    expected_console_errors: list[str],
+) -> Iterator[NewPage]:
     """Return a function that opens a page in a new context, with the service as its base URL.
 
     Console errors and warnings, uncaught exceptions and policy violations fail the test.
     """
+    browser: Browser = request.getfixturevalue("firefox" if browser_name == "firefox" else "browser")
     contexts: list[BrowserContext] = []
     console_errors: list[str] = []
 

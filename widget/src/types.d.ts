@@ -25,6 +25,8 @@ type CurrencyDefinition = {
   /** The smallest chargeable amount; every amount is a multiple of it. */
   step: number;
   frequencies: PledgeOption[];
+  /** What a preset pays for, by its amount. Without it in the answer of an older service. */
+  impact?: Partial<Record<Frequency, Record<number, string>>>;
   /** Present if readers may cover the fee. */
   cover_fees?: FeeRate | null;
 };

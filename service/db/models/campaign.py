@@ -19,7 +19,9 @@ class Campaign(UUIDPrimaryKey, Base):
     `reminder_repeats` are the intervals, in months, at which a reminder may repeat. With `reminder_confirm`, a
     supporter confirms a reminder before any is sent. With `reminder_pick_date`, they may pick its day. `currency`
     is the default one. `cover_fees` maps a currency to the gateway's fee on a payment: `basis_points` of the
-    amount and a `fixed` amount in minor units. Receipts show `legal_name` and `tax_line`. `brand` has the keys of
+    amount and a `fixed` amount in minor units. `impact` says what amounts pay for: by currency, frequency, and
+    amount in minor units. A box that may remember it stays hidden for `quiet_days` after its reader closed it.
+    Receipts show `legal_name` and `tax_line`. `brand` has the keys of
     `schemas.brand.BrandSchema` that are set. While it is closed (`closed_at`), it takes no pledges and sends no
     reminders. `product_name` is the name that the campaign's product was last given at the payment gateway.
     The email before an annual renewal is sent at least `notices_renewal_days` before it. With
@@ -31,6 +33,7 @@ class Campaign(UUIDPrimaryKey, Base):
         UniqueConstraint("slug"),
         CheckConstraint("send_hour BETWEEN 0 AND 23", name="send_hour_in_a_day"),
         CheckConstraint("notices_renewal_days BETWEEN 1 AND 60", name="notices_renewal_days_in_range"),
+        CheckConstraint("quiet_days BETWEEN 1 AND 365", name="quiet_days_in_a_year"),
         enum_check("default_frequency", Frequency, name="default_frequency_known"),
     )
 
@@ -59,6 +62,8 @@ class Campaign(UUIDPrimaryKey, Base):
     send_until: Mapped[int] = mapped_column(server_default="21")
     texts: Mapped[dict[str, Any]]
     cover_fees: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    impact: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    quiet_days: Mapped[int] = mapped_column(server_default="30")
     legal_name: Mapped[str | None] = mapped_column(Text)
     tax_line: Mapped[str | None] = mapped_column(Text)
     brand: Mapped[dict[str, Any]] = mapped_column(server_default="{}")

@@ -35,11 +35,15 @@ class PledgeOptionDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class CurrencyDefinition:
-    """The options in one currency. `cover_fees` is the gateway's fee rate, if readers may cover it."""
+    """The options in one currency. `cover_fees` is the gateway's fee rate, if readers may cover it.
+
+    `impact` says what an amount pays for, by frequency and by amount in minor units.
+    """
 
     currency: str
     frequencies: list[PledgeOptionDefinition]
     cover_fees: dict[str, int] | None
+    impact: Mapping[Frequency, Mapping[int, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,7 @@ class CampaignDefinition:
     reminder_pick_date: bool
     notices_monthly_yearly: bool
     notices_renewal_days: int
+    quiet_days: int
     privacy_url: str | None
     support_url: str | None
     contact_url: str | None
@@ -80,7 +85,7 @@ class CampaignDefinition:
 
 def parse_definition(file: Mapping[str, Any]) -> CampaignDefinition:
     """Return the definition in a campaign file that its schema has validated."""
-    nested = ("frequencies", "cover_fees", "other_currencies", "reminder", "notices")
+    nested = ("frequencies", "cover_fees", "impact", "other_currencies", "reminder", "notices")
     return CampaignDefinition(
         offers=[_parse_offer(offer) for offer in (file, *file["other_currencies"])],
         **{f"{group}_{name}": file[group][name] for group in SETTING_GROUPS for name in file[group]},
@@ -217,6 +222,7 @@ def _parse_offer(offer: Mapping[str, Any]) -> CurrencyDefinition:
         currency=offer["currency"],
         frequencies=[PledgeOptionDefinition(**option) for option in offer["frequencies"]],
         cover_fees=offer["cover_fees"],
+        impact=offer["impact"],
     )
 
 
@@ -232,6 +238,14 @@ def _assign(
     require_images(session, campaign.brand)
     campaign.updated_at = now
     campaign.cover_fees = {offer.currency: offer.cover_fees for offer in definition.offers if offer.cover_fees}
+    campaign.impact = {
+        offer.currency: {
+            frequency: {str(amount): line for amount, line in lines.items()}
+            for frequency, lines in offer.impact.items()
+        }
+        for offer in definition.offers
+        if offer.impact
+    }
     existing = {(option.currency, option.frequency): option for option in campaign.pledge_options}
     offered = [(offer.currency, option) for offer in definition.offers for option in offer.frequencies]
     campaign.pledge_options = [
@@ -253,8 +267,16 @@ def _assign_option(
     return option
 
 
+def impact_lines(campaign: Campaign, currency: str) -> dict[Frequency, dict[int, str]]:
+    """Return what the amounts of a currency pay for, by frequency and by amount in minor units."""
+    return {
+        Frequency(frequency): {int(amount): line for amount, line in lines.items()}
+        for frequency, lines in campaign.impact.get(currency, {}).items()
+    }
+
+
 def serialize_offer(campaign: Campaign, currency: str) -> dict[str, Any]:
-    """Return the amounts in one currency, and the fee that readers may cover, as a campaign file has them."""
+    """Return the amounts in one currency, what they pay for, and the fee that readers may cover, as in a file."""
     return {
         "currency": currency,
         "frequencies": [
@@ -268,6 +290,7 @@ def serialize_offer(campaign: Campaign, currency: str) -> dict[str, Any]:
             for option in options_for_currency(campaign, currency)
         ],
         "cover_fees": campaign.cover_fees.get(currency),
+        "impact": impact_lines(campaign, currency),
     }
 
 

@@ -25,7 +25,8 @@ export function pledgeView(context) {
     },
   });
   const error = fieldError(customAmount);
-  const status = createElement("p", { part: "note", role: "status" });
+  // What the chosen preset pays for, or why the frequency changed.
+  const status = createElement("p", { part: "note", role: "status", dir: "auto" });
   const fees = offers.feesCheckbox?.(context, update);
 
   /** Shows the current choice, and clears the messages about the previous one. */
@@ -36,9 +37,9 @@ export function pledgeView(context) {
     submit.textContent = minor
       ? text(`continue_${frequency}`, { amount: currencyOption.money.format(minor + fee) })
       : text("continue");
-    for (const input of presets.querySelectorAll("input"))
-      input.checked = !choice.customAmount.trim() && input.value === String(preset);
-    status.textContent = "";
+    const isPreset = !choice.customAmount.trim();
+    for (const input of presets.querySelectorAll("input")) input.checked = isPreset && input.value === String(preset);
+    status.textContent = (isPreset && currencyOption.impact?.[frequency]?.[preset]) || "";
     error.setMessage("");
     context.setState("form");
   }
@@ -70,7 +71,7 @@ export function pledgeView(context) {
     symbol.textContent = currencyOption.money.symbol;
     customAmount[currencyOption.money.isSymbolFirst ? "before" : "after"](symbol);
     showPresets();
-    status.textContent = message;
+    if (message) status.textContent = message;
   }
 
   const { form, setBusy } = createForm(
@@ -79,9 +80,9 @@ export function pledgeView(context) {
     fieldset(
       text("amount_legend"),
       presets,
+      status,
       optionRow(offers.currencyField?.(context, showCurrency) ?? "", labelled(text("other_amount"), customAmount)),
       error.element,
-      status,
       fees?.element ?? "",
     ),
     submit,
