@@ -48,6 +48,16 @@ class PledgeItem(Schema):
     variant = fields.String(required=True, allow_none=True)
     gateway = fields.String(required=True)
     gateway_reference = fields.String(required=True, allow_none=True)
+    paused = fields.Boolean(
+        required=True,
+        attribute="is_paused",
+        metadata={"description": "Whether no payment is taken for now, because the reader or staff paused it."},
+    )
+    resumes_at = Timestamp(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The end of the pause, some days before the next payment; null if it has none."},
+    )
 
 
 class PledgePage(Schema):

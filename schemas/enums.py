@@ -92,6 +92,8 @@ class EmailKind(StrEnum):
     CANCELLED = "ended"
     REFUND = "refund"
     MONTHLY_YEARLY = "monthly_yearly"
+    PAUSED = "paused"
+    RESUMING = "resuming"
     SIGN_IN = "sign_in"
     EMAIL_CHANGE = "email_change"
     EMAIL_CHANGED = "email_changed"

@@ -300,6 +300,18 @@ class InvalidTransition(DomainError):
     code = "illegal_move"
 
 
+class PauseNotPossible(DomainError):
+    """The payments of the pledge cannot be paused now, or not for so long."""
+
+    code = "pause_not_possible"
+
+
+class PaymentsRescheduled(DomainError):
+    """The next payment is on another day than the one that was shown."""
+
+    code = "payments_rescheduled"
+
+
 class LeaseLost(DomainError):
     """The worker no longer has the lease of the row that it works on."""
 

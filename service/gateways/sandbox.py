@@ -65,6 +65,9 @@ class SandboxGateway:
     ) -> None:
         """Do nothing: no card is charged again."""
 
+    def set_pause(self, subscription: str, *, resumes_at: datetime.datetime | None, key: str) -> None:
+        """Do nothing: no card is charged again."""
+
     def create_payment_method_session(
         self, customer: str, subscriptions: Sequence[str], *, return_url: str, lang: str
     ) -> str:

@@ -5,6 +5,7 @@ from flask import Flask
 from service.pages.account import account
 from service.pages.account_data import account_data
 from service.pages.account_email import account_email
+from service.pages.account_pauses import account_pauses
 from service.pages.account_pledges import account_pledges
 from service.pages.api_docs import ApiMetadata, docs, init_api_metadata
 from service.pages.brand import brand
@@ -30,6 +31,7 @@ BLUEPRINTS = (
     account,
     account_data,
     account_email,
+    account_pauses,
     account_pledges,
     receipts,
     statements,

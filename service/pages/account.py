@@ -182,7 +182,7 @@ def success_message(texts: Texts) -> str | None:
     if done == "reminded":
         date = _date(texts.lang)
         return texts.format("me_done_reminded", date=date) if date else texts.me_done_ended
-    return texts[f"me_done_{done}"] if done in ("amount", "ended", "reminder") else None
+    return texts[f"me_done_{done}"] if done in ("amount", "ended", "paused", "reminder", "resumed") else None
 
 
 def _date(lang: str) -> str | None:

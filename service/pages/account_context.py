@@ -1,10 +1,14 @@
-"""Load the pledge that an account page acts on, reached by a session or by the link in an email."""
+"""The pledge that an account page acts on, reached by a session or by the link in an email.
+
+Each action has two routes: `/me/pledges/<id>/…` for a signed-in supporter, and `/p/<token>/…` for the link.
+"""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from flask import Response, redirect, request
+from flask import Blueprint, Response, redirect, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -12,12 +16,13 @@ from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError
 from service.domain.pledges.links import get_pledge_by_token
 from service.domain.pledges.queries import get_supporter_pledge
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.pages.api_docs import http_status_for
+from service.pages.csrf import reject_cross_site_requests
 from service.pages.rendering import render_page
 from service.pages.session_cookie import current_supporter_id
 from service.pages.translations import Texts, texts_for_campaign
-from service.web import current_container
+from service.web import check_rate_limit, current_container, read_only
 
 
 class NotSignedIn(Exception):
@@ -48,6 +53,35 @@ class PledgeContext:
         return redirect(f"{self.return_url}?{query}" if query else self.return_url, 303)
 
 
+def pledge_blueprint(name: str) -> Blueprint:
+    """Return a blueprint for pages about one pledge."""
+    blueprint = Blueprint(name, __name__)
+    blueprint.before_request(reject_cross_site_requests)
+    blueprint.register_error_handler(NotSignedIn, lambda _: redirect("/me", 303))
+    return blueprint
+
+
+def route_for_account_and_link(
+    blueprint: Blueprint, action: str, method: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a view for both signed-in supporters and holders of a pledge link."""
+
+    def register(view: Callable[..., Any]) -> Callable[..., Any]:
+        for rule in (f"/me/pledges/<uuid:pledge_id>/{action}", f"/p/<token>/{action}"):
+            blueprint.add_url_rule(rule, view_func=view, methods=[method])
+        return view
+
+    return register
+
+
+def load_context(pledge_id: uuid.UUID | None, token: str | None) -> PledgeContext:
+    """Return the pledge's context. A POST counts against the rate limit first."""
+    if request.method == "POST":
+        check_rate_limit("reader")
+    with read_only() as session:
+        return load_pledge_context(session, pledge_id, token)
+
+
 def load_pledge_context(session: Session, pledge_id: uuid.UUID | None, token: str | None) -> PledgeContext:
     """Return the pledge of a link's token, or the signed-in supporter's pledge with this id.
 
@@ -75,7 +109,7 @@ def load_pledge_context(session: Session, pledge_id: uuid.UUID | None, token: st
 
 
 def render_gateway_error(
-    context: PledgeContext, error: DomainError, *, operation: Literal["cancel", "amount", "card"]
+    context: PledgeContext, error: DomainError, *, operation: Literal["cancel", "amount", "card", "change"]
 ) -> Response:
     """Return the page that explains why an operation failed, and what holds now.
 

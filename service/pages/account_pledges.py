@@ -1,16 +1,10 @@
-"""The account pages of one pledge: show it, change its amount or card, and cancel it.
-
-Each action has two routes: `/me/pledges/<id>/…` for a signed-in supporter, and `/p/<token>/…` for the link in an
-email.
-"""
+"""The account pages of one pledge: show it, change its amount or card, and cancel it."""
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from babel.numbers import get_currency_symbol
-from flask import Blueprint, Response, redirect, request
+from flask import Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
@@ -22,47 +16,33 @@ from service.domain.money_input import parse_amount
 from service.domain.pledges import subscriptions
 from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.customers import pledges_with_same_supporter
+from service.domain.pledges.pauses import is_pausable
 from service.domain.pledges.queries import payments_for
 from service.domain.pledges.renewals import next_payment_at
 from service.domain.reminders.reminders import create_supporter_reminder
 from service.pages.account import success_message
-from service.pages.account_context import NotSignedIn, PledgeContext, load_pledge_context, render_gateway_error
+from service.pages.account_context import (
+    PledgeContext,
+    load_context,
+    load_pledge_context,
+    pledge_blueprint,
+    render_gateway_error,
+    route_for_account_and_link,
+)
 from service.pages.account_view import build_pledge_card, format_campaign_date, format_pledge_summary
-from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
 from service.pages.formatting import format_input_amount, format_pledge
 from service.pages.gateway_redirect import gateway_origins, redirect_to_gateway
 from service.pages.rendering import render_page
 from service.pages.support_form import parse_int
-from service.web import check_rate_limit, current_container, read_only, transaction
+from service.web import current_container, read_only, transaction
 
 REMINDER_DELAY_MONTHS = 3
 EXAMPLE_MINOR = 750
 LIMIT_CODES = ("amount_below_minimum", "amount_above_maximum", "amount_not_chargeable")
 UNAVAILABLE_CODES = ("frequency_not_offered", "currency_not_accepted")
 
-account_pledges = Blueprint("account_pledges", __name__)
-account_pledges.before_request(reject_cross_site_requests)
-account_pledges.register_error_handler(NotSignedIn, lambda _: redirect("/me", 303))
-
-
-def route_for_account_and_link(action: str, method: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a view for both signed-in supporters and holders of a pledge link."""
-
-    def register(view: Callable[..., Any]) -> Callable[..., Any]:
-        for rule in (f"/me/pledges/<uuid:pledge_id>/{action}", f"/p/<token>/{action}"):
-            account_pledges.add_url_rule(rule, view_func=view, methods=[method])
-        return view
-
-    return register
-
-
-def load_context(pledge_id: uuid.UUID | None, token: str | None) -> PledgeContext:
-    """Return the pledge's context. A POST counts against the rate limit first."""
-    if request.method == "POST":
-        check_rate_limit("reader")
-    with read_only() as session:
-        return load_pledge_context(session, pledge_id, token)
+account_pledges = pledge_blueprint("account_pledges")
 
 
 @account_pledges.get("/p/<token>")
@@ -93,9 +73,9 @@ def show_pledge(token: str) -> Response:
     return response
 
 
-@route_for_account_and_link("cancel", "GET")
+@route_for_account_and_link(account_pledges, "cancel", "GET")
 def confirm_cancellation(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
-    """Ask for confirmation before a cancellation, and offer a reminder with it or a smaller amount instead."""
+    """Ask for confirmation before a cancellation; offer a reminder with it, and a pause or a smaller amount."""
     context = load_context(pledge_id, token)
     if not subscriptions.is_recurring_active(context.pledge) or subscriptions.is_cancelling(context.pledge):
         return context.redirect_back()
@@ -109,13 +89,14 @@ def confirm_cancellation(pledge_id: uuid.UUID | None = None, token: str | None =
         current_path=request.path,
         offers_reminder=_may_remind(context),
         smaller_summary=_smaller_summary(context),
+        can_pause=is_pausable(context.pledge, now=current_container().clock()),
         has_transfer_on_its_way=context.pledge.status == PledgeStatus.PROCESSING,
     )
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 
 
-@route_for_account_and_link("cancel", "POST")
+@route_for_account_and_link(account_pledges, "cancel", "POST")
 def cancel_pledge(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Cancel the pledge, and create a reminder if that button was pressed."""
     context, container = load_context(pledge_id, token), current_container()
@@ -184,7 +165,7 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
     return context.redirect_back(done="amount")
 
 
-@route_for_account_and_link("card", "POST")
+@route_for_account_and_link(account_pledges, "card", "POST")
 def redirect_to_card_update(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Redirect to the gateway's hosted page for a new payment method."""
     context, container = load_context(pledge_id, token), current_container()
@@ -243,7 +224,7 @@ def _render_amount_form(
 ) -> Response:
     pledge, texts = context.pledge, context.texts
     locale = resolve_locale(texts.lang)
-    next_at = next_payment_at(pledge)
+    next_at = next_payment_at(pledge, now=current_container().clock())
     next_date = None if next_at is None else format_campaign_date(next_at, pledge, texts)
     choices: list[AmountChoice] = []
     try:

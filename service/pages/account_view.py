@@ -10,9 +10,10 @@ from service.db.models.pledge import Pledge
 from service.domain.money import Money, format_money
 from service.domain.pledges.customers import shares_customer
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
+from service.domain.pledges.pauses import is_pausable
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds, is_newest_recurring_pledge, other_recurring_pledge
-from service.domain.pledges.renewals import next_payment_at
+from service.domain.pledges.renewals import is_paused_at, next_payment_at, pause_ends_at, scheduled_payment_at
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
 from service.pages.formatting import format_day, format_pledge
 from service.pages.translations import Texts
@@ -51,6 +52,8 @@ class PledgeCard:
     notes: list[str]
     is_running: bool
     can_change: bool
+    can_pause: bool
+    is_paused: bool
     is_past_due: bool
     invoice_url: str | None
     invoice_label: str
@@ -77,7 +80,9 @@ def build_pledge_card(
     """
     cancelling = is_cancelling(pledge)
     can_change = is_recurring_active(pledge) and not cancelling
-    state = "ending" if cancelling else "bounced" if is_bounced(pledge) else pledge.status.value
+    now = current_container().clock()
+    is_paused = can_change and pledge.status == PledgeStatus.ACTIVE and is_paused_at(pledge, now)
+    state = _state(pledge, is_paused=is_paused)
     has_ended = pledge.status in (PledgeStatus.CANCELLED, PledgeStatus.EXPIRED)
     rows = [_payment_row(payment, pledge, texts, receipts_url) for payment in payments]
     return PledgeCard(
@@ -96,6 +101,8 @@ def build_pledge_card(
         ],
         is_running=is_recurring_active(pledge),
         can_change=can_change,
+        can_pause=can_change and is_pausable(pledge, now=now),
+        is_paused=is_paused,
         is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
         invoice_url=open_invoice_url(pledge),
         invoice_label=texts.me_confirm_payment if needs_confirmation(pledge) else texts.me_pay_now,
@@ -107,6 +114,14 @@ def build_pledge_card(
         payments=rows[:SHOWN_AT_ONCE],
         older_payments=rows[SHOWN_AT_ONCE:],
     )
+
+
+def _state(pledge: Pledge, *, is_paused: bool) -> str:
+    if is_cancelling(pledge):
+        return "ending"
+    if is_bounced(pledge):
+        return "bounced"
+    return "paused" if is_paused else pledge.status.value
 
 
 def format_pledge_summary(pledge: Pledge, texts: Texts) -> str:
@@ -138,7 +153,7 @@ def _when(pledge: Pledge, texts: Texts) -> str:
 
 def _next_payment(pledge: Pledge, texts: Texts) -> str | None:
     """Return the sentence about the next payment; None unless one is expected on a known day."""
-    renews_at = next_payment_at(pledge)
+    renews_at = next_payment_at(pledge, now=current_container().clock())
     if renews_at is None:
         return None
     total = format_money(total_charge(pledge), texts.lang)
@@ -167,14 +182,25 @@ def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
         yield texts.me_confirm if needs_confirmation(pledge) else texts.me_past_due
     if pledge.cancel_at is not None:
         yield texts.format("me_ends_on", date=format_campaign_date(pledge.cancel_at, pledge, texts))
-    if pledge.is_paused and pledge.resumes_at is not None:
-        yield texts.format("me_paused_until", date=format_campaign_date(pledge.resumes_at, pledge, texts))
-    elif pledge.is_paused:
-        yield texts.me_paused
+    yield from _pause_notes(pledge, texts, now=current_container().clock())
     if pledge.fees_minor:
         yield texts.format("me_fees", fees=format_amount(pledge.fees_minor), total=total)
     if pledge.pending_amount_minor is not None:
         yield texts.format("me_changing", amount=format_amount(pledge.pending_amount_minor))
+
+
+def _pause_notes(pledge: Pledge, texts: Texts, *, now: datetime.datetime) -> Iterator[str]:
+    """Yield until when the payments are paused, which is the day of the next one if the pause skips any."""
+    if is_paused_at(pledge, now):
+        ends_at, scheduled_at = pause_ends_at(pledge), scheduled_payment_at(pledge, now=now)
+        if ends_at is None:
+            yield texts.me_paused
+        else:
+            skips = scheduled_at is not None and is_paused_at(pledge, scheduled_at)
+            until = (next_payment_at(pledge, now=now) if skips else None) or ends_at
+            yield texts.format("me_paused_until", date=format_campaign_date(until, pledge, texts))
+    if pledge.pause_requested_at is not None:
+        yield texts.me_change_saved
 
 
 def _card_note(pledge: Pledge, supporter_pledges: Sequence[Pledge], texts: Texts) -> Iterator[str]:

@@ -22,9 +22,9 @@ from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.links import is_return_token
 from service.domain.pledges.pledges import CreatePledge, get_pledge, is_bounced, total_charge
 from service.domain.pledges.queries import other_recurring_pledge, payments_for, pledges_for_supporter
-from service.domain.pledges.renewals import next_payment_on
+from service.domain.pledges.renewals import SANDBOX_GATEWAY, next_payment_on
 from service.domain.pledges.return_urls import source_page_url, success_url
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY, is_recurring_active
+from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.supporters import get_address
 from service.pages.account_view import format_campaign_date
 from service.pages.formatting import format_day, format_pledge

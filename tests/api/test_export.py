@@ -23,7 +23,7 @@ from tests.clock import FakeClock
 EXPORT = "/v1/admin/pledges/export"
 HEADER = (
     "id,created_at,campaign,status,frequency,amount,amount_minor,currency,email,payments,paid_total,"
-    "last_payment_at,page_url,variant,gateway,gateway_reference,paid_total_minor,timezone"
+    "last_payment_at,page_url,variant,gateway,gateway_reference,paid_total_minor,timezone,paused,resumes_at"
 )
 COLUMNS = HEADER.split(",")
 BOM = "\ufeff"
@@ -229,6 +229,8 @@ def test_workbook_has_typed_numbers_and_times(
         "gateway_reference": "",
         "paid_total_minor": amount_minor,
         "timezone": "UTC",
+        "paused": "no",
+        "resumes_at": None,
     }
     # The type of openpyxl's cell is "f" for a formula.
     assert (cells["email"].data_type, cells["variant"].data_type) == ("s", "s")

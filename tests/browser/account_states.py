@@ -115,6 +115,31 @@ def smaller_amount_form(visit: AccountPage) -> None:
     visit.open_by_link("/amount?to=less")
 
 
+def pause_form(visit: AccountPage) -> None:
+    visit.open_by_link("/pause")
+
+
+def pause_of_past_due_support(visit: AccountPage) -> None:
+    visit.update_pledge(status="past_due")
+    visit.open_by_link("/pause")
+
+
+def outdated_pause_form(visit: AccountPage) -> None:
+    visit.open_by_link("/pause")
+    visit.update_pledge(renews_at="2027-12-23T09:00:00Z")
+    visit.press("main .main-button")
+
+
+def paused(visit: AccountPage) -> None:
+    visit.open_signed_in(f"/pledges/{visit.pledge_id}/pause")
+    visit.press("main .main-button")
+
+
+def resume_confirmation(visit: AccountPage) -> None:
+    paused(visit)
+    visit.page.locator("a[href*='/resume']").first.click()
+
+
 def no_card(visit: AccountPage) -> None:
     visit.open_by_link()
     visit.press("form[action*='/card'] button")
@@ -236,6 +261,11 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (invalid_amount, "me_amount_title"),
     (amount_changed, None),
     (smaller_amount_form, "me_amount_title"),
+    (pause_form, "me_pause_title"),
+    (pause_of_past_due_support, "me_pause_title"),
+    (outdated_pause_form, "me_pause_title"),
+    (paused, "me_title"),
+    (resume_confirmation, "me_resume_title"),
     (no_card, "me_trouble_no_card_title"),
     (own_data, "data_title"),
     (own_data_after_an_hour, "data_title"),

@@ -1,5 +1,6 @@
 """The account pages in a browser: sign-in by email, cancellation, and the accessibility of every state."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -41,6 +42,28 @@ def test_sign_in_and_cancellation_reach_the_export(live_server: LiveServer, page
     page.go_back()
     page.goto("/me")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to manage your support")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_pause_and_its_end_reach_the_export(
+    live_server: LiveServer, page: Page, new_page: NewPage, scripts: bool
+) -> None:
+    pledge_id = create_paid_pledge(live_server, page, f"pauses.{scripts}@example.org")
+    supporter_page = new_page(java_script_enabled=scripts)
+    supporter_page.goto(pledge_page_url(live_server, pledge_id))
+    supporter_page.get_by_role("link", name="Cancel support").click()
+    supporter_page.get_by_role("link", name="Pause or skip a payment").click()
+    supporter_page.get_by_role("radio", name="3 months").check()
+    chosen = supporter_page.locator(".outcome").filter(visible=True)
+    expect(chosen).to_have_text(re.compile("No payments from .+ Your next payment is \\$2 on .+"))
+    supporter_page.get_by_role("button", name="Pause my support").click()
+    expect(supporter_page.get_by_role("status")).to_have_text("Your support is paused.")
+    expect(supporter_page.locator(".standing")).to_contain_text("Paused")
+    assert live_server.export()[pledge_id]["paused"] == "yes"
+    supporter_page.get_by_role("link", name="End the pause").click()
+    supporter_page.get_by_role("button", name="End the pause").click()
+    expect(supporter_page.get_by_role("status")).to_contain_text("The pause has ended.")
+    assert live_server.export()[pledge_id]["paused"] == "no"
 
 
 def test_session_cookie_is_not_readable_by_scripts(live_server: LiveServer, page: Page) -> None:

@@ -239,6 +239,8 @@ NOTIFICATION_KINDS = [
         EmailKind.REMINDER_CONFIRMATION,
         EmailKind.REFUND,
         EmailKind.MONTHLY_YEARLY,
+        EmailKind.PAUSED,
+        EmailKind.RESUMING,
     )
 ]
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from schemas.enums import Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.campaign import Campaign
+from service.db.models.email import OutgoingEmail
 from service.db.models.erasure import Erasure
 from service.db.models.payment import BalanceTransaction, Payment, Refund
 from service.db.models.pledge import Pledge
@@ -22,6 +23,7 @@ from service.domain.payments.event_processing import process_pending_events
 from service.domain.payments.reconciliation import ReconciliationReport, reconcile
 from service.domain.payments.refunds import refund_payment, withdraw_refund
 from service.domain.pledges.open_invoices import retry_open_invoices
+from service.domain.pledges.pauses import end_pause, pause_payments
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount
 from service.domain.privacy.address_changes import change_address
 from service.domain.privacy.erasure import complete_erasures, erase
@@ -150,6 +152,47 @@ def assert_new_amount_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID)
     assert item["price"]["unit_amount"] == pledge_row["amount_minor"] == 900
     with scenario.container.database.read_only() as session:
         assert session.get_one(Pledge, pledge).pending_amount_minor is None
+
+
+def pause(container: Container, pledge: uuid.UUID) -> None:
+    with container.database.read_only() as session:
+        first = session.get_one(Pledge, pledge).renews_at
+    pause_payments(
+        container.database.transaction,
+        container.gateway,
+        pledge,
+        2,
+        first_skipped_at=first,
+        clock=container.clock,
+    )
+
+
+def assert_paused_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    pledge_row = scenario.snapshot(pledge)["pledge"]
+    at_stripe = scenario.stripe.get(pledge_row["subscription_reference"])["pause_collection"]
+    assert at_stripe == {"behavior": "void", "resumes_at": int(pledge_row["resumes_at"].timestamp())}
+    with scenario.container.database.read_only() as session:
+        assert session.get_one(Pledge, pledge).pause_requested_at is None
+        emails = session.scalars(select(OutgoingEmail.kind).where(OutgoingEmail.pledge_id == pledge)).all()
+    assert sorted(kind for kind in emails if kind != EmailKind.RECEIPT) == [EmailKind.PAUSED, EmailKind.RESUMING]
+
+
+def paused_pledge(scenario: StripeScenario) -> uuid.UUID:
+    pledge = paid_pledge(scenario, Frequency.MONTHLY)
+    pause(scenario.container, pledge)
+    return pledge
+
+
+def resume(container: Container, pledge: uuid.UUID) -> None:
+    end_pause(container.database.transaction, container.gateway, pledge, clock=container.clock)
+
+
+def assert_resumed_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    pledge_row = scenario.snapshot(pledge)["pledge"]
+    assert scenario.stripe.get(pledge_row["subscription_reference"])["pause_collection"] is None
+    assert (pledge_row["is_paused"], pledge_row["resumes_at"]) == (False, None)
+    with scenario.container.database.read_only() as session:
+        assert session.get_one(Pledge, pledge).pause_requested_at is None
 
 
 def refund_partially(container: Container, pledge: uuid.UUID) -> None:
@@ -371,6 +414,14 @@ CRASH_SCENARIOS = {
         assert_new_amount_on_both_sides,
         "update_subscription_amount",
     ),
+    "pause": CrashScenario(
+        lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
+        pause,
+        assert_paused_on_both_sides,
+        "set_pause",
+        frozenset({"retrieve_subscription"}),
+    ),
+    "end a pause": CrashScenario(paused_pledge, resume, assert_resumed_on_both_sides, "set_pause"),
     "address changed": CrashScenario(
         lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
         change_email,

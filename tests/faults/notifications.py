@@ -31,6 +31,8 @@ RECIPIENTS = {
     EmailKind.CANCELLED: GIVER,
     EmailKind.REFUND: GIVER,
     EmailKind.MONTHLY_YEARLY: GIVER,
+    EmailKind.PAUSED: GIVER,
+    EmailKind.RESUMING: GIVER,
     EmailKind.SIGN_IN: GIVER,
     EmailKind.EMAIL_CHANGE: NEW_ADDRESS,
     EmailKind.EMAIL_CHANGED: GIVER,
@@ -45,6 +47,8 @@ USELESS_AFTER = {
     EmailKind.CANCELLED: (MAX_AGE, TOO_OLD),
     EmailKind.REFUND: (MAX_AGE, TOO_OLD),
     EmailKind.RENEWAL: (RENEWS_IN, DATE_PASSED),
+    EmailKind.PAUSED: (RENEWS_IN, DATE_PASSED),
+    EmailKind.RESUMING: (RENEWS_IN, DATE_PASSED),
 }
 
 
@@ -59,7 +63,7 @@ def enqueue_notification(container: Container, kind: EmailKind) -> set[uuid.UUID
         case EmailKind.CANCELLED:
             pledge_id = put_pledge(container, to=GIVER, status=PledgeStatus.CANCELLED, ended_at=now)
             enqueue(container, kind, to=GIVER, pledge_id=pledge_id)
-        case EmailKind.RENEWAL:
+        case EmailKind.RENEWAL | EmailKind.PAUSED | EmailKind.RESUMING:
             pledge_id = put_pledge(container, to=GIVER, renews_at=now + RENEWS_IN)
             enqueue(container, kind, to=GIVER, pledge_id=pledge_id, event_date=(now + RENEWS_IN).date())
         case EmailKind.RECEIPT | EmailKind.REFUND:
@@ -84,7 +88,7 @@ def may_be_skipped(email: OutgoingEmail, now: datetime.datetime) -> bool:
         return False
     after, reason = USELESS_AFTER[email.kind]
     # The date of a renewal is a day, and the others are instants.
-    slack = datetime.timedelta(days=1) if email.kind == EmailKind.RENEWAL else datetime.timedelta(0)
+    slack = datetime.timedelta(days=1) if reason == DATE_PASSED else datetime.timedelta(0)
     return email.reason == reason and now >= email.created_at + after - slack
 
 

@@ -53,6 +53,8 @@ VARIANTS: list[dict[str, Any]] = [
         for is_running in (False, True)
     ),
     {"kind": EmailKind.MONTHLY_YEARLY, "since": datetime.date(2024, 12, 1)},
+    {"kind": EmailKind.PAUSED},
+    {"kind": EmailKind.RESUMING},
     {"kind": EmailKind.CANCELLED, "has_transfer_on_its_way": True, "money": None},
     *(
         {"kind": EmailKind.CANCELLED, "frequency": frequency, "is_unpaid": unpaid, "money": None}

@@ -119,7 +119,7 @@ def list_subscriptions(account: Account, params: dict[str, Any]) -> StripeJson:
 @routes.post("/subscriptions/<id>")
 @accepts(sdk.SubscriptionUpdateParams)
 def update_subscription(account: Account, params: dict[str, Any], subscription_id: str) -> StripeJson:
-    """Change the items, the metadata, the card or `cancel_at_period_end`; only with `proration_behavior=none`."""
+    """Change the items, the metadata, the card, the pause or the end; only with `proration_behavior=none`."""
     subscription = account.find("subscription", subscription_id)
     if subscription["status"] == "canceled" and set(params) - {"metadata", "cancellation_details"}:
         raise StripeApiError("A canceled subscription can only update its cancellation_details and metadata.")
@@ -137,6 +137,8 @@ def update_subscription(account: Account, params: dict[str, Any], subscription_i
     if "default_payment_method" in params:
         card = _payment_method_id(account, params["default_payment_method"])
         subscription["default_payment_method"] = card
+    if "pause_collection" in params:
+        _set_pause(account, subscription, params["pause_collection"])
     account.emit_event("customer.subscription.updated", subscription, before)
     return subscription
 
@@ -286,6 +288,19 @@ def _set_cancel_at_period_end(account: Account, subscription: StripeJson, *, can
     subscription["canceled_at"] = account.now() if canceled else None
     subscription["cancel_at"] = subscription["items"]["data"][0]["current_period_end"] if canceled else None
     subscription["cancellation_details"]["reason"] = "cancellation_requested" if canceled else None
+
+
+def _set_pause(account: Account, subscription: StripeJson, pause: StripeJson | str) -> None:
+    """Pause the collection, or end that with an empty string."""
+    if isinstance(pause, dict):
+        resumes_at = pause.get("resumes_at")
+        if resumes_at is not None and resumes_at <= account.now():
+            raise StripeApiError(
+                "The resumes_at timestamp must be in the future.", param="pause_collection[resumes_at]"
+            )
+        subscription["pause_collection"] = {"behavior": pause["behavior"], "resumes_at": resumes_at}
+    else:
+        subscription["pause_collection"] = None
 
 
 def _merge_metadata(stored: dict[str, str], given: Any) -> dict[str, str]:

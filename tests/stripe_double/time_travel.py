@@ -27,6 +27,7 @@ class BillingClock(Actions):
         """
         found = self._find_current(subscription)
         with self._action() as account:
+            self._resume_until(found, _period_end(found))
             if found["pause_collection"] is not None:
                 found, result, _ = self._start_period(subscription)
                 billing.void(account, result)
@@ -143,6 +144,13 @@ class BillingClock(Actions):
     def resume_collection(self, subscription: str) -> None:
         with self._action() as account:
             billing.update(account, account.find("subscription", subscription), pause_collection=None)
+
+    def _resume_until(self, found: StripeJson, until: int) -> None:
+        """End a pause at its own time, if that comes by then."""
+        pause = found["pause_collection"]
+        if pause is not None and pause["resumes_at"] is not None and pause["resumes_at"] <= until:
+            self.account.advance_to(max(pause["resumes_at"], self.account.now()))
+            billing.update(self.account, found, pause_collection=None)
 
     def change_price(self, subscription: str, amount: int) -> None:
         """Change the price of a subscription in the dashboard, in minor units; the clock stays."""

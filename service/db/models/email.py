@@ -38,6 +38,8 @@ REQUIRED_COLUMNS = {
     EmailKind.CANCELLED: ("pledge_id",),
     EmailKind.REFUND: ("pledge_id", "payment_id"),
     EmailKind.MONTHLY_YEARLY: ("pledge_id",),
+    EmailKind.PAUSED: ("pledge_id",),
+    EmailKind.RESUMING: ("pledge_id",),
     EmailKind.SIGN_IN: ("sign_in_id",),
     EmailKind.EMAIL_CHANGE: ("email_change_id",),
     EmailKind.EMAIL_CHANGED: ("email_change_id",),

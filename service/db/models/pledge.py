@@ -34,7 +34,8 @@ class Pledge(UUIDPrimaryKey, Base):
     cover the gateway's fee. For a recurring pledge, `subscription_reference` and `customer_reference` are the
     gateway's own identifiers, `renews_at` is its next payment, `subscription_status_at` is when the gateway last
     reported the status of the subscription, and `ended_at` is when it ended. `cancel_requested_at` and
-    `pending_amount_minor` record a change before the gateway is called.
+    `pending_amount_minor` record a change before the gateway is called. With `pause_requested_at`, a pause until
+    `pending_resumes_at` was requested, or the end of one if that is empty.
 
     What the gateway reported, each with its own time: `checkout_completed_at`, `payment_bounced_at` (the bank did
     not make the first payment) and `settled_outside_at` (the last invoice that was paid without the gateway).
@@ -107,6 +108,8 @@ class Pledge(UUIDPrimaryKey, Base):
     ended_at: Mapped[datetime.datetime | None]
     cancel_requested_at: Mapped[datetime.datetime | None]
     pending_amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    pause_requested_at: Mapped[datetime.datetime | None]
+    pending_resumes_at: Mapped[datetime.datetime | None]
     checkout_completed_at: Mapped[datetime.datetime | None]
     payment_bounced_at: Mapped[datetime.datetime | None]
     settled_outside_at: Mapped[datetime.datetime | None]

@@ -32,6 +32,8 @@ PRIORITIES: Final = {
     EmailKind.CANCELLED: PROMPT,
     EmailKind.REFUND: PROMPT,
     EmailKind.MONTHLY_YEARLY: PROMPT,
+    EmailKind.PAUSED: PROMPT,
+    EmailKind.RESUMING: PROMPT,
     EmailKind.EMAIL_CHANGED: PROMPT,
     EmailKind.ALERT: PROMPT,
     EmailKind.REMINDER: SCHEDULED,

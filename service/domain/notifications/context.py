@@ -36,6 +36,8 @@ PAUSED = "paused"
 WITHHELD_REASONS = (ENDING, PAUSED)
 DATE_PASSED = "date_passed"
 REFUND_FAILED = "refund_failed"
+# The pause was ended or moved since.
+PAUSE_CHANGED = "pause_changed"
 ALREADY_SENT = "told_before"
 # An older email is of no use. Rows are kept for longer than this, so an event that arrives again sends nothing
 # twice.
@@ -154,8 +156,10 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
             return TOO_OLD
         case EmailKind.REFUND:
             return _refund_skip_reason(context.refund, now)
-        case EmailKind.MONTHLY_YEARLY if pledge is not None and next_payment_at(pledge) is None:
+        case EmailKind.MONTHLY_YEARLY if pledge is not None and next_payment_at(pledge, now=now) is None:
             return ENDED
+        case EmailKind.PAUSED | EmailKind.RESUMING if pledge is not None:
+            return _pause_skip_reason(context, pledge, now)
         case EmailKind.RENEWAL if pledge is not None:
             return _renewal_skip_reason(session, context, pledge, now)
     return None
@@ -216,6 +220,18 @@ def _refund_skip_reason(refund: Refund | None, now: datetime.datetime) -> str | 
     if refund is None or refund.status != RefundStatus.SUCCEEDED:
         return REFUND_FAILED
     return TOO_OLD if refund.created_at <= now - MAX_AGE else None
+
+
+def _pause_skip_reason(context: NotificationContext, pledge: Pledge, now: datetime.datetime) -> str | None:
+    if pledge.status not in RUNNING_STATUSES or pledge.cancel_requested_at is not None:
+        return ENDED
+    event_date = context.notification.event_date
+    if event_date is not None and event_date < context.today(now):
+        return DATE_PASSED
+    next_at = next_payment_at(pledge, now=now)
+    zone = ZoneInfo(pledge.campaign.timezone)
+    is_same = next_at is not None and next_at.astimezone(zone).date() == event_date
+    return None if is_same else PAUSE_CHANGED
 
 
 def _renewal_skip_reason(

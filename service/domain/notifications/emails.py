@@ -42,9 +42,8 @@ from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.links import pledge_token
 from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
 from service.domain.pledges.pledges import total_charge
-from service.domain.pledges.renewals import next_payment_at, started_at
+from service.domain.pledges.renewals import SANDBOX_GATEWAY, next_payment_at, started_at
 from service.domain.pledges.status import RUNNING_STATUSES
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
 from service.domain.ports import AlertEmail, NotificationEmail
 from service.domain.sign_in import create_magic_link_token
 from service.domain.urls import UrlBuilder
@@ -197,7 +196,7 @@ def build_notification_email(
             if pledge.frequency == Frequency.ONCE:
                 return dataclasses.replace(base, money=total_charge(pledge), page_url=support_page)
             return _payment_failed(context, pledge, base, own_page, now=now)
-        case EmailKind.RENEWAL:
+        case EmailKind.RENEWAL | EmailKind.PAUSED | EmailKind.RESUMING:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case EmailKind.REFUND:
             return _refund(session, context, campaign, pledge, base, own_page)
@@ -205,7 +204,7 @@ def build_notification_email(
             return dataclasses.replace(
                 base,
                 money=total_charge(pledge),
-                event_date=_local_date(next_payment_at(pledge) or now, campaign),
+                event_date=_local_date(next_payment_at(pledge, now=now) or now, campaign),
                 since=_local_date(started_at(pledge), campaign),
                 page_url=own_page,
             )

@@ -14,7 +14,7 @@ from service.db.models.pledge import Pledge
 from service.domain.email.addresses import fold_address
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.notifications.emails import IGNORED_SUPPRESSIONS
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.supporters import get_address
 
 ON_ITS_WAY: Final = (EmailStatus.SCHEDULED, EmailStatus.SENDING)

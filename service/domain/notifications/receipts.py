@@ -16,7 +16,7 @@ from service.db.models.payment import Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
 from service.domain.money import Money
 from service.domain.pledges.pledges import total_charge
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.ports import PaymentMethod
 
 # Crockford's Base32 has no letter that can be mistaken for a digit.

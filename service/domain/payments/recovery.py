@@ -23,6 +23,7 @@ from service.domain.payments.customer_addresses import complete_customer_update
 from service.domain.payments.refunds import complete_refund
 from service.domain.pledges.checkout import start_checkout
 from service.domain.pledges.open_invoices import retry_open_invoice
+from service.domain.pledges.pauses import complete_pause
 from service.domain.pledges.pledges import CHECKOUT_TTL, get_pledge
 from service.domain.pledges.status import RUNNING_STATUSES
 from service.domain.pledges.subscriptions import cancel_pledge, complete_amount_change, is_recurring_active
@@ -114,6 +115,9 @@ def _pending_operations(
     def change_amount(pledge_id: uuid.UUID) -> None:
         complete_amount_change(transaction, gateway, pledge_id, is_late=True)
 
+    def pause(pledge_id: uuid.UUID) -> None:
+        complete_pause(transaction, gateway, pledge_id, clock=clock)
+
     def refund(refund_id: uuid.UUID) -> None:
         complete_refund(transaction, gateway, refund_id, clock=clock)
 
@@ -131,6 +135,7 @@ def _pending_operations(
                 _recurring(gateway.name, Pledge.invoice_retry_requested_at.is_not(None)),
             ),
             ("amounts", change_amount, _recurring(gateway.name, Pledge.pending_amount_minor.is_not(None))),
+            ("pauses", pause, _recurring(gateway.name, Pledge.pause_requested_at.is_not(None))),
             ("customers", update_customer, _customer_updates(gateway.name)),
         )
         return [

@@ -18,7 +18,7 @@ from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import PledgeNotFound, SandboxCheckoutClosed
 from service.domain.payments.event_handlers import SandboxCharge, record_sandbox_decline, record_sandbox_payment
 from service.domain.pledges.pledges import get_pledge, total_charge
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.ports import PaymentGateway
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 

@@ -32,6 +32,8 @@ COLUMNS = (
     "gateway_reference",
     "paid_total_minor",
     "timezone",
+    "paused",
+    "resumes_at",
 )
 CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",
@@ -85,6 +87,8 @@ def _row(row: Any) -> Row:
         row.gateway_reference,
         paid_minor,
         row.timezone,
+        "yes" if row.is_paused else "no",
+        None if row.resumes_at is None else row.resumes_at.astimezone(zone),
     )
 
 

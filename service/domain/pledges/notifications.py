@@ -20,6 +20,8 @@ from service.domain.pledges.renewals import ends_before, is_paused_at, renewal_e
 from service.domain.ports.payment_events import PaymentActionRequired, PaymentFailed, RenewalUpcoming
 
 MAX_DUNNING_EMAILS = 3
+# Where staff set a long notice, the email before the end of a short pause does not come at once.
+RESUMING_EMAIL_GAP = datetime.timedelta(days=7)
 
 
 def enqueue_receipts(
@@ -151,6 +153,42 @@ def enqueue_cancellation(session: Session, pledge: Pledge, *, now: datetime.date
     dedup_key = str(pledge.id) if number == 1 else f"{pledge.id}#{number}"
     ended_at = pledge.ended_at or now
     _enqueue(session, pledge, EmailKind.CANCELLED, dedup_key, event_at=ended_at, happened_at=ended_at, now=now)
+
+
+def enqueue_pause(
+    session: Session,
+    pledge: Pledge,
+    *,
+    requested_at: datetime.datetime,
+    next_payment_at: datetime.datetime,
+    now: datetime.datetime,
+) -> None:
+    """Enqueue the email that confirms a pause, and the one before a monthly pledge is paid again.
+
+    Of an annual payment there is an announcement anyway.
+    """
+    _enqueue(
+        session,
+        pledge,
+        EmailKind.PAUSED,
+        f"{pledge.id}:{requested_at.timestamp():.0f}",
+        event_at=next_payment_at,
+        happened_at=requested_at,
+        now=now,
+    )
+    if pledge.frequency == Frequency.MONTHLY:
+        next_on = _local_date(pledge, next_payment_at)
+        send_at = max(renewal_email_at(pledge.campaign, next_on), now + RESUMING_EMAIL_GAP)
+        _enqueue(
+            session,
+            pledge,
+            EmailKind.RESUMING,
+            f"{pledge.id}:{next_on}",
+            event_at=next_payment_at,
+            happened_at=send_at,
+            due_at=send_at,
+            now=now,
+        )
 
 
 def _enqueue(

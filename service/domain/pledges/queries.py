@@ -231,6 +231,8 @@ def _pledge_query(filters: PledgeFilter, days: Calendars, ids: Sequence[uuid.UUI
             Pledge.variant,
             Pledge.gateway,
             Pledge.gateway_reference,
+            Pledge.is_paused,
+            Pledge.resumes_at,
             (Campaign.timezone if filters.tz is None else literal(filters.tz)).label("timezone"),
         )
         .join(Campaign, Campaign.id == Pledge.campaign_id)

@@ -1,5 +1,6 @@
-"""Whether the next payment of a recurring pledge is expected: it may end before, or be paused."""
+"""When a recurring pledge is paid next: its payments may end before, or be paused."""
 
+import calendar
 import datetime
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,8 @@ from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.domain.calendar import add_months, at_local_hour
 
+# The sandbox stores nothing of its own, so its pledges have no subscription reference and no reported renewal.
+SANDBOX_GATEWAY = "sandbox"
 MONTHS = {Frequency.MONTHLY: 1, Frequency.ANNUAL: 12}
 
 
@@ -19,16 +22,66 @@ def ends_before(pledge: Pledge, at: datetime.datetime) -> bool:
 
 
 def is_paused_at(pledge: Pledge, at: datetime.datetime) -> bool:
-    """Whether the gateway takes no payment then; a pause without an end goes on."""
+    """Whether no payment is taken then; a pause without an end goes on.
+
+    A requested pause, or the end of one, counts before the gateway has it.
+    """
+    if pledge.pause_requested_at is not None:
+        return pledge.pending_resumes_at is not None and pledge.pending_resumes_at > at
     return pledge.is_paused and (pledge.resumes_at is None or pledge.resumes_at > at)
 
 
-def next_payment_at(pledge: Pledge) -> datetime.datetime | None:
-    """Return when the next payment of an active pledge is expected; None if none is, or if that is unknown."""
+def pause_ends_at(pledge: Pledge) -> datetime.datetime | None:
+    """Return when payments resume, if a pause with an end is set or requested."""
+    if pledge.pause_requested_at is not None:
+        return pledge.pending_resumes_at
+    return pledge.resumes_at if pledge.is_paused else None
+
+
+def scheduled_payment_at(pledge: Pledge, *, now: datetime.datetime) -> datetime.datetime | None:
+    """Return when the next payment is scheduled, also one that a pause skips; None if that is unknown."""
+    if pledge.renews_at is not None or pledge.gateway != SANDBOX_GATEWAY or pledge.frequency not in MONTHS:
+        return pledge.renews_at
+    first, periods = started_at(pledge), 1
+    while payment_after(pledge, first, periods) <= now:
+        periods += 1
+    return payment_after(pledge, first, periods)
+
+
+def payment_after(pledge: Pledge, payment_at: datetime.datetime, periods: int) -> datetime.datetime:
+    """Return when the payment is scheduled that comes some periods after another scheduled payment.
+
+    As at Stripe, it is the same day in UTC, or the last one of a month that is too short; after a short month it
+    is again the day on which the reader began.
+    """
+    first, began = payment_at.astimezone(datetime.UTC), started_at(pledge).astimezone(datetime.UTC)
+    day = began.day if _clamp(first.year, first.month, began.day) == first.day else first.day
+    years, month = divmod(first.month - 1 + MONTHS[pledge.frequency] * periods, 12)
+    year = first.year + years
+    return first.replace(year=year, month=month + 1, day=_clamp(year, month + 1, day))
+
+
+def _clamp(year: int, month: int, day: int) -> int:
+    return min(day, calendar.monthrange(year, month)[1])
+
+
+def next_payment_at(pledge: Pledge, *, now: datetime.datetime) -> datetime.datetime | None:
+    """Return when the next payment of an active pledge is expected; None if none is, or if that is unknown.
+
+    During a pause with an end it is the first payment after that.
+    """
     if pledge.status != PledgeStatus.ACTIVE or pledge.cancel_requested_at is not None:
         return None
-    at = pledge.renews_at
-    return None if at is None or ends_before(pledge, at) or is_paused_at(pledge, at) else at
+    scheduled, periods = scheduled_payment_at(pledge, now=now), 0
+    if scheduled is None:
+        return None
+    at = scheduled
+    while is_paused_at(pledge, at):
+        if pause_ends_at(pledge) is None:
+            return None
+        periods += 1
+        at = payment_after(pledge, scheduled, periods)
+    return None if ends_before(pledge, at) else at
 
 
 def next_payment_on(pledge: Pledge, paid_at: datetime.datetime) -> datetime.date | None:
@@ -39,9 +92,9 @@ def next_payment_on(pledge: Pledge, paid_at: datetime.datetime) -> datetime.date
     zone, months = pledge.campaign.timezone, MONTHS.get(pledge.frequency)
     if months is None or pledge.status != PledgeStatus.ACTIVE or pledge.cancel_requested_at is not None:
         return None
-    if pledge.renews_at is None:
+    if pledge.renews_at is None and not is_paused_at(pledge, paid_at):
         return add_months(paid_at, months=months, zone=zone, hour=0).local_date
-    at = next_payment_at(pledge)
+    at = next_payment_at(pledge, now=paid_at)
     return None if at is None else at.astimezone(ZoneInfo(zone)).date()
 
 
@@ -63,5 +116,14 @@ def will_renew() -> ColumnElement[bool]:
     """Return the condition that the payment at `Pledge.renews_at` is expected."""
     return and_(
         or_(Pledge.cancel_at.is_(None), Pledge.cancel_at > Pledge.renews_at),
-        or_(Pledge.is_paused == false(), Pledge.resumes_at <= Pledge.renews_at),
+        or_(
+            and_(
+                Pledge.pause_requested_at.is_(None),
+                or_(Pledge.is_paused == false(), Pledge.resumes_at <= Pledge.renews_at),
+            ),
+            and_(
+                Pledge.pause_requested_at.is_not(None),
+                or_(Pledge.pending_resumes_at.is_(None), Pledge.pending_resumes_at <= Pledge.renews_at),
+            ),
+        ),
     )

@@ -24,6 +24,8 @@ FACTS_OF_A_SUBSCRIPTION = (
     "ended_at",
     "cancel_requested_at",
     "pending_amount_minor",
+    "pause_requested_at",
+    "pending_resumes_at",
     "payment_bounced_at",
     "cancel_at",
     "resumes_at",

@@ -25,6 +25,7 @@ from service.domain.money import Money
 from service.domain.pledges.customers import has_same_customer, pledges_with_same_supporter
 from service.domain.pledges.notifications import enqueue_cancellation
 from service.domain.pledges.pledges import get_pledge, total_charge, transition_pledge
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.pledges.status import RUNNING_STATUSES, PledgeEvent, next_status
 from service.domain.pledges.subscription_reports import sync_amount
 from service.domain.ports import (
@@ -39,8 +40,6 @@ from service.domain.ports import (
 RETRY_AFTER_SECONDS = 30
 UNAVAILABLE = "The payment provider isn't responding right now; please try again soon."
 CANCELLATION_RECORDED = "Stripe does not answer right now. The pledge will be cancelled when Stripe answers."
-# The sandbox stores nothing of its own, so its pledges have no subscription reference.
-SANDBOX_GATEWAY = "sandbox"
 
 
 def is_recurring_active(pledge: Pledge) -> bool:
@@ -107,8 +106,9 @@ def mark_cancelled(session: Session, pledge: Pledge, *, now: datetime.datetime) 
         transition_pledge(session, pledge, PledgeEvent.CANCEL, now=now)
         pledge.ended_at = pledge.ended_at or now
         pledge.renews_at = None
-    # A requested change of amount has no effect any more.
+    # A requested change has no effect any more.
     pledge.pending_amount_minor = None
+    pledge.pause_requested_at = pledge.pending_resumes_at = None
     enqueue_cancellation(session, pledge, now=now)
 
 

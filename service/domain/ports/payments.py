@@ -186,6 +186,12 @@ class PaymentGateway(Protocol):
         Given the `expected` present amount, raise GatewayAmountChanged if somebody else has set another one.
         """
 
+    def set_pause(self, subscription: str, *, resumes_at: datetime.datetime | None, key: str) -> None:
+        """Take no payment until `resumes_at`, or end a pause if that is None; `key` makes it idempotent.
+
+        The days of payment stay. The first one after `resumes_at` is paid again.
+        """
+
     def create_payment_method_session(
         self, customer: str, subscriptions: Sequence[str], *, return_url: str, lang: str
     ) -> str:

@@ -31,9 +31,9 @@ from service.domain.email.suppression import lookup_hashes, suppress
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable, RecurringPledgeActive
 from service.domain.event_addresses import lock_events
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.pledges.status import RUNNING_STATUSES
 from service.domain.pledges.subscriptions import (
-    SANDBOX_GATEWAY,
     cancel_pledge,
     is_recurring_active,
     mark_cancelled,

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from schemas.enums import ReminderStatus
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, status_is
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY, is_recurring_active
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
+from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.reminders.emails import ALREADY_PLEDGED
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import transition_reminder

@@ -34,7 +34,7 @@ from service.domain.email.status import EmailEvent
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.pledges.attribution import attribution_token
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.ports import PaymentGateway, ReminderEmail
 from service.domain.reminders.reminders import reminder_preference
 from service.domain.reminders.schedule import conversion_window_start, offered_interval

@@ -229,7 +229,7 @@ def _refund_parts(email: NotificationEmail) -> dict[str, str]:
     return {"button": "receipt_button"}
 
 
-def _monthly_yearly_parts(_email: NotificationEmail) -> dict[str, str]:
+def _running_parts(_email: NotificationEmail) -> dict[str, str]:
     return {"button": "renewal_button", "after": "renewal_after"}
 
 
@@ -243,7 +243,9 @@ _PARTS_BY_KIND = {
     EmailKind.RENEWAL: _no_other_parts,
     EmailKind.CANCELLED: _cancelled_parts,
     EmailKind.REFUND: _refund_parts,
-    EmailKind.MONTHLY_YEARLY: _monthly_yearly_parts,
+    EmailKind.MONTHLY_YEARLY: _running_parts,
+    EmailKind.PAUSED: _running_parts,
+    EmailKind.RESUMING: _running_parts,
     EmailKind.SIGN_IN: _no_other_parts,
     EmailKind.EMAIL_CHANGE: _no_other_parts,
     EmailKind.EMAIL_CHANGED: _no_other_parts,

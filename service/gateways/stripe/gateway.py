@@ -80,6 +80,10 @@ class StripeGateway:
             self._api, subscription, money, pledge_id=pledge_id, expected=expected
         )
 
+    def set_pause(self, subscription: str, *, resumes_at: datetime.datetime | None, key: str) -> None:
+        """Pause the collection of the subscription's payments, or end that."""
+        subscriptions.set_pause(self._api, subscription, resumes_at=resumes_at, key=key)
+
     def create_payment_method_session(
         self, customer: str, subscriptions: Sequence[str], *, return_url: str, lang: str
     ) -> str:

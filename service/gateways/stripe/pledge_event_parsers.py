@@ -41,12 +41,11 @@ from service.gateways.stripe.event_fields import (
     to_money,
 )
 from service.gateways.stripe.payments import invoice_subscription
-from service.gateways.stripe.subscriptions import ENDED_STATUSES, PROMOTION_KEY_PREFIX
+from service.gateways.stripe.subscriptions import ENDED_STATUSES, PAUSED_STATUS, PROMOTION_KEY_PREFIX
 
 CHECKOUT_COMPLETED: Final = "checkout.session.completed"
 SUBSCRIPTION_MODE: Final = "subscription"
 PAST_DUE_STATUSES: Final = frozenset({"past_due", "unpaid"})
-PAUSED_STATUS: Final = "paused"
 STARTED_STATUSES: Final = PAST_DUE_STATUSES | {"active", "trialing", PAUSED_STATUS}
 
 # Checkout Session, see https://docs.stripe.com/checkout/fulfillment

@@ -1,9 +1,10 @@
-"""Change a subscription at Stripe: cancel it, change its amount or its card.
+"""Change a subscription at Stripe: cancel or pause it, change its amount or its card.
 
 Where an operation makes more than one call, the library retries none, so that together they end within ten
 seconds.
 """
 
+import datetime
 import uuid
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from service.gateways.stripe.event_fields import get_path
 from service.gateways.stripe.products import reactivate_product
 
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
+PAUSED_STATUS: Final = "paused"
 PROMOTION_KEY_PREFIX: Final = "promote/"
 AMOUNT_METADATA_KEY: Final = "mainstay_amount"
 
@@ -105,6 +107,33 @@ def _update_subscription(api: StripeApiClient, subscription: str, params: dict[s
         api,
         "update_subscription_amount",
         key,
+        lambda v1, options: v1.subscriptions.update(subscription, params, options),  # type: ignore[arg-type]
+        retries=0,
+    )
+
+
+def set_pause(api: StripeApiClient, subscription: str, *, resumes_at: datetime.datetime | None, key: str) -> None:
+    """Pause the collection of payments until `resumes_at`: invoices are void meanwhile. None ends a pause.
+
+    See https://docs.stripe.com/billing/subscriptions/pause-payment
+
+    Raises:
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: Stripe rejected the request, or staff paused the subscription itself.
+    """
+    existing = _retrieve_subscription(api, subscription)
+    if existing is None or existing.get("status") in ENDED_STATUSES:
+        raise GatewayRejected("This subscription has ended at Stripe.")
+    if existing.get("status") == PAUSED_STATUS:
+        raise GatewayRejected("The subscription itself is paused at Stripe; resume it in the dashboard.")
+    wanted = None if resumes_at is None else {"behavior": "void", "resumes_at": int(resumes_at.timestamp())}
+    if existing.get("pause_collection") == wanted:
+        return
+    params: dict[str, Any] = {"pause_collection": wanted or ""}
+    call_idempotent(
+        api,
+        "set_pause",
+        f"pause/{key}",
         lambda v1, options: v1.subscriptions.update(subscription, params, options),  # type: ignore[arg-type]
         retries=0,
     )
