@@ -64,8 +64,8 @@ def test_csv_export_matches_contract_byte_for_byte(
     expected = (
         f"{BOM}{HEADER}\r\n"
         f"{first},2026-11-23T09:30:00Z,default,active,monthly,2.00,200,USD,reader@example.org,1,2.00,"
-        f'2026-11-23T09:35:00Z,"https://paper.example/a,""b""",foot.v2_b-1,sandbox,sandbox_{first},200,UTC\r\n'
-        f"{second},2026-11-23T09:31:00Z,default,pending,once,1234.56,123456,USD,,0,0.00,,,,sandbox,sandbox_{second},0,UTC"
+        f'2026-11-23T09:35:00Z,"https://paper.example/a,""b""",foot.v2_b-1,sandbox,sandbox_{first},200,UTC,no,\r\n'
+        f"{second},2026-11-23T09:31:00Z,default,pending,once,1234.56,123456,USD,,0,0.00,,,,sandbox,sandbox_{second},0,UTC,no,"
         "\r\n"
     )
     assert response.data == expected.encode()

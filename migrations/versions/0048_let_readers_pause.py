@@ -8,8 +8,8 @@ from alembic import op
 
 from migrations.sqlite import replace_in_table
 
-revision = "0047"
-down_revision = "0046"
+revision = "0048"
+down_revision = "0047"
 
 TABLE = "emails"
 OLD_KINDS = (
