@@ -158,6 +158,12 @@ def resolve_locale(lang: str) -> Locale:
     return Locale.parse(_ENGLISH)
 
 
+def regional_language(lang: str, campaign_lang: str) -> str:
+    """Return the language, with the campaign's region if that is the same language: "en-GB"."""
+    language, _, region = lang.partition("-")
+    return lang if region or campaign_lang.partition("-")[0] != language else campaign_lang
+
+
 def keep_symbol_together(text: str, locale: Locale) -> str:
     """Return the text with a direction mark after "US$" in a right-to-left locale, which would show "$US" else."""
     return _SIGN_AFTER_LETTER.sub("\\g<0>\u200e", text) if locale.text_direction == "rtl" else text

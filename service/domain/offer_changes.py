@@ -1,7 +1,7 @@
 """What a campaign does not offer any more of an earlier choice, and the sentence that says so."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.enums import Frequency
@@ -31,14 +31,15 @@ class OfferChange:
     money: Money | None = None
 
 
-def describe_changes(changes: tuple[OfferChange, ...], texts: Mapping[str, str], lang: str) -> list[str]:
-    """Return a sentence for each change, from the texts of the pages."""
-    return [_describe(change, texts, lang) for change in changes]
+def describe_changes(changes: tuple[OfferChange, ...], format_text: Callable[..., str], lang: str) -> list[str]:
+    """Return a sentence for each change.
+
+    `format_text(name, **values)` fills in one of the texts of the pages, in this language.
+    """
+    return [_describe(change, format_text, lang) for change in changes]
 
 
-def _describe(change: OfferChange, texts: Mapping[str, str], lang: str) -> str:
+def _describe(change: OfferChange, format_text: Callable[..., str], lang: str) -> str:
     name = f"_{change.frequency}" if change.change == Change.FREQUENCY else ""
     amount = "" if change.money is None else format_money(change.money, lang)
-    return texts[f"offer_changed_{change.change}{name}"].format_map(
-        {"amount": amount, "currency": change.currency or ""}
-    )
+    return format_text(f"offer_changed_{change.change}{name}", amount=amount, currency=change.currency or "")

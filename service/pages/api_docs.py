@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, current_app
+from markupsafe import Markup, escape
 
 from service.domain.errors import DomainError
 from service.pages.api_examples import ExampleBuilder, curl_example, problem_example, status_line, to_json
@@ -115,7 +117,16 @@ def show_docs() -> Response:
         script_name="docs.js",
         api=api,
         errors=sorted(errors),
+        code_spans=code_spans,
         has_demo=not current_container().settings.is_production,
+    )
+
+
+def code_spans(text: str) -> Markup:
+    """Return a description as HTML. Of Markdown, which OpenAPI allows there, ours have only `code`."""
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if is_code else escape(part)
+        for is_code, part in zip(cycle((False, True)), text.split("`"), strict=False)
     )
 
 

@@ -7,7 +7,14 @@ from babel.dates import format_date, format_skeleton
 from schemas.enums import Frequency
 from schemas.reminder_labels import reminder_button
 from service.db.models.campaign import Campaign
-from service.domain.money import Money, decimal_separator, format_major_units, format_money, resolve_locale
+from service.domain.money import (
+    Money,
+    decimal_separator,
+    format_major_units,
+    format_money,
+    regional_language,
+    resolve_locale,
+)
 from service.pages.translations import Texts
 
 MONTHS_IN_A_YEAR = 12
@@ -43,12 +50,6 @@ def format_near_day(date: datetime.date, campaign: Campaign, texts: Texts, *, to
         return format_day(date, campaign, texts)
     locale = resolve_locale(regional_language(texts.lang, campaign.lang))
     return str(format_skeleton("MMMMd", date, locale=locale)).replace(" ", NO_BREAK_SPACE)
-
-
-def regional_language(lang: str, campaign_lang: str) -> str:
-    """Return the language, with the campaign's region if that is the same language: "en-GB"."""
-    language, _, region = lang.partition("-")
-    return lang if region or campaign_lang.partition("-")[0] != language else campaign_lang
 
 
 def format_reminder_button(months: int, texts: Texts) -> str:

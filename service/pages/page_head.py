@@ -9,8 +9,7 @@ from babel.core import get_global
 from schemas.translations import available_languages
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.brand import image_size
-from service.domain.money import resolve_locale
-from service.pages.formatting import regional_language
+from service.domain.money import regional_language, resolve_locale
 from service.pages.static_files import static_url
 from service.pages.translations import Texts
 from service.web import current_container

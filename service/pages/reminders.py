@@ -129,7 +129,7 @@ def _render_reminder(token: str, error: DomainError | None = None) -> Response:
                 currency=amount.currency if amount else None,
             ),
             pledge_summary=_pledge_summary(preference, texts),
-            offer_changes=describe_changes(preference.changes, texts, texts.lang),
+            offer_changes=describe_changes(preference.changes, texts.format, texts.lang),
             interval_options=[
                 (months, format_reminder_button(months, texts)) for months in campaign.reminder_choices
             ],

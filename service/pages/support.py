@@ -80,7 +80,7 @@ def show_support_page(slug: str) -> Response:
     campaign = current_container().campaign_cache.get(slug)
     texts = texts_for_campaign(campaign)
     form = initial_form(campaign, request.args, texts.lang)
-    changes = describe_changes(requested_preference(campaign, request.args).changes, texts, texts.lang)
+    changes = describe_changes(requested_preference(campaign, request.args).changes, texts.format, texts.lang)
     return render_support_page(
         campaign, texts, form, reminder_form_from_request(request.args), offer_changes=changes
     )

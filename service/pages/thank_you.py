@@ -5,6 +5,7 @@ import uuid
 from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, request
+from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -213,14 +214,15 @@ def _notes(session: Session, pledge: Pledge, texts: Texts, *, is_payer: bool) ->
     """Return what happens next: the receipt, the next payment, and reminders that are not needed any more."""
     container = current_container()
     mail, uses_outbox = container.settings.mail, container.settings.uses_dev_outbox
-    notes = []
+    notes: list[str] = []
     if is_payer and not _cannot_be_emailed(session, pledge):
         receipt = receipt_delivery(
             session, pledge, sandbox_recipients=None if uses_outbox else mail.sandbox_recipients
         )
         if receipt is not None:
             name = "thanks_receipt_sent" if receipt.is_sent else "thanks_receipt_coming"
-            notes.append(texts.format(name, address=mask_address(receipt.address)))
+            address = Markup('<bdi class="whole">{}</bdi>').format(mask_address(receipt.address))
+            notes.append(escape(texts[name]).format(address=address))
     paid = [found.payment.paid_at for found in payments_for(session, [pledge.id])[pledge.id] if found.has_receipt]
     next_on = next_payment_on(pledge, max(paid)) if paid else None
     if next_on is not None:

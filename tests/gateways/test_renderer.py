@@ -3,11 +3,14 @@
 import datetime
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.domain.money import Money
+from service.domain.offer_changes import Change, OfferChange
 from service.gateways.email.renderer import EmailRenderer
 from tests.gateways.emails import REMINDER_EMAIL, parse, reminder_email
 from tests.pages.html import visible_text
@@ -113,3 +116,23 @@ def test_a_thousand_emails_are_rendered_within_a_second(renderer: EmailRenderer)
         renderer.render(email)
     # It takes about a tenth of that; the standard library alone takes two seconds.
     assert time.process_time() - started_at < 1
+
+
+def test_dates_follow_the_region_of_the_campaign(renderer: EmailRenderer) -> None:
+    british = visible_text(html_of(renderer, campaign_lang="en-GB"))
+    assert "On 23 October 2026 you asked us" in british
+    # Another language than the campaign's has its own order of day and month.
+    assert "On October 23, 2026 you asked us" in visible_text(html_of(renderer, campaign_lang="de"))
+
+
+def test_what_is_not_offered_any_more_is_isolated_from_a_right_to_left_sentence(renderer: EmailRenderer) -> None:
+    changes = (OfferChange(Change.MINIMUM, money=Money(1000, "EUR")), OfferChange(Change.CURRENCY, currency="EUR"))
+    shown = visible_text(html_of(renderer, lang="ar", offer_changes=changes))
+    assert "\u206810 €\u2069" in re.sub("[\u200e\u200f]", "", shown)
+    assert "\u2068EUR\u2069" in shown
+
+
+def html_of(renderer: EmailRenderer, **changes: Any) -> str:
+    body = parse(renderer.render(reminder_email(**changes))).get_body(("html",))
+    assert body is not None
+    return str(body.get_content())

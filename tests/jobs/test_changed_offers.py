@@ -9,7 +9,6 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from schemas.enums import Frequency, ReminderStatus
-from schemas.translations import load_texts
 from service.container import Container
 from service.db.models.admin import AuditEntry
 from service.db.models.email import Suppression
@@ -21,6 +20,7 @@ from service.domain.offer_changes import describe_changes
 from service.domain.ports import ChargeLimits
 from service.domain.reminders.waiting import cancel_waiting_reminders
 from service.gateways.email.renderer import EmailRenderer
+from service.pages.translations import Texts
 from tests.api.client import (
     assert_problem,
     auth_headers,
@@ -332,9 +332,9 @@ def test_amount_that_the_gateway_cannot_charge_is_said(container: Container) -> 
         limits = ChargeLimits(step_minor=100)
         preference = offered_preference(campaign, Frequency.MONTHLY, 550, "USD", limits=limits)
         assert (preference.frequency, preference.money) == (Frequency.MONTHLY, None)
-        texts = load_texts("pages", "en")
+        texts = Texts("en", {})
         sentence = "We can’t charge $5.50 any more. Please choose another amount."
-        assert describe_changes(preference.changes, texts, "en") == [sentence]
+        assert describe_changes(preference.changes, texts.format, "en") == [sentence]
         assert offered_preference(campaign, Frequency.MONTHLY, 600, "USD", limits=limits).changes == ()
         # No choice was made, so nothing can have changed, and the amount alone is one at the default frequency.
         assert offered_preference(campaign, None, None, "XXX").changes == ()

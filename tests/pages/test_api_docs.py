@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from jsonschema_rs import Draft202012Validator
 
 from service.api.problems import HTTP_PROBLEMS, STATUS_BY_ERROR
+from service.pages.api_docs import code_spans
 from tests.pages.html import visible_text
 
 
@@ -155,3 +156,17 @@ def test_scripts_and_styles_are_our_own_and_none_is_inline(client: FlaskClient) 
     assert " style=" not in response.text
     for path in ("/static/docs.js", "/static/docs.css"):
         assert client.get(path).status_code == 200
+
+
+def test_code_in_descriptions_is_shown_as_code_and_not_as_markdown(client: FlaskClient) -> None:
+    page = client.get("/docs").text
+    descriptions = re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)
+    assert "`" not in descriptions
+    assert "<code>heading</code> and <code>message</code>" in descriptions
+    assert code_spans("`a<b` & c") == "<code>a&lt;b</code> &amp; c"
+
+
+def test_no_response_is_described_by_its_status_phrase_again(client: FlaskClient) -> None:
+    page = client.get("/docs").text
+    assert "<h4>Response <code>200 OK</code></h4>" in page
+    assert "<p>OK</p>" not in page

@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 from schemas.translations import available_languages
 from service.container import Container
 from service.domain.campaigns.definitions import get_campaign
-from service.pages.formatting import format_long_date, regional_language
+from service.domain.money import regional_language
+from service.pages.formatting import format_long_date
 from service.pages.page_head import open_graph_locale, shorten
 from tests.api.client import pay_pledge, post_pledge, update_campaign
 from tests.pages.html import BROWSER, visible_text

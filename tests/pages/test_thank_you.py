@@ -145,10 +145,10 @@ def paid(
 
 def test_payer_sees_where_the_receipt_goes(container: Container, client: FlaskClient) -> None:
     query = paid(container, client)
-    assert "We’re sending your receipt to r…@example.org." in visible_text(thanks(client, query))
+    assert "We’re sending your receipt to r…@example.org ." in visible_text(thanks(client, query))
     notifications.run(container, FakeMailer())
     page = thanks(client, query)
-    assert "Receipt sent to r…@example.org." in visible_text(page)
+    assert "Receipt sent to r…@example.org ." in visible_text(page)
     assert "reader" not in page
 
 
@@ -321,3 +321,13 @@ def test_only_an_unpaid_pledge_is_called_not_charged(
 
 def test_left_checkout_of_an_unknown_pledge_is_not_found(client: FlaskClient) -> None:
     assert not_charged(client, "00000000-0000-0000-0000-000000000000").status_code == 404
+
+
+def test_a_single_note_is_no_list(container: Container, client: FlaskClient) -> None:
+    monthly, once = create_pledge(client), create_pledge(client, frequency="once", amount=500)
+    for pledge_id in (monthly, once):
+        pay_pledge(container, pledge_id, email=None)
+    page = thanks(client, monthly)
+    assert "<p>Next payment: $2 on December" in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert '<ul class="facts">' not in page
+    assert '<ul class="facts">' not in thanks(client, once)

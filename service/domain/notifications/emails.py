@@ -170,6 +170,7 @@ def build_notification_email(
         page_url=urls.account_url(),
         account_url=urls.account_url(),
         brand=email_brand(campaign, urls),
+        campaign_lang=campaign.lang,
     )
     if notification.kind == EmailKind.SIGN_IN:
         return _sign_in(session, context, base, urls=urls, now=now)

@@ -40,7 +40,8 @@ class ReminderEmail:
     """The content of a reminder email. `to` and the tokens in the URLs must not reach a log.
 
     `requested_on` is a date in the reader's time zone. The URLs are absolute; supporters sign in at `account_url`.
-    `page_title` is that of the page `requested_from`, as the reader's browser named it.
+    `page_title` is that of the page `requested_from`, as the reader's browser named it. Dates are written as in
+    the region of `campaign_lang`.
     With `every_months` the reminder repeats; one that did and `is_last` does not any more. `offer_changes` are
     what the campaign does not offer any more of the reader's choice. A campaign that offers no reminders has none
     that `can_be_moved`. With `is_confirmation_request` the email asks whether the reader
@@ -63,6 +64,7 @@ class ReminderEmail:
     cancel_url: str = field(repr=False)
     account_url: str
     brand: EmailBrand = EmailBrand()
+    campaign_lang: str = "en"
     every_months: int | None = None
     is_confirmation_request: bool = False
     offer_changes: tuple[OfferChange, ...] = ()
@@ -82,7 +84,7 @@ class NotificationEmail:
     and the button links to it. `legal_name` and `tax_line` are for receipts. Of a refund, `money` is what was
     returned, and `net` what is left of what was `paid`. `since` is when the reader began to give. The button links
     to `page_url`, which with `links_to_pledge` is the pledge's page. `account_url` is the page with all of a
-    reader's pledges.
+    reader's pledges. Dates are written as in the region of `campaign_lang`.
     """
 
     kind: EmailKind
@@ -97,6 +99,7 @@ class NotificationEmail:
     page_url: str = field(repr=False)
     account_url: str
     brand: EmailBrand = EmailBrand()
+    campaign_lang: str = "en"
     dunning_number: int = 1
     is_unpaid: bool = False
     has_transfer_on_its_way: bool = False

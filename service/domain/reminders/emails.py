@@ -224,6 +224,7 @@ def _build_email(
         cancel_url=urls.unsubscribe_url(token),
         account_url=urls.account_url(),
         brand=email_brand(campaign, urls),
+        campaign_lang=campaign.lang,
         every_months=every_months,
         offer_changes=preference.changes,
         can_be_moved=campaign.reminder_enabled,

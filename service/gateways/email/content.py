@@ -11,7 +11,7 @@ from schemas.enums import EmailKind, Frequency
 from schemas.payment_methods import describe_payment_method
 from schemas.plurals import format_plural
 from schemas.translations import negotiate_language, texts_for
-from service.domain.money import Money, format_exact_money, format_money, resolve_locale
+from service.domain.money import Money, format_exact_money, format_money, regional_language, resolve_locale
 from service.domain.offer_changes import describe_changes
 from service.domain.ports import NotificationEmail, ReminderEmail
 
@@ -34,7 +34,7 @@ def reminder_content(email: ReminderEmail, lang: str) -> EmailContent:
     values = {
         "campaign": email.campaign_name,
         "heading": email.campaign_heading,
-        "date": format_long_date(email.requested_on, lang),
+        "date": _format_day(email.requested_on, email, lang),
         "amount": "" if email.money is None else cached_format_money(email.money, lang),
         "every": "" if email.every_months is None else _format_interval(email.every_months, texts, lang),
     }
@@ -51,8 +51,12 @@ def reminder_content(email: ReminderEmail, lang: str) -> EmailContent:
         }
     if email.offer_changes and not email.is_confirmation_request:
         page_texts = texts_for("pages", lang, {email.lang: email.texts, lang: email.texts})
+
+        def format_text(name: str, **values: str) -> str:
+            return page_texts[name].format_map(isolate_values(values, lang))
+
         content["asked"] = " ".join(
-            (str(content["asked"]), *describe_changes(email.offer_changes, page_texts, lang))
+            (str(content["asked"]), *describe_changes(email.offer_changes, format_text, lang))
         )
     return content
 
@@ -109,6 +113,11 @@ def format_long_date(date: datetime.date, lang: str) -> str:
     return format_date(date, format="long", locale=resolve_locale(lang))
 
 
+def _format_day(date: datetime.date, email: ReminderEmail | NotificationEmail, lang: str) -> str:
+    """Return a long date as the language of the email and the campaign's region write it."""
+    return format_long_date(date, regional_language(lang, email.campaign_lang))
+
+
 cached_format_money = lru_cache(maxsize=4096)(format_money)
 cached_format_exact_money = lru_cache(maxsize=4096)(format_exact_money)
 
@@ -125,8 +134,8 @@ def notification_content(email: NotificationEmail, lang: str) -> EmailContent:
     values = {
         "campaign": email.campaign_name,
         "amount": "" if email.money is None else cached_format_money(email.money, lang),
-        "date": "" if email.event_date is None else format_long_date(email.event_date, lang),
-        "since": "" if email.since is None else format_long_date(email.since, lang),
+        "date": "" if email.event_date is None else _format_day(email.event_date, email, lang),
+        "since": "" if email.since is None else _format_day(email.since, email, lang),
     }
     kind = email.kind
     common = {part: part for part in ("greeting", "thanks", "signature")}
@@ -144,7 +153,7 @@ def notification_content(email: NotificationEmail, lang: str) -> EmailContent:
 
 def _facts(email: NotificationEmail, texts: dict[str, str], lang: str) -> list[tuple[str, str]]:
     """Return labels with their values; what is not known is left out."""
-    date = None if email.event_date is None else format_long_date(email.event_date, lang)
+    date = None if email.event_date is None else _format_day(email.event_date, email, lang)
     match email.kind:
         case EmailKind.RECEIPT:
             facts = _receipt_facts(email, texts, lang, date=date)
@@ -159,7 +168,7 @@ def _facts(email: NotificationEmail, texts: dict[str, str], lang: str) -> list[t
         case EmailKind.MONTHLY_YEARLY:
             facts = {
                 texts["notice_fact_monthly_amount"]: _exact(email.money, lang),
-                texts["notice_fact_since"]: None if email.since is None else format_long_date(email.since, lang),
+                texts["notice_fact_since"]: None if email.since is None else _format_day(email.since, email, lang),
                 texts["notice_fact_next_payment"]: date,
             }
         case _:
