@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.errors import CampaignNotFound
+from service.domain.money import regional_language
 from service.domain.notifications.statements import Period, Statement, load_statement, years_with_payments
 from service.domain.supporters import get_address
 from service.pages.brand import default_brand, default_campaign
 from service.pages.form_errors import FieldError
-from service.pages.formatting import format_long_date, regional_language
+from service.pages.formatting import format_long_date
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import current_supporter_id
 from service.pages.statement_csv import render_statement_csv
