@@ -279,7 +279,7 @@ class EmailQueue:
             urls=self._container.urls,
             now=now,
             alert_recipients=settings.mail.alert_recipients,
-            sandbox_recipients=None if settings.uses_dev_outbox else settings.mail.sandbox_recipients,
+            sandbox_recipients=settings.sandbox_recipients,
         )
 
     def _finish_unsent(

@@ -5,6 +5,7 @@ from marshmallow import Schema, fields, validate
 from schemas.base import StrictSchema
 from schemas.enums import (
     DisputeStatus,
+    EmailStatus,
     ErasureStatus,
     EventStatus,
     Frequency,
@@ -193,6 +194,13 @@ class RefundResponse(Schema):
         metadata={"type": ["string", "null"], "description": "What happens next, if anything does."},
     )
     created_at = Timestamp(required=True)
+
+
+class ReceiptSent(Schema):
+    """A receipt that is in the outbox, and leaves within seconds."""
+
+    payment = fields.UUID(required=True, attribute="payment_id")
+    status = fields.Enum(EmailStatus, by_value=True, required=True)
 
 
 class RefundQuery(StrictSchema):

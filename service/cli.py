@@ -20,6 +20,7 @@ from service.commands.export import export
 from service.commands.jobs import jobs
 from service.commands.keys import keys, require_right_keys
 from service.commands.migrate import migrate
+from service.commands.receipts import receipts
 from service.commands.refunds import refunds
 from service.commands.restore_guard import restore_guard
 from service.commands.stripe import stripe
@@ -105,6 +106,7 @@ for command in (
     export,
     jobs,
     keys,
+    receipts,
     refunds,
     stripe,
     supporters,

@@ -104,6 +104,11 @@ class Settings:
         return self.mail.server is None
 
     @property
+    def sandbox_recipients(self) -> tuple[str, ...] | None:
+        """The only addresses that get emails about pledges in the sandbox; None if no email leaves anyway."""
+        return None if self.uses_dev_outbox else self.mail.sandbox_recipients
+
+    @property
     def is_production(self) -> bool:
         """Whether the demo, its campaign and the development outbox do not exist here."""
         return self.environment == PRODUCTION

@@ -77,6 +77,16 @@ def check_email_change_rate_limit(supporter_id: uuid.UUID) -> None:
     current_container().rate_limiter.check("email_change_by_supporter", str(supporter_id))
 
 
+def check_receipt_rate_limit(supporter_id: uuid.UUID) -> None:
+    """Count a request to send a receipt again against the supporter's own limit.
+
+    Raises:
+        TooManyRequests: with the seconds to wait.
+    """
+    check_rate_limit("reader")
+    current_container().rate_limiter.check("receipt_by_supporter", str(supporter_id))
+
+
 def current_client() -> str:
     """Return the network of the client that sent this request."""
     return client_network(parse_client_address(request.remote_addr or ""))

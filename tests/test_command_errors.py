@@ -36,6 +36,8 @@ COMMANDS = [
     ["demo"],
     ["demo", "install"],
     ["demo", "remove"],
+    ["receipts"],
+    ["receipts", "send"],
     ["campaign", "list"],
     ["campaign", "new"],
     ["campaign", "check"],

@@ -37,6 +37,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.RecurringPledgeActive: 409,
     errors.PledgeNotFound: 404,
     errors.PaymentNotFound: 404,
+    errors.ReceiptNotDeliverable: 409,
     errors.RefundNotFound: 404,
     errors.RefundAlreadyMade: 409,
     errors.RefundTooLarge: 422,

@@ -136,6 +136,12 @@ class PledgeNotFound(DomainError):
     code = "pledge_not_found"
 
 
+class ReceiptNotDeliverable(DomainError):
+    """The receipt cannot be sent by email, because nobody's address is known or it gets no email."""
+
+    code = "receipt_not_deliverable"
+
+
 class PaymentNotFound(DomainError):
     """No payment has this id."""
 

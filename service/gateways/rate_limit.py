@@ -18,6 +18,7 @@ from service.domain.ports import ALL_OF_CAMPAIGN, WIDE_NETWORK
 RATES_BY_ACTION = {
     "sign_in": "20/hour",
     "email_change_by_supporter": "5/hour",
+    "receipt_by_supporter": "10/hour",
     "data_download_by_supporter": "10/hour",
 }
 # How many times the rate of one client the wider network around it may have.

@@ -1,25 +1,31 @@
-"""The receipt of a payment, for the signed-in supporter and for the holder of its pledge's link."""
+"""The receipt of a payment, for the signed-in supporter, who may have it sent again, and by its pledge's link."""
 
 import datetime
 import uuid
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, redirect
+from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import DisputeStatus
 from schemas.payment_methods import describe_payment_method
 from service.db.models.campaign import Campaign
+from service.domain.errors import ReceiptNotDeliverable
 from service.domain.money import Money, format_exact_money
+from service.domain.notifications.receipt_delivery import send_receipt_again
 from service.domain.notifications.receipts import DisputeFact, Receipt, load_receipt
 from service.domain.pledges.queries import get_receipt_payment, pledge_id_for_payment
 from service.domain.ports import PaymentMethod
 from service.pages.account_context import NotSignedIn, PledgeContext, load_pledge_context
+from service.pages.api_docs import http_status_for
+from service.pages.csrf import reject_cross_site_requests
 from service.pages.formatting import format_day
 from service.pages.rendering import render_page
 from service.pages.translations import Texts
-from service.web import read_only
+from service.web import check_receipt_rate_limit, current_container, read_only, transaction
 
 receipts = Blueprint("receipts", __name__)
+receipts.before_request(reject_cross_site_requests)
 receipts.register_error_handler(NotSignedIn, lambda _: redirect("/me", 303))
 
 
@@ -40,7 +46,37 @@ def show_receipt(payment_id: uuid.UUID) -> Response:
         payment = get_receipt_payment(session, payment_id, context.pledge).payment
         supporter = context.pledge.supporter
         email = None if supporter is None else supporter.email
-        return _render(context, load_receipt(session, payment, context.pledge), email)
+        is_sent = "sent" in request.args
+        return _render(
+            context, load_receipt(session, payment, context.pledge), email, payment_id=payment_id, is_sent=is_sent
+        )
+
+
+@receipts.post("/me/receipts/<uuid:payment_id>/send")
+def send_receipt(payment_id: uuid.UUID) -> BaseResponse:
+    """Email a receipt again to the signed-in supporter who paid."""
+    container = current_container()
+    with read_only() as session:
+        context = load_pledge_context(session, pledge_id_for_payment(session, payment_id), None)
+        payment = get_receipt_payment(session, payment_id, context.pledge).payment
+        receipt = load_receipt(session, payment, context.pledge)
+        supporter = context.pledge.supporter
+    if supporter is None:
+        raise NotSignedIn
+    check_receipt_rate_limit(supporter.id)
+    try:
+        with transaction() as session:
+            send_receipt_again(
+                session,
+                payment_id,
+                sandbox_recipients=container.settings.sandbox_recipients,
+                lang=context.texts.lang,
+                now=container.clock(),
+            )
+    except ReceiptNotDeliverable:
+        return _render(context, receipt, supporter.email, payment_id=payment_id, is_undeliverable=True)
+    page = url_for(".show_receipt", payment_id=payment_id, sent="yes", lang=request.args.get("lang"))
+    return redirect(page, 303)
 
 
 @receipts.get("/p/<token>/receipts/<uuid:payment_id>")
@@ -52,12 +88,25 @@ def show_receipt_by_link(token: str, payment_id: uuid.UUID) -> Response:
         return _render(context, load_receipt(session, payment, context.pledge), None)
 
 
-def _render(context: PledgeContext, receipt: Receipt, email: str | None) -> Response:
+def _render(
+    context: PledgeContext,
+    receipt: Receipt,
+    email: str | None,
+    *,
+    payment_id: uuid.UUID | None = None,
+    is_sent: bool = False,
+    is_undeliverable: bool = False,
+) -> Response:
+    """Return the page; with a `payment_id` it has a button that emails the receipt again."""
     texts, campaign = context.texts, context.pledge.campaign
     response = render_page(
         "receipt.html",
         texts,
+        status=http_status_for(ReceiptNotDeliverable("")) if is_undeliverable else 200,
         has_script=True,
+        send_url=payment_id and f"/me/receipts/{payment_id}/send",
+        is_sent=is_sent,
+        is_undeliverable=is_undeliverable,
         campaign=campaign,
         receipt=receipt,
         total=format_exact_money(receipt.paid, texts.lang),

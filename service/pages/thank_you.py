@@ -213,12 +213,9 @@ def _render_status(
 def _notes(session: Session, pledge: Pledge, texts: Texts, *, is_payer: bool) -> list[str]:
     """Return what happens next: the receipt, the next payment, and reminders that are not needed any more."""
     container = current_container()
-    mail, uses_outbox = container.settings.mail, container.settings.uses_dev_outbox
     notes: list[str] = []
     if is_payer and not _cannot_be_emailed(session, pledge):
-        receipt = receipt_delivery(
-            session, pledge, sandbox_recipients=None if uses_outbox else mail.sandbox_recipients
-        )
+        receipt = receipt_delivery(session, pledge, sandbox_recipients=container.settings.sandbox_recipients)
         if receipt is not None:
             name = "thanks_receipt_sent" if receipt.is_sent else "thanks_receipt_coming"
             address = Markup('<bdi class="whole">{}</bdi>').format(mask_address(receipt.address))

@@ -33,6 +33,7 @@ ROUTES = {
     ("GET", "/v1/admin/pledges/<uuid:pledge_id>/payments"): Scope.READ,
     ("POST", "/v1/admin/pledges/<uuid:pledge_id>/cancel"): Scope.MANAGE,
     ("POST", "/v1/admin/payments/<uuid:payment_id>/refund"): Scope.MANAGE,
+    ("POST", "/v1/admin/payments/<uuid:payment_id>/receipt"): Scope.MANAGE,
     ("GET", "/v1/admin/refunds"): Scope.READ,
     ("DELETE", "/v1/admin/refunds/<uuid:refund_id>"): Scope.MANAGE,
 }

@@ -206,6 +206,12 @@ def refunded_and_disputed_receipt(visit: AccountPage) -> None:
     visit.open_signed_in(f"/receipts/{payment_id}")
 
 
+def receipt_sent_again(visit: AccountPage) -> None:
+    visit.open_signed_in()
+    visit.page.locator("a[href*='/receipt']").first.click()
+    visit.press("form[action*='/send'] button")
+
+
 def statements(visit: AccountPage) -> None:
     visit.open_signed_in("/statements")
 
@@ -277,6 +283,7 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (expired_email_link, "me_email_over_title"),
     (receipt, "me_receipt_title"),
     (refunded_and_disputed_receipt, "me_receipt_title"),
+    (receipt_sent_again, "me_receipt_title"),
     (statements, "statements_title"),
     (statements_with_wrong_days, "statements_title"),
     (statements_of_an_empty_period, "statements_title"),

@@ -1,16 +1,17 @@
-"""Payments, for staff: list the payments of a pledge, refund one, withdraw a refund, cancel a pledge."""
+"""Payments, for staff: list those of a pledge, refund one or send its receipt again, cancel a pledge."""
 
 import uuid
 from typing import Any
 
-from schemas.admin import PaymentList, RefundPage, RefundQuery, RefundRequest, RefundResponse
-from schemas.enums import RefundStatus, Scope
+from schemas.admin import PaymentList, ReceiptSent, RefundPage, RefundQuery, RefundRequest, RefundResponse
+from schemas.enums import EmailStatus, RefundStatus, Scope
 from schemas.pledge import PageQuery, PledgeResponse
 from service.api.auth import require_scope, write_audit_log
 from service.api.blueprint import ResourceBlueprint, require_idempotency_key
 from service.api.pledges import IDEMPOTENCY_KEY_DOC, serialize_pledge
 from service.db.models.payment import Refund
 from service.domain.ledger import totals as ledger_totals
+from service.domain.notifications.receipt_delivery import send_receipt_again
 from service.domain.pagination import Page
 from service.domain.payments import refunds
 from service.domain.payments.refunds import RefundFilter
@@ -19,7 +20,7 @@ from service.domain.pledges.pledges import get_pledge
 from service.web import current_container, read_only, transaction
 
 admin_payments = ResourceBlueprint(
-    "payments", __name__, url_prefix="/v1/admin", description="Payments, refunds and cancellations."
+    "payments", __name__, url_prefix="/v1/admin", description="Payments, receipts, refunds and cancellations."
 )
 
 
@@ -72,6 +73,21 @@ def refund_payment(payload: dict[str, int], payment_id: uuid.UUID) -> tuple[Refu
         clock=container.clock,
     )
     return refund, 202 if refund.status == RefundStatus.REQUESTED else 200
+
+
+@admin_payments.route("/payments/<uuid:payment_id>/receipt", methods=["POST"])
+@require_scope(Scope.MANAGE)
+@admin_payments.response(202, ReceiptSent)
+def send_receipt(payment_id: uuid.UUID) -> dict[str, Any]:
+    """Email the receipt of a payment to its supporter again; a repeat within 5 minutes sends nothing."""
+    container = current_container()
+    with transaction() as session:
+        write_audit_log(session, "send_receipt", {"payment": str(payment_id)}, now=container.clock())
+    with transaction() as session:
+        send_receipt_again(
+            session, payment_id, sandbox_recipients=container.settings.sandbox_recipients, now=container.clock()
+        )
+    return {"payment_id": payment_id, "status": EmailStatus.SCHEDULED}
 
 
 class RefundListQuery(RefundQuery, PageQuery):

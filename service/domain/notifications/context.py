@@ -39,6 +39,8 @@ REFUND_FAILED = "refund_failed"
 # The pause was ended or moved since.
 PAUSE_CHANGED = "pause_changed"
 ALREADY_SENT = "told_before"
+# In the dedup key of a receipt that somebody asked for again, between the payment and the time.
+AGAIN_MARK = "@"
 # An older email is of no use. Rows are kept for longer than this, so an event that arrives again sends nothing
 # twice.
 MAX_AGE = datetime.timedelta(days=90)
@@ -142,7 +144,7 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
         case EmailKind.EMAIL_CHANGE:
             return _email_change_skip_reason(context.email_change, now)
         case EmailKind.RECEIPT if context.payment is not None and context.payment.paid_at <= now - MAX_AGE:
-            return TOO_OLD
+            return None if AGAIN_MARK in notification.dedup_key else TOO_OLD
         case EmailKind.PAYMENT_FAILED if pledge is not None:
             # A one-time pledge whose payment bounced is expired, unless another payment was made since.
             is_once = pledge.frequency == Frequency.ONCE

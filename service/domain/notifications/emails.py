@@ -298,6 +298,8 @@ def _receipt(
         method=receipt.method,
         legal_name=receipt.payee,
         tax_line=receipt.tax_line,
+        # One that is sent again may be about a payment of which something came back since.
+        net=receipt.net if receipt.net != receipt.paid else None,
     )
 
 

@@ -82,9 +82,10 @@ class NotificationEmail:
     request. With `has_transfer_on_its_way` it was cancelled before its first transfer came. `invoice_url` is the
     gateway's page to pay an open invoice; with `needs_confirmation` the bank wants the payment confirmed there,
     and the button links to it. `legal_name` and `tax_line` are for receipts. Of a refund, `money` is what was
-    returned, and `net` what is left of what was `paid`. `since` is when the reader began to give. The button links
-    to `page_url`, which with `links_to_pledge` is the pledge's page. `account_url` is the page with all of a
-    reader's pledges. Dates are written as in the region of `campaign_lang`.
+    returned, and `net` what is left of what was `paid`; on a receipt, what is left of `money` if something came
+    back. `since` is when the reader began to give. The button links to `page_url`, which with `links_to_pledge` is
+    the pledge's page. `account_url` is the page with all of a reader's pledges. Dates are
+    written as in the region of `campaign_lang`.
     """
 
     kind: EmailKind

@@ -189,6 +189,7 @@ def _receipt_facts(
         texts["notice_fact_date"]: date,
         texts["notice_fact_amount"]: _exact(email.money, lang),
         texts["notice_fact_fees"]: _exact(email.fees, lang),
+        texts["notice_fact_net"]: _exact(email.net, lang),
         texts["notice_fact_frequency"]: email.frequency and texts[f"notice_frequency_{email.frequency}"],
         page_texts["me_receipt_method"]: None
         if method is None
