@@ -32,6 +32,8 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.RequestInProgress: 409,
     errors.PaymentsUnavailable: 503,
     errors.PaymentRequestRejected: 409,
+    errors.PaymentDeclined: 409,
+    errors.NothingToPay: 409,
     errors.GatewayMismatch: 409,
     errors.SandboxCheckoutClosed: 410,
     errors.RecurringPledgeActive: 409,

@@ -108,6 +108,18 @@ class PaymentRequestRejected(DomainError):
     code = "order_refused"
 
 
+class PaymentDeclined(DomainError):
+    """The reader's card was declined, or their bank wants the payment confirmed."""
+
+    code = "payment_declined"
+
+
+class NothingToPay(DomainError):
+    """The pledge has no open invoice: it is paid, or was given up."""
+
+    code = "nothing_to_pay"
+
+
 class GatewayMismatch(DomainError):
     """The pledge was made with another payment gateway than the one in use."""
 

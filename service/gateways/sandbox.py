@@ -16,6 +16,7 @@ from service.domain.ports import (
     Checkout,
     CheckoutParams,
     GatewayBalanceTransaction,
+    GatewayInvoice,
     GatewayRefunds,
     GatewayRejected,
     RefundParams,
@@ -80,6 +81,10 @@ class SandboxGateway:
     def find_refunds(self, payment_reference: str) -> GatewayRefunds:
         """Return none: the sandbox keeps no refunds, and nobody else makes any."""
         return GatewayRefunds(payment_reference=payment_reference, refunds=())
+
+    def get_invoice(self, invoice: str) -> GatewayInvoice:
+        """Raise GatewayRejected: the sandbox has no invoices."""
+        raise GatewayRejected("The sandbox has no invoices.")
 
     def pay_invoice(self, invoice: str, *, key: str) -> None:
         """Raise GatewayRejected: the sandbox has no invoices."""

@@ -5,6 +5,7 @@ from flask import Flask
 from service.pages.account import account
 from service.pages.account_data import account_data
 from service.pages.account_email import account_email
+from service.pages.account_invoices import account_invoices
 from service.pages.account_pauses import account_pauses
 from service.pages.account_pledges import account_pledges
 from service.pages.api_docs import ApiMetadata, docs, init_api_metadata
@@ -31,6 +32,7 @@ BLUEPRINTS = (
     account,
     account_data,
     account_email,
+    account_invoices,
     account_pauses,
     account_pledges,
     receipts,

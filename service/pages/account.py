@@ -37,6 +37,8 @@ from service.pages.support_form import parse_int
 from service.pages.translations import Texts, default_texts
 from service.web import check_rate_limit, current_container, read_only, transaction
 
+# What a page may say was done, besides a reminder on a certain day.
+DONE = ("amount", "ended", "paid", "paused", "reminder", "resumed", "settled", "trying")
 # Its states are `form`, `sent`, `enter` and `over`.
 TEMPLATE = "sign_in.html"
 
@@ -182,7 +184,7 @@ def success_message(texts: Texts) -> str | None:
     if done == "reminded":
         date = _date(texts.lang)
         return texts.format("me_done_reminded", date=date) if date else texts.me_done_ended
-    return texts[f"me_done_{done}"] if done in ("amount", "ended", "paused", "reminder", "resumed") else None
+    return texts[f"me_done_{done}"] if done in DONE else None
 
 
 def _date(lang: str) -> str | None:

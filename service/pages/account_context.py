@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from service.db.models.pledge import Pledge
-from service.domain.errors import DomainError
+from service.domain.errors import DomainError, PaymentDeclined
 from service.domain.pledges.links import get_pledge_by_token
 from service.domain.pledges.queries import get_supporter_pledge
 from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.pages.api_docs import http_status_for
 from service.pages.csrf import reject_cross_site_requests
+from service.pages.gateway_redirect import gateway_origins
 from service.pages.rendering import render_page
 from service.pages.session_cookie import current_supporter_id
 from service.pages.translations import Texts, texts_for_campaign
@@ -109,7 +110,7 @@ def load_pledge_context(session: Session, pledge_id: uuid.UUID | None, token: st
 
 
 def render_gateway_error(
-    context: PledgeContext, error: DomainError, *, operation: Literal["cancel", "amount", "card", "change"]
+    context: PledgeContext, error: DomainError, *, operation: Literal["cancel", "amount", "card", "change", "pay"]
 ) -> Response:
     """Return the page that explains why an operation failed, and what holds now.
 
@@ -130,6 +131,8 @@ def render_gateway_error(
         title=texts[title],
         message=texts[specific if specific in texts else f"me_trouble_{name}"],
         return_url=context.return_url,
+        form_targets=gateway_origins() if error.code == PaymentDeclined.code else (),
+        pay_url=f"{context.base_url}/pay" if error.code == PaymentDeclined.code else None,
     )
     response.headers["X-Robots-Tag"] = "noindex"
     if error.retry_after_seconds is not None:

@@ -9,7 +9,7 @@ from schemas.enums import PledgeStatus
 from service.db.models.pledge import Pledge
 from service.domain.money import Money, format_money
 from service.domain.pledges.customers import shares_customer
-from service.domain.pledges.open_invoices import needs_confirmation, open_invoice_url
+from service.domain.pledges.open_invoices import needs_confirmation, owes_invoice
 from service.domain.pledges.pauses import is_pausable
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds, is_newest_recurring_pledge, other_recurring_pledge
@@ -37,8 +37,8 @@ class PaymentRow:
 class PledgeCard:
     """One pledge, as text. Its actions are under the path `base_url`; the first payments are shown at once.
 
-    `invoice_url` is the gateway's page where an open invoice is paid or confirmed. `renew_url` leads to the
-    support page with the same choice; it is None while the pledge has not ended.
+    `pay_label` is that of the button that leads to an open invoice; None if nothing is owed. `renew_url` leads to
+    the support page with the same choice; it is None while the pledge has not ended.
     """
 
     base_url: str
@@ -55,8 +55,8 @@ class PledgeCard:
     can_pause: bool
     is_paused: bool
     is_past_due: bool
-    invoice_url: str | None
-    invoice_label: str
+    pay_label: str | None
+    may_try_card: bool
     renew_url: str | None
     payments: list[PaymentRow]
     older_payments: list[PaymentRow]
@@ -84,7 +84,8 @@ def build_pledge_card(
     is_paused = can_change and pledge.status == PledgeStatus.ACTIVE and is_paused_at(pledge, now)
     state = _state(pledge, is_paused=is_paused)
     has_ended = pledge.status in (PledgeStatus.CANCELLED, PledgeStatus.EXPIRED)
-    rows = [_payment_row(payment, pledge, texts, receipts_url) for payment in payments]
+    listed = list(payments)
+    rows = [_payment_row(payment, pledge, texts, receipts_url) for payment in listed]
     return PledgeCard(
         base_url=base_url,
         id=str(pledge.id),
@@ -104,8 +105,8 @@ def build_pledge_card(
         can_pause=can_change and is_pausable(pledge, now=now),
         is_paused=is_paused,
         is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
-        invoice_url=open_invoice_url(pledge),
-        invoice_label=texts.me_confirm_payment if needs_confirmation(pledge) else texts.me_pay_now,
+        pay_label=_pay_label(pledge, listed, texts) if can_change and owes_invoice(pledge) else None,
+        may_try_card=not needs_confirmation(pledge),
         renew_url=current_container().urls.support_page_url(
             pledge.campaign, pledge.frequency, pledge.amount_minor, renew_token, currency=pledge.currency
         )
@@ -114,6 +115,18 @@ def build_pledge_card(
         payments=rows[:SHOWN_AT_ONCE],
         older_payments=rows[SHOWN_AT_ONCE:],
     )
+
+
+def _pay_label(pledge: Pledge, payments: Iterable[PaymentWithRefunds], texts: Texts) -> str:
+    """Return the label of the button that leads to the open invoice, with its amount if that is known."""
+    if needs_confirmation(pledge):
+        return texts.me_confirm_payment
+    for listed in payments:
+        invoice, _, _ = listed.payment.gateway_reference.rpartition("#")
+        if invoice == pledge.open_invoice_reference:
+            money = Money(listed.payment.amount_minor, listed.payment.currency)
+            return texts.format("me_pay_amount_now", amount=format_money(money, texts.lang))
+    return texts.me_pay_now
 
 
 def _state(pledge: Pledge, *, is_paused: bool) -> str:

@@ -67,8 +67,13 @@ def account(visit: AccountPage) -> None:
 
 
 def past_due(visit: AccountPage) -> None:
-    visit.update_pledge(status="past_due")
+    visit.update_pledge(status="past_due", open_invoice_reference="in_1")
     visit.open_signed_in()
+
+
+def payment_declined(visit: AccountPage) -> None:
+    past_due(visit)
+    visit.press("[name=card][value=saved]")
 
 
 def cancellation_pending(visit: AccountPage) -> None:
@@ -258,6 +263,7 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (used_sign_in_link, "me_over_title"),
     (account, "me_title"),
     (past_due, "me_title"),
+    (payment_declined, "me_trouble_payment_declined_title"),
     (cancellation_pending, "me_title"),
     (pledge_by_link, None),
     (cancel_confirmation, "me_end_title"),

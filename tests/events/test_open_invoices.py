@@ -1,10 +1,15 @@
 """Open invoices: the reader is led to confirm or pay one, and a new card is tried at once."""
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from jobs.payments import process_gateway_events
 from schemas.enums import EmailKind, PledgeStatus
@@ -13,11 +18,14 @@ from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.errors import PaymentsUnavailable
 from service.domain.payments.reconciliation import reconcile
+from service.domain.payments.recovery import complete_pending_operations
 from service.domain.pledges.links import pledge_token
+from service.domain.pledges.open_invoices import charge_open_invoice
 from service.domain.pledges.subscriptions import cancel_pledge
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_event_notifications import emails, notifications, start_subscription
 from tests.jobs.notifications import run as send
+from tests.pages.html import BROWSER, parse_forms, visible_text
 
 RUNNING = threading.Event()
 
@@ -41,6 +49,14 @@ def pledge_page(container: Container, client: FlaskClient) -> str:
     return client.get(f"/p/{token}?lang=en").text
 
 
+def press_pay(client: FlaskClient, page: str, **form: str) -> str:
+    """Press the button of the open invoice; return where it leads."""
+    [action] = {found.action for found in parse_forms(page) if "/pay?" in found.action}
+    response = client.post(action, data=form, headers=BROWSER)
+    assert response.status_code == 303, response.text
+    return response.location.removesuffix("&lang=en")
+
+
 def pay_calls(scenario: StripeScenario) -> int:
     return scenario.stripe.faults.calls["POST /v1/invoices/{id}/pay"]
 
@@ -53,8 +69,9 @@ def test_confirmation_is_asked_for_once_and_leads_to_the_hosted_invoice(
     scenario.run_until_idle()
     assert only_pledge(container).status == PledgeStatus.PAST_DUE
     page = pledge_page(container, client)
-    assert f'href="{url}"' in page
+    assert press_pay(client, page) == url
     assert "Confirm the payment" in page
+    assert "Try my card again" not in page
     send(container)
     assert len(notifications(container, EmailKind.PAYMENT_FAILED)) == 1
     email = emails(container)[-1]
@@ -63,7 +80,7 @@ def test_confirmation_is_asked_for_once_and_leads_to_the_hosted_invoice(
     scenario.stripe.confirm_payment(subscription)
     scenario.run_until_idle()
     assert only_pledge(container).status == PledgeStatus.ACTIVE
-    assert url not in pledge_page(container, client)
+    assert "/pay?" not in pledge_page(container, client)
 
 
 def test_failed_payment_leads_to_the_open_invoice(
@@ -72,7 +89,9 @@ def test_failed_payment_leads_to_the_open_invoice(
     scenario.stripe.fail_renewal(subscription)
     scenario.run_until_idle()
     url = scenario.stripe.get(only_pledge(container).open_invoice_reference)["hosted_invoice_url"]
-    assert f'href="{url}"' in pledge_page(container, client)
+    page = pledge_page(container, client)
+    assert "Pay $5 now" in page
+    assert press_pay(client, page) == url
     send(container)
     assert url in emails(container)[-1]
     with container.database.engine.connect() as connection:
@@ -234,4 +253,156 @@ def test_reader_who_cancels_during_an_outage_is_not_charged_for_the_open_invoice
             container.database.transaction, container.gateway, only_pledge(container).id, clock=container.clock
         )
     process_gateway_events(container, RUNNING)
+    assert pay_calls(scenario) == 0
+
+
+@pytest.fixture
+def owed(scenario: StripeScenario, container: Container, client: FlaskClient, subscription: str) -> str:
+    """Return the reader's page of a pledge whose renewal failed an hour ago."""
+    scenario.stripe.fail_renewal(subscription)
+    scenario.run_until_idle()
+    scenario.stripe.advance(hours=1)
+    return pledge_page(container, client)
+
+
+def charges_made(scenario: StripeScenario) -> int:
+    return sum(charge["status"] == "succeeded" for charge in scenario.stripe.account.all("charge"))
+
+
+def give_working_card(scenario: StripeScenario, subscription: str) -> None:
+    """Let the saved card work, as after money came to the reader's account."""
+    for card in scenario.stripe.account.all("payment_method"):
+        card["#decline_code"] = None
+    assert scenario.stripe.get(subscription)["status"] == "past_due"
+
+
+def test_saved_card_is_charged_at_once_and_the_status_follows_by_event(
+    scenario: StripeScenario, container: Container, client: FlaskClient, subscription: str, owed: str
+) -> None:
+    give_working_card(scenario, subscription)
+    scenario.stripe.deliver = None
+    location = press_pay(client, owed, card="saved")
+    assert location.endswith("done=paid")
+    assert "Thank you! Your payment went through." in visible_text(client.get(location, headers=BROWSER).text)
+    assert only_pledge(container).status == PledgeStatus.PAST_DUE
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_until_idle()
+    pledge = only_pledge(container)
+    assert (pledge.status, pledge.invoice_retry_requested_at) == (PledgeStatus.ACTIVE, None)
+    assert charges_made(scenario) == 2
+    assert len(notifications(container, EmailKind.RECEIPT)) == 2
+
+
+def test_pressing_twice_and_a_stale_page_charge_once(
+    scenario: StripeScenario, container: Container, client: FlaskClient, subscription: str, owed: str
+) -> None:
+    give_working_card(scenario, subscription)
+    scenario.stripe.deliver = None
+    for _ in range(2):
+        assert press_pay(client, owed, card="saved").endswith("done=paid")
+    # Stripe says that it is paid, although no event has arrived.
+    assert press_pay(client, owed).endswith("done=settled")
+    scenario.deliver_webhooks(*scenario.stripe.events)
+    scenario.run_until_idle()
+    location = press_pay(client, owed, card="saved")
+    assert location.endswith("done=settled")
+    assert "There’s nothing left to pay." in visible_text(client.get(location, headers=BROWSER).text)
+    assert press_pay(client, owed).endswith("done=settled")
+    assert charges_made(scenario) == 2
+
+
+def test_simultaneous_clicks_charge_once(
+    scenario: StripeScenario, container: Container, app: Flask, subscription: str, owed: str
+) -> None:
+    give_working_card(scenario, subscription)
+    with ThreadPoolExecutor(3) as threads:
+        locations = list(threads.map(lambda _: press_pay(app.test_client(), owed, card="saved"), range(3)))
+    assert all("done=" in location for location in locations)
+    process_gateway_events(container, RUNNING)
+    scenario.stripe.deliver_events()
+    scenario.run_until_idle()
+    assert charges_made(scenario) == 2
+    assert only_pledge(container).status == PledgeStatus.ACTIVE
+
+
+def test_declined_card_is_explained_with_another_way_to_pay(
+    scenario: StripeScenario, container: Container, client: FlaskClient, subscription: str, owed: str
+) -> None:
+    for card in scenario.stripe.account.all("payment_method"):
+        card["#decline_code"] = "insufficient_funds"
+    [action] = {found.action for found in parse_forms(owed) if "/pay?" in found.action}
+    response = client.post(action, data={"card": "saved"}, headers=BROWSER)
+    assert response.status_code == 409
+    assert "Your bank declined the card" in visible_text(response.text)
+    invoice = scenario.stripe.get(only_pledge(container).open_invoice_reference)
+    assert press_pay(client, response.text) == invoice["hosted_invoice_url"]
+    scenario.run_until_idle()
+    pledge = only_pledge(container)
+    assert (pledge.status, pledge.invoice_retry_requested_at) == (PledgeStatus.PAST_DUE, None)
+    assert charges_made(scenario) == 1
+
+
+def test_request_survives_an_outage_and_is_completed_once(
+    scenario: StripeScenario, container: Container, client: FlaskClient, subscription: str, owed: str
+) -> None:
+    give_working_card(scenario, subscription)
+    scenario.stripe.faults.respond(503, "POST /v1/invoices/{id}/pay", times=4)
+    location = press_pay(client, owed, card="saved")
+    assert location.endswith("done=trying")
+    assert only_pledge(container).invoice_retry_requested_at is not None
+    scenario.stripe.faults.clear()
+    container.clock.advance(minutes=10)
+    complete_pending_operations(
+        container.database.transaction, container.gateway, urls=container.urls, clock=container.clock
+    )
+    scenario.stripe.deliver_events()
+    scenario.run_until_idle()
+    assert only_pledge(container).status == PledgeStatus.ACTIVE
+    assert charges_made(scenario) == 2
+
+
+def test_crash_after_the_charge_charges_nothing_more(
+    scenario: StripeScenario, container: Container, subscription: str, owed: str
+) -> None:
+    give_working_card(scenario, subscription)
+    pledge_id = only_pledge(container).id
+    transactions = 0
+
+    @contextmanager
+    def crashing() -> Iterator[Session]:
+        nonlocal transactions
+        transactions += 1
+        if transactions == 3:
+            raise KeyboardInterrupt
+        with container.database.transaction() as session:
+            yield session
+
+    with pytest.raises(KeyboardInterrupt):
+        charge_open_invoice(crashing, container.gateway, pledge_id, clock=container.clock)
+    assert charges_made(scenario) == 2
+    assert only_pledge(container).invoice_retry_requested_at is not None
+    process_gateway_events(container, RUNNING)
+    scenario.stripe.deliver_events()
+    scenario.run_until_idle()
+    assert charges_made(scenario) == 2
+    assert only_pledge(container).status == PledgeStatus.ACTIVE
+
+
+def test_page_of_the_invoice_waits_for_stripe(
+    scenario: StripeScenario, client: FlaskClient, owed: str, subscription: str
+) -> None:
+    scenario.stripe.faults.respond(503, "GET /v1/invoices/{id}", times=4)
+    [action] = {found.action for found in parse_forms(owed) if "/pay?" in found.action}
+    response = client.post(action, headers=BROWSER)
+    assert response.status_code == 503
+    assert "You haven’t been charged." in visible_text(response.text)
+
+
+def test_reader_who_cancelled_has_nothing_to_pay(
+    scenario: StripeScenario, container: Container, client: FlaskClient, subscription: str, owed: str
+) -> None:
+    cancel_pledge(
+        container.database.transaction, container.gateway, only_pledge(container).id, clock=container.clock
+    )
+    assert press_pay(client, owed, card="saved").endswith("done=settled")
     assert pay_calls(scenario) == 0

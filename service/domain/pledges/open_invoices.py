@@ -1,4 +1,4 @@
-"""The open invoice of a past due pledge: the link to pay or confirm it, and charging it again after a new card.
+"""The open invoice of a past due pledge: the link to pay or confirm it, and charging it again.
 
 A retry is recorded before the gateway is called, and its outcome afterwards. After a crash in between, the same
 call completes it. No transaction is open during a call to the gateway.
@@ -15,10 +15,16 @@ from sqlalchemy.orm import Session
 from schemas.enums import PaymentStatus, PledgeStatus
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
-from service.domain.errors import GatewayMismatch, PaymentRequestRejected, PaymentsUnavailable
+from service.domain.errors import (
+    GatewayMismatch,
+    NothingToPay,
+    PaymentDeclined,
+    PaymentRequestRejected,
+    PaymentsUnavailable,
+)
 from service.domain.pledges.pledges import get_pledge
 from service.domain.pledges.subscriptions import require_same_gateway, translate_gateway_errors
-from service.domain.ports import PaymentGateway, TransactionFactory
+from service.domain.ports import Clock, PaymentGateway, TransactionFactory
 
 BATCH_SIZE = 50
 
@@ -90,6 +96,69 @@ def request_invoice_retries(
     return [pledge.id for pledge in pledges]
 
 
+def owes_invoice(pledge: Pledge) -> bool:
+    """Whether the reader can pay an open invoice at once."""
+    return pledge.status == PledgeStatus.PAST_DUE and pledge.open_invoice_reference is not None
+
+
+def open_invoice_page(gateway: PaymentGateway, pledge: Pledge) -> str:
+    """Return the gateway's page where the reader pays or confirms the open invoice, with any card.
+
+    Call it without an open transaction. The gateway is asked, because the invoice may have been paid since, and
+    the address of its page expires.
+
+    Raises:
+        NothingToPay: there is no open invoice.
+        GatewayMismatch: the pledge was made with another gateway.
+        PaymentsUnavailable: the same call may succeed later.
+        PaymentRequestRejected: the gateway has no such invoice, or no page for it.
+    """
+    reference = _require_open_invoice(pledge)
+    require_same_gateway(pledge, gateway)
+    with translate_gateway_errors():
+        invoice = gateway.get_invoice(reference)
+    if not invoice.is_open:
+        raise NothingToPay("This invoice is paid, or was given up.")
+    if invoice.url is None:
+        raise PaymentRequestRejected("The payment provider has no page for this invoice.")
+    return invoice.url
+
+
+def charge_open_invoice(
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, clock: Clock
+) -> None:
+    """Charge the open invoice of a pledge now with the customer's present card.
+
+    The request is recorded first. Whoever presses the button twice is charged once: both requests have the same
+    idempotency key, or the second finds the invoice paid. The gateway's events report the outcome.
+
+    Raises:
+        PledgeNotFound: no pledge has this id.
+        NothingToPay: there is no open invoice.
+        GatewayMismatch: the pledge was made with another gateway.
+        PaymentsUnavailable: the request is recorded, and the reconciler completes it.
+        PaymentDeclined: the card was declined, or the bank wants the payment confirmed.
+    """
+    with transaction() as session:
+        pledge = get_pledge(session, pledge_id, for_update=True)
+        _require_open_invoice(pledge)
+        require_same_gateway(pledge, gateway)
+        pledge.invoice_retry_requested_at = pledge.invoice_retry_requested_at or clock()
+    if retry_open_invoice(transaction, gateway, pledge_id) is False:
+        raise PaymentDeclined("The card was declined, or the bank wants the payment confirmed.")
+
+
+def _require_open_invoice(pledge: Pledge) -> str:
+    """Return the reference of the open invoice.
+
+    Raises:
+        NothingToPay: there is none, or the reader has cancelled.
+    """
+    if not owes_invoice(pledge) or pledge.open_invoice_reference is None or pledge.cancel_requested_at is not None:
+        raise NothingToPay("This pledge has no open invoice.")
+    return pledge.open_invoice_reference
+
+
 def retry_open_invoices(
     transaction: TransactionFactory, gateway: PaymentGateway, *, should_continue: Callable[[], bool] = lambda: True
 ) -> int:
@@ -113,11 +182,14 @@ def retry_open_invoices(
     return answered
 
 
-def retry_open_invoice(transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID) -> None:
+def retry_open_invoice(
+    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID
+) -> bool | None:
     """Charge the open invoice of a pledge with the customer's present card, if that was requested.
 
-    The gateway's events report the outcome, so a card that is declined again is told to the reader as always. A
-    pledge that was cancelled or paid since the request is not charged.
+    Return whether it is paid now, or None if there was nothing to charge. The gateway's events report the outcome,
+    so a card that is declined again is told to the reader as always. A pledge that was cancelled or paid since the
+    request is not charged.
 
     Raises:
         PledgeNotFound: no pledge has this id.
@@ -129,16 +201,20 @@ def retry_open_invoice(transaction: TransactionFactory, gateway: PaymentGateway,
         invoice, requested_at = pledge.open_invoice_reference, pledge.invoice_retry_requested_at
         is_owed = pledge.status == PledgeStatus.PAST_DUE and pledge.cancel_requested_at is None
     if requested_at is None:
-        return
+        return None
+    is_paid = None
     if invoice is not None and is_owed:
         require_same_gateway(pledge, gateway)
         try:
             with translate_gateway_errors():
                 gateway.pay_invoice(invoice, key=f"{invoice}/{int(requested_at.timestamp())}")
+            is_paid = True
         except PaymentRequestRejected as error:
+            is_paid = False
             log.info("invoice_retry_refused", pledge=str(pledge_id), reason=error.detail)
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
         # A card that was saved during the call is tried as well.
         if pledge.invoice_retry_requested_at == requested_at:
             pledge.invoice_retry_requested_at = None
+    return is_paid

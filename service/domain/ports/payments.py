@@ -104,6 +104,14 @@ class GatewayAmountChanged(GatewayRejected):
         self.money = money
 
 
+@dataclass(frozen=True, kw_only=True)
+class GatewayInvoice:
+    """An invoice as the gateway has it. `url` is its page there, which is personal."""
+
+    is_open: bool
+    url: str | None = field(default=None, repr=False)
+
+
 class InvalidSignature(Exception):
     """The signature is missing, wrong or too old, or the event belongs to the other mode (test or live)."""
 
@@ -206,11 +214,16 @@ class PaymentGateway(Protocol):
     def find_refunds(self, payment_reference: str) -> GatewayRefunds:
         """Return every refund of a payment, whoever made it, in its present status; may raise GatewayRejected."""
 
+    def get_invoice(self, invoice: str) -> GatewayInvoice:
+        """Return an invoice; may raise GatewayRejected."""
+
     def pay_invoice(self, invoice: str, *, key: str) -> None:
         """Charge an open invoice now with the customer's present payment method; `key` makes it idempotent.
 
+        It is no error if it is paid already.
+
         Raises:
-            GatewayRejected: the payment is declined, or the invoice is not open any more.
+            GatewayRejected: the payment is declined, or the invoice is void.
         """
 
     def create_refund(self, params: RefundParams) -> RefundUpdated:

@@ -10,6 +10,7 @@ from service.domain.ports import (
     Checkout,
     CheckoutParams,
     GatewayBalanceTransaction,
+    GatewayInvoice,
     GatewayRefunds,
     RefundParams,
 )
@@ -30,7 +31,7 @@ from service.gateways.stripe.checkout import expire_session
 from service.gateways.stripe.client import StripeApiClient
 from service.settings import StripeSettings
 
-HOSTED_ORIGINS = ("https://checkout.stripe.com", "https://billing.stripe.com")
+HOSTED_ORIGINS = ("https://checkout.stripe.com", "https://billing.stripe.com", "https://invoice.stripe.com")
 
 
 class StripeGateway:
@@ -97,6 +98,10 @@ class StripeGateway:
     def find_refunds(self, payment_reference: str) -> GatewayRefunds:
         """List the refunds of a payment."""
         return refunds.find_refunds(self._api, payment_reference)
+
+    def get_invoice(self, invoice: str) -> GatewayInvoice:
+        """Retrieve the invoice."""
+        return subscriptions.get_invoice(self._api, invoice)
 
     def pay_invoice(self, invoice: str, *, key: str) -> None:
         """Pay the invoice with the default payment method."""

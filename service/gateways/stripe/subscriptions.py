@@ -9,7 +9,7 @@ import uuid
 from typing import Any, Final
 
 from service.domain.money import Money
-from service.domain.ports import GatewayAmountChanged, GatewayRejected
+from service.domain.ports import GatewayAmountChanged, GatewayInvoice, GatewayRejected
 from service.gateways.stripe.client import NO_RETRIES, StripeApiClient, call_idempotent
 from service.gateways.stripe.currencies import from_stripe_amount, to_stripe_amount
 from service.gateways.stripe.event_fields import get_path
@@ -18,6 +18,8 @@ from service.gateways.stripe.products import reactivate_product
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
 PAUSED_STATUS: Final = "paused"
 PROMOTION_KEY_PREFIX: Final = "promote/"
+OPEN_STATUS: Final = "open"
+PAID_STATUS: Final = "paid"
 AMOUNT_METADATA_KEY: Final = "mainstay_amount"
 
 
@@ -142,11 +144,33 @@ def set_pause(api: StripeApiClient, subscription: str, *, resumes_at: datetime.d
 def pay_invoice(api: StripeApiClient, invoice: str, *, key: str) -> None:
     """Charge an open invoice now with the default payment method of its subscription, else of its customer.
 
+    It is no error if it is paid already.
+
     Raises:
         GatewayUnavailable: Stripe did not answer or cannot serve us now.
-        GatewayRejected: the payment was declined, needs a confirmation, or the invoice is not open any more.
+        GatewayRejected: the payment was declined or needs a confirmation, or the invoice is void.
     """
-    call_idempotent(api, "pay_invoice", f"pay/{key}", lambda v1, options: v1.invoices.pay(invoice, {}, options))
+    try:
+        call_idempotent(
+            api, "pay_invoice", f"pay/{key}", lambda v1, options: v1.invoices.pay(invoice, {}, options), retries=0
+        )
+    except GatewayRejected:
+        # Stripe rejects this for a paid invoice, too.
+        existing = api.retrieve("retrieve_invoice", lambda v1: v1.invoices.retrieve(invoice, options=NO_RETRIES))
+        if existing is None or existing.get("status") != PAID_STATUS:
+            raise
+
+
+def get_invoice(api: StripeApiClient, invoice: str) -> GatewayInvoice:
+    """Return an invoice.
+
+    Raises:
+        GatewayUnavailable: Stripe did not answer or cannot serve us now.
+        GatewayRejected: there is no such invoice.
+    """
+    found = api.call("retrieve_invoice", lambda v1: v1.invoices.retrieve(invoice)).to_dict()
+    url = found.get("hosted_invoice_url")
+    return GatewayInvoice(is_open=found.get("status") == OPEN_STATUS, url=url if isinstance(url, str) else None)
 
 
 def _retrieve_subscription(api: StripeApiClient, subscription: str) -> dict[str, Any] | None:

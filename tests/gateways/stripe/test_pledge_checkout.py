@@ -148,6 +148,7 @@ def test_form_action_policy_allows_only_stripe_origins(client: FlaskClient, doub
         "http://desk.test",
         "https://checkout.stripe.com",
         "https://billing.stripe.com",
+        "https://invoice.stripe.com",
         double.url,
     ]
 

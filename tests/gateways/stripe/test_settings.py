@@ -69,7 +69,11 @@ def test_sandbox_ignores_stripe_settings() -> None:
 def test_container_uses_stripe_gateway_and_its_hosted_origins() -> None:
     container = build_container(settings())
     assert container.gateway.name == "stripe"
-    assert container.gateway.hosted_origins == ("https://checkout.stripe.com", "https://billing.stripe.com")
+    assert container.gateway.hosted_origins == (
+        "https://checkout.stripe.com",
+        "https://billing.stripe.com",
+        "https://invoice.stripe.com",
+    )
     assert container.event_source is not None
     assert container.event_source.name == "stripe"
     with_api_base = build_container(settings(STRIPE_API_BASE="http://127.0.0.1:9"))
