@@ -43,6 +43,7 @@ def decoded(content: bytes) -> Image.Image:
         (pixels()[:-200], "The PNG file is damaged"),
         (pixels("WEBP")[:-60], "The WEBP file is damaged"),
         (pixels()[:60], "The PNG file is damaged"),
+        (pixels()[:8] + b"\xff\xd8\xff" * 100, "The PNG file is damaged."),
         (pixels(size=(2001, 200)), "The image has 2001 × 200 pixels. A logo may have at most 2000 × 1000 pixels."),
         (png_that_claims(2000, 1001), "A logo may have at most 2000 × 1000 pixels."),
         (png_that_claims(10_000, 10_000), "A logo may have at most 2000 × 1000 pixels."),

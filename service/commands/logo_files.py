@@ -148,7 +148,7 @@ def _decode(content: bytes, kind: str) -> "Image":
         LogoRefused: it is too large, damaged or animated.
     """
     # Importing Pillow takes longer than most commands.
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         # Only the header is read yet. For a very large size Pillow warns here, and for a larger one it fails.
@@ -161,6 +161,8 @@ def _decode(content: bytes, kind: str) -> "Image":
         image.load()
     except Image.DecompressionBombError as error:
         raise LogoRefused(TOO_MANY_PIXELS) from error
+    except UnidentifiedImageError as error:
+        raise LogoRefused(f"The {kind} file is damaged.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise LogoRefused(f"The {kind} file is damaged: {error}.") from error
     return _to_srgb(ImageOps.exif_transpose(image).convert("RGBA"), image.info.get("icc_profile"))

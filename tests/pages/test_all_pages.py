@@ -160,3 +160,9 @@ def test_demo_has_notice_and_support_box(client: FlaskClient) -> None:
     assert '<script type="module" src="/widget/v1.js"></script>' in page
     assert '<support-box campaign="default"><a href="/support/default">' in page
     assert '<html lang="ru"' in client.get("/demo?lang=ru").text
+
+
+def test_demo_article_has_its_own_language_and_direction(client: FlaskClient) -> None:
+    assert '<article class="article" lang="en" dir="ltr">' in client.get("/demo?lang=ar").text
+    for lang in ("en", "ru"):
+        assert '<article class="article">' in client.get(f"/demo?lang={lang}").text

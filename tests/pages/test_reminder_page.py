@@ -142,6 +142,24 @@ def test_every_status_has_texts_in_every_language(
     assert can_cancel == (status != "cancelled")
 
 
+@pytest.mark.parametrize(
+    ("status", "button"),
+    [
+        (ReminderStatus.SCHEDULED, "Cancel the reminder"),
+        # Nothing is left to cancel but further emails.
+        (ReminderStatus.SENT, "Cancel, and don’t email me again"),
+        (ReminderStatus.FAILED, "Cancel, and don’t email me again"),
+    ],
+)
+def test_button_says_what_is_left_to_cancel(
+    container: Container, client: FlaskClient, page: str, status: ReminderStatus, button: str
+) -> None:
+    update_reminder(container, status=status, sent_at=container.clock())
+    form = parse_forms(client.get(page).text)[-1]
+    assert form.action.endswith(CANCEL)
+    assert [label for _, _, label in form.buttons] == [button]
+
+
 def test_skipped_reminder_shows_suppression(container: Container, client: FlaskClient, page: str) -> None:
     update_reminder(container, status=ReminderStatus.SKIPPED, reason="already_gave")
     assert "No reminder needed" in visible_text(client.get(page).text)
