@@ -57,11 +57,12 @@ def purge_images(container: Container, _stop: threading.Event) -> dict[str, int]
 
 
 def purge_notifications(container: Container, stop: threading.Event) -> dict[str, int]:
-    """Purge old notifications, sign-in requests and requests to change an address."""
+    """Purge old notifications, sign-in requests, and requests to change an address or to be erased."""
     # Deleting a request cascades to the notification with its link.
     counts = {
         "sign_ins": sum(run_in_batches(container, stop, retention.purge_sign_ins)),
         "email_changes": sum(run_in_batches(container, stop, retention.purge_email_changes)),
+        "erasure_requests": sum(run_in_batches(container, stop, retention.purge_erasure_requests)),
         "notices": sum(run_in_batches(container, stop, retention.purge_notifications)),
     }
     if any(counts.values()):

@@ -97,6 +97,7 @@ class EmailKind(StrEnum):
     SIGN_IN = "sign_in"
     EMAIL_CHANGE = "email_change"
     EMAIL_CHANGED = "email_changed"
+    ERASURE = "erasure"
     ALERT = "alert"
 
 

@@ -54,6 +54,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.InvalidAddress: 422,
     errors.AddressNotSupported: 422,
     errors.EmailChangeLinkExpired: 404,
+    errors.ErasureLinkExpired: 404,
     errors.SupporterNotFound: 404,
     errors.EmailInUse: 409,
     errors.ErasureUnderWay: 409,

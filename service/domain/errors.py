@@ -246,6 +246,12 @@ class EmailChangeLinkExpired(DomainError):
     code = "email_change_link_over"
 
 
+class ErasureLinkExpired(DomainError):
+    """The link that confirms an erasure was used before, has expired, or never existed."""
+
+    code = "erasure_link_over"
+
+
 class SupporterNotFound(DomainError):
     """No supporter has this id."""
 

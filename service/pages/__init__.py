@@ -5,6 +5,7 @@ from flask import Flask
 from service.pages.account import account
 from service.pages.account_data import account_data
 from service.pages.account_email import account_email
+from service.pages.account_erase import account_erase
 from service.pages.account_invoices import account_invoices
 from service.pages.account_pauses import account_pauses
 from service.pages.account_pledges import account_pledges
@@ -34,6 +35,7 @@ BLUEPRINTS = (
     account_email,
     account_invoices,
     account_pauses,
+    account_erase,
     account_pledges,
     receipts,
     statements,

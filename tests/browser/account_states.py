@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, Route
 
-from tests.browser.accounts import email_change_link, fresh_sign_in_link, pledge_page_url, session_cookie
+from tests.browser.accounts import (
+    email_change_link,
+    erasure_link,
+    fresh_sign_in_link,
+    pledge_page_url,
+    session_cookie,
+)
 from tests.browser.live_server import LiveServer
 
 
@@ -162,6 +168,52 @@ def own_data_after_an_hour(visit: AccountPage) -> None:
     visit.page.goto(f"/me/data?lang={visit.lang}")
 
 
+def erasure_form(visit: AccountPage) -> None:
+    visit.open_signed_in("/erase")
+
+
+def erasure_form_with_money_on_its_way(visit: AccountPage) -> None:
+    visit.live_server.query(
+        """INSERT INTO refunds (id, payment_id, status, amount_minor, currency, created_at)
+           SELECT id, id, 'requested', 50, currency, paid_at FROM payments WHERE pledge_id = :id RETURNING 1""",
+        id=visit.pledge_id,
+    )
+    visit.update_pledge(status="processing", gateway="stripe")
+    visit.open_signed_in("/erase")
+
+
+def erasure_link_sent(visit: AccountPage) -> None:
+    visit.open_signed_in("/erase")
+    visit.press("main .main-button")
+
+
+def erasure_confirmation(visit: AccountPage) -> None:
+    visit.page.goto(f"{erasure_link(visit.live_server, visit.pledge_id)}?lang={visit.lang}")
+
+
+def erased(visit: AccountPage) -> None:
+    erasure_confirmation(visit)
+    visit.press("main .main-button")
+
+
+def erasure_waiting_for_the_provider(visit: AccountPage) -> None:
+    erased(visit)
+    newest = "(SELECT id FROM erasures ORDER BY requested_at DESC LIMIT 1)"
+    visit.live_server.query(f"UPDATE erasures SET status = 'requested' WHERE id = {newest} RETURNING 1")
+    visit.page.reload()
+    visit.live_server.query(f"DELETE FROM erasures WHERE id = {newest} RETURNING 1")
+
+
+def expired_erasure_link(visit: AccountPage) -> None:
+    visit.page.goto(f"/me/erase/no-such-link?lang={visit.lang}")
+
+
+def erasure_at_another_provider(visit: AccountPage) -> None:
+    erasure_confirmation(visit)
+    visit.update_pledge(gateway="stripe")
+    visit.press("main .main-button")
+
+
 def email_form(visit: AccountPage) -> None:
     visit.open_signed_in("/email")
 
@@ -281,6 +333,14 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (no_card, "me_trouble_no_card_title"),
     (own_data, "data_title"),
     (own_data_after_an_hour, "data_title"),
+    (erasure_form, "erase_form_title"),
+    (erasure_form_with_money_on_its_way, "erase_form_title"),
+    (erasure_link_sent, "erase_sent_title"),
+    (erasure_confirmation, "erase_confirm_title"),
+    (erased, "erase_done_title"),
+    (erasure_waiting_for_the_provider, "erase_waiting_title"),
+    (expired_erasure_link, "erase_over_title"),
+    (erasure_at_another_provider, "erase_stuck_title"),
     (email_form, "me_email_title"),
     (invalid_new_email, "me_email_title"),
     (email_link_sent, "me_email_sent_title"),

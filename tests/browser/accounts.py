@@ -8,9 +8,11 @@ from sqlalchemy import select
 
 from service.bootstrap import build_container
 from service.db.models.email_change import EmailChange
+from service.db.models.erasure import ErasureRequest
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
 from service.domain.email_changes import email_change_token, request_email_change
+from service.domain.erasure_requests import erasure_token, request_own_erasure
 from service.domain.pledges.links import pledge_token
 from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in
 from tests.browser.live_server import LiveServer, pledge_id_from_url
@@ -74,6 +76,19 @@ def email_change_link(live_server: LiveServer, pledge_id: str) -> str:
         token = email_change_token(keyring, newest.id, newest.requested_at)
     container.database.engine.dispose()
     return f"{live_server.base_url}/me/email/{token}"
+
+
+def erasure_link(live_server: LiveServer, pledge_id: str) -> str:
+    """Ask to erase a pledge's supporter; return the link that confirms it."""
+    container = build_container(settings_for(live_server.database_url))
+    now = container.clock()
+    with container.database.transaction() as session:
+        supporter_id = session.get_one(Pledge, uuid.UUID(pledge_id)).supporter_id
+        request_own_erasure(session, supporter_id, lang="en", now=now)
+        newest = session.scalars(select(ErasureRequest).order_by(ErasureRequest.id.desc()).limit(1)).one()
+        token = erasure_token(container.database.keyring, newest.id, newest.requested_at)
+    container.database.engine.dispose()
+    return f"{live_server.base_url}/me/erase/{token}"
 
 
 def pledge_page_url(live_server: LiveServer, pledge_id: str) -> str:

@@ -1,5 +1,6 @@
-"""My data in a browser without JavaScript: download it."""
+"""My data in a browser without JavaScript: download it, and delete it."""
 
+import re
 import zipfile
 
 import pytest
@@ -8,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.accounts import create_paid_pledge, session_cookie
 from tests.browser.conftest import NewPage
 from tests.browser.live_server import LiveServer
+from tests.processes import wait_until
 
 
 @pytest.fixture
@@ -32,3 +34,45 @@ def test_reader_downloads_their_data(live_server: LiveServer, page: Page) -> Non
         assert pledge_id in archive.read("json/pledges.json").decode()
     # The page stays, so that the reader can go on.
     expect(page.get_by_role("heading", level=1)).to_have_text("Ihre Daten")
+
+
+def test_reader_deletes_their_data(live_server: LiveServer, page: Page, new_page: NewPage) -> None:
+    email = "leaves@example.org"
+    pledge_id = create_paid_pledge(live_server, page, email)
+    page.context.add_cookies([session_cookie(live_server, email)])
+    page.goto("/me/data")
+    page.get_by_role("link", name="Delete my data").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Delete your data?")
+    expect(page.get_by_role("main")).to_contain_text("$2 a month. You won’t be charged again.")
+    page.get_by_role("button", name="Send me the link to confirm").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your email")
+    assert live_server.export()[pledge_id]["status"] == "active"
+
+    # The email is opened in another browser, which has no session.
+    phone = new_page(java_script_enabled=False)
+    phone.goto(link_in_email(live_server, email))
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Delete your data for good?")
+    phone.get_by_role("button", name="Delete my data").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Your data is deleted")
+    row = live_server.export()[pledge_id]
+    assert (row["status"], row["email"]) == ("cancelled", "")
+    assert email.partition("@")[0] not in phone.url
+
+    page.goto("/me")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to manage your support")
+    phone.reload()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Your data is deleted")
+
+
+def link_in_email(live_server: LiveServer, email: str) -> str:
+    """Wait for the email to confirm, and return the link in it."""
+    links: list[str] = []
+    pattern = rf"{re.escape(live_server.base_url)}/me/erase/[\w.-]+"
+
+    def arrived() -> bool:
+        for path in live_server.emails_to(email):
+            links.extend(re.findall(pattern, live_server.get_html(path)))
+        return bool(links)
+
+    wait_until(arrived, what=f"the link to confirm for {email}")
+    return links[0]

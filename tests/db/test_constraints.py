@@ -126,7 +126,7 @@ VIOLATIONS = [
     ),
     *(
         (f"ck_emails_{kind}_refers_to_its_own", f"UPDATE emails SET kind = '{kind}' WHERE kind = 'receipt'")
-        for kind in ("sign_in", "email_change", "email_changed")
+        for kind in ("sign_in", "email_change", "email_changed", "erasure")
     ),
     *(
         (

@@ -133,6 +133,7 @@ PARTIAL_INDEXES = {
     "ix_gateway_events_parked",
     "ix_gateway_events_unhashed",
     "ix_emails_due",
+    "ix_emails_erasure_request_id",
     "ix_emails_email_change_id",
     "ix_emails_failed",
     "ix_emails_finished",

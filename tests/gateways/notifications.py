@@ -52,6 +52,7 @@ VARIANTS: list[dict[str, Any]] = [
         }
         for is_running in (False, True)
     ),
+    {"kind": EmailKind.ERASURE, "frequency": None, "money": None, "event_date": None},
     {"kind": EmailKind.MONTHLY_YEARLY, "since": datetime.date(2024, 12, 1)},
     {"kind": EmailKind.PAUSED},
     {"kind": EmailKind.RESUMING},

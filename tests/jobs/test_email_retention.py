@@ -24,11 +24,21 @@ def test_sent_notification_is_purged_after_400_days(container: Container, clock:
     sent = enqueue(container, EmailKind.RECEIPT)
     run(container, FakeMailer())
     clock.advance(days=399)
-    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0, "email_changes": 0}
+    assert purge_notifications(container, RUNNING) == {
+        "notices": 0,
+        "sign_ins": 0,
+        "email_changes": 0,
+        "erasure_requests": 0,
+    }
     assert notification_ids(container) == {sent}
     clock.advance(days=1)
     scheduled = enqueue(container, EmailKind.RECEIPT)
-    assert purge_notifications(container, RUNNING) == {"notices": 1, "sign_ins": 0, "email_changes": 0}
+    assert purge_notifications(container, RUNNING) == {
+        "notices": 1,
+        "sign_ins": 0,
+        "email_changes": 0,
+        "erasure_requests": 0,
+    }
     assert notification_ids(container) == {scheduled}
 
 
@@ -40,7 +50,7 @@ def test_only_a_finished_email_is_purged(container: Container, clock: FakeClock,
     clock.advance(days=1000)
     is_open = status in (EmailStatus.SCHEDULED, EmailStatus.SENDING)
     purged = purge_notifications(container, RUNNING)
-    assert purged == {"notices": int(not is_open), "sign_ins": 0, "email_changes": 0}
+    assert purged == {"notices": int(not is_open), "sign_ins": 0, "email_changes": 0, "erasure_requests": 0}
     assert notification_ids(container) == ({email_id} if is_open else set())
 
 
@@ -62,9 +72,19 @@ def test_sign_in_request_is_purged_after_a_day_with_its_notification(
     enqueue(container, EmailKind.SIGN_IN)
     run(container, FakeMailer())
     clock.advance(hours=23)
-    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 0, "email_changes": 0}
+    assert purge_notifications(container, RUNNING) == {
+        "notices": 0,
+        "sign_ins": 0,
+        "email_changes": 0,
+        "erasure_requests": 0,
+    }
     clock.advance(hours=1)
-    assert purge_notifications(container, RUNNING) == {"notices": 0, "sign_ins": 1, "email_changes": 0}
+    assert purge_notifications(container, RUNNING) == {
+        "notices": 0,
+        "sign_ins": 1,
+        "email_changes": 0,
+        "erasure_requests": 0,
+    }
     assert notification_ids(container) == set()
     with container.database.read_only() as session:
         assert session.scalars(select(SignIn.id)).all() == []

@@ -9,8 +9,10 @@ from sqlalchemy import select
 
 from service.container import Container
 from service.db.models.email_change import EmailChange
+from service.db.models.erasure import ErasureRequest
 from service.db.models.pledge import Pledge
 from service.domain.email_changes import email_change_token, request_email_change
+from service.domain.erasure_requests import erasure_token, request_own_erasure
 from service.settings import Settings
 from tests.api.client import pay_pledge, post_pledge, post_reminder, reminder_token_for
 from tests.conftest import LOCAL_URL, settings_for
@@ -34,6 +36,7 @@ PAGES = (
     "/me/enter",
     "/me/email?done=yes",
     "/me/email",
+    "/me/erase",
     "/p",
     "/p/cancel",
     "/p/amount",
@@ -66,8 +69,12 @@ def paths(container: Container, client: FlaskClient) -> dict[str, str]:
         request_email_change(session, supporter_id, "new@example.org", lang="en", now=container.clock())
         change = session.scalars(select(EmailChange)).one()
         token = email_change_token(container.database.keyring, change.id, change.requested_at)
+        request_own_erasure(session, supporter_id, lang="en", now=container.clock())
+        asked = session.scalars(select(ErasureRequest)).one()
+        erase_token = erasure_token(container.database.keyring, asked.id, asked.requested_at)
     return {
         "/me/email": f"/me/email/{token}",
+        "/me/erase": f"/me/erase/{erase_token}",
         "/me/enter": f"/me/enter/{sign_in_link(container)}",
         "/p": pledge_path,
         "/p/cancel": f"{pledge_path}/cancel",

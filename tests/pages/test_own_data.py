@@ -29,6 +29,7 @@ from service.db.models.campaign import Campaign
 from service.db.models.customer import CustomerUpdate
 from service.db.models.email import OutgoingEmail
 from service.db.models.email_change import EmailChange
+from service.db.models.erasure import ErasureRequest
 from service.db.models.payment import Dispute, FraudWarning, GatewayEvent, Payment, Refund
 from service.db.models.pledge import FormerSubscription, Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder, ReminderStatusChange
@@ -215,6 +216,7 @@ def insert_everything(container: Container, address: str, marker: str) -> uuid.U
                 {"supporter_id": supporter_id, "gateway": "stripe", "customer_reference": f"{marker}-customer"}
                 | {"requested_at": now},
             ),
+            (ErasureRequest, {"supporter_id": supporter_id, "requested_at": now}),
             (SignIn, {"id": sign_in_id, "supporter_id": supporter_id, "asked_at": now}),
             (
                 EmailChange,

@@ -15,7 +15,7 @@ from service.db.models.email import (
     UsedWebhookProof,
 )
 from service.db.models.email_change import EmailChange
-from service.db.models.erasure import ErasedCustomer, Erasure
+from service.db.models.erasure import ErasedCustomer, Erasure, ErasureRequest
 from service.db.models.jobs import Heartbeat, JobRun
 from service.db.models.key_canary import KeyCanary
 from service.db.models.payment import (
@@ -48,6 +48,7 @@ __all__ = [
     "EmailCounter",
     "ErasedCustomer",
     "Erasure",
+    "ErasureRequest",
     "FormerSubscription",
     "FraudWarning",
     "GatewayEvent",

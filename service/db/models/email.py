@@ -43,6 +43,7 @@ REQUIRED_COLUMNS = {
     EmailKind.SIGN_IN: ("sign_in_id",),
     EmailKind.EMAIL_CHANGE: ("email_change_id",),
     EmailKind.EMAIL_CHANGED: ("email_change_id",),
+    EmailKind.ERASURE: ("erasure_request_id",),
     EmailKind.ALERT: ("subject", "body"),
 }
 
@@ -92,7 +93,14 @@ class OutgoingEmail(UUIDPrimaryKey, Base):
         # Most emails refer to one of these only, and an index costs what it holds.
         *(
             Index(f"ix_emails_{column}", column, **_where(f"{column} IS NOT NULL"))
-            for column in ("supporter_id", "pledge_id", "payment_id", "sign_in_id", "email_change_id")
+            for column in (
+                "supporter_id",
+                "pledge_id",
+                "payment_id",
+                "sign_in_id",
+                "email_change_id",
+                "erasure_request_id",
+            )
         ),
     )
 
@@ -106,6 +114,9 @@ class OutgoingEmail(UUIDPrimaryKey, Base):
     payment_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("payments.id", ondelete="CASCADE"))
     sign_in_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="CASCADE"))
     email_change_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("email_changes.id", ondelete="CASCADE"))
+    erasure_request_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("erasure_requests.id", ondelete="CASCADE")
+    )
     event_date: Mapped[datetime.date | None]
     subject: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str | None] = mapped_column(Text)

@@ -17,8 +17,8 @@ class Erasure(UUIDPrimaryKey, Base):
     """A request to erase one supporter. The address is deleted with the supporter.
 
     `email_hash` is hashed as for suppressions and stays for `ERASURE_RETENTION`, because events from before the
-    request may still arrive. `requested_by` names the staff token or the command line. A worker that claims an
-    erasure first moves `next_attempt_at` forward.
+    request may still arrive. `requested_by` names the staff token or the command line, or is `reader`. A worker
+    that claims an erasure first moves `next_attempt_at` forward.
     """
 
     __tablename__ = "erasures"
@@ -44,6 +44,19 @@ class Erasure(UUIDPrimaryKey, Base):
     found: Mapped[bool] = mapped_column(default=False)
     pledges: Mapped[int] = mapped_column(default=0)
     reminders: Mapped[int] = mapped_column(default=0)
+
+
+class ErasureRequest(UUIDPrimaryKey, Base):
+    """A supporter's wish to be erased, which a link by email confirms; the erasure then has the same id."""
+
+    __tablename__ = "erasure_requests"
+    __table_args__ = (
+        Index("ix_erasure_requests_supporter_id", "supporter_id"),
+        Index("ix_erasure_requests_requested_at", "requested_at"),
+    )
+
+    supporter_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("supporters.id", ondelete="CASCADE"))
+    requested_at: Mapped[datetime.datetime]
 
 
 class ErasedCustomer(Base):

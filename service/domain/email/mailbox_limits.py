@@ -41,6 +41,7 @@ PLUS_ADDRESS = Limit("plus_address", 5, datetime.timedelta(days=30))
 # A link is valid for 15 minutes. With one in ten minutes, the owner always has a valid one or gets it.
 SIGN_IN = Limit("sign_in", 5, datetime.timedelta(hours=1), trickle=datetime.timedelta(minutes=10))
 EMAIL_CHANGE = Limit("email_change", 5, datetime.timedelta(hours=1), trickle=datetime.timedelta(minutes=10))
+ERASURE = Limit("erasure", 5, datetime.timedelta(hours=1), trickle=datetime.timedelta(minutes=10))
 # No limit: a sign-up that has none is counted all the same, so that every sign-up does the same work.
 SIGN_UP = Limit("sign_up", 1_000_000_000, datetime.timedelta(days=1))
 LONGEST_WINDOW = datetime.timedelta(days=30)

@@ -25,6 +25,7 @@ SCHEDULED: Final = 3
 PRIORITIES: Final = {
     EmailKind.SIGN_IN: IMMEDIATE,
     EmailKind.EMAIL_CHANGE: IMMEDIATE,
+    EmailKind.ERASURE: IMMEDIATE,
     EmailKind.REMINDER_CONFIRMATION: IMMEDIATE,
     EmailKind.RECEIPT: PROMPT,
     EmailKind.PAYMENT_FAILED: PROMPT,
@@ -54,6 +55,7 @@ def enqueue_email(
     payment_id: uuid.UUID | None = None,
     sign_in_id: uuid.UUID | None = None,
     email_change_id: uuid.UUID | None = None,
+    erasure_request_id: uuid.UUID | None = None,
     event_date: datetime.date | None = None,
     subject: str | None = None,
     body: str | None = None,
@@ -76,6 +78,7 @@ def enqueue_email(
         "payment_id": payment_id,
         "sign_in_id": sign_in_id,
         "email_change_id": email_change_id,
+        "erasure_request_id": erasure_request_id,
         "event_date": event_date,
         "subject": subject,
         "body": body,

@@ -13,6 +13,7 @@ from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus, Refun
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.email_change import EmailChange
+from service.db.models.erasure import ErasureRequest
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder
@@ -20,6 +21,7 @@ from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 from service.domain.email.queue import EmailClaim
 from service.domain.email_changes import LINK_TTL as EMAIL_CHANGE_LINK_TTL
+from service.domain.erasure_requests import LINK_TTL as ERASURE_LINK_TTL
 from service.domain.pledges.renewals import ends_before, is_paused_at, next_payment_at
 from service.domain.pledges.status import RUNNING_STATUSES, PledgeEvent
 from service.domain.sign_in import LINK_TTL
@@ -71,6 +73,7 @@ class NotificationContext:
     refund: Refund | None
     sign_in: SignIn | None
     email_change: EmailChangeRequest | None
+    erasure_request: ErasureRequest | None
     is_unpaid: bool
     has_transfer_on_its_way: bool
 
@@ -104,6 +107,12 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, EmailClaim]) -> l
     payments = {payment.id: payment for payment in found_payments}
     refunds = _load_refunds(session, [row.OutgoingEmail for row in claimed])
     email_changes = _load_email_changes(session, [row.OutgoingEmail.email_change_id for row in claimed])
+    found_requests = session.scalars(
+        select(ErasureRequest).where(
+            ErasureRequest.id.in_([row.OutgoingEmail.erasure_request_id for row in claimed])
+        )
+    )
+    erasure_requests = {request.id: request for request in found_requests}
     campaign_ids: dict[uuid.UUID, uuid.UUID | None] = {
         row.OutgoingEmail.id: _default_campaign_id(session, row.id)
         if row.Pledge is None
@@ -126,6 +135,7 @@ def load_contexts(session: Session, claims: Mapping[uuid.UUID, EmailClaim]) -> l
             refund=refunds.get(row.OutgoingEmail.dedup_key),
             sign_in=sign_ins.get(row.OutgoingEmail.sign_in_id),
             email_change=email_changes.get(row.OutgoingEmail.email_change_id),
+            erasure_request=erasure_requests.get(row.OutgoingEmail.erasure_request_id),
             is_unpaid=row.OutgoingEmail.pledge_id in unpaid,
             has_transfer_on_its_way=row.OutgoingEmail.pledge_id in on_their_way,
         )
@@ -143,6 +153,8 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
             return _sign_in_skip_reason(context.sign_in, now)
         case EmailKind.EMAIL_CHANGE:
             return _email_change_skip_reason(context.email_change, now)
+        case EmailKind.ERASURE:
+            return _erasure_skip_reason(context.erasure_request, now)
         case EmailKind.RECEIPT if context.payment is not None and context.payment.paid_at <= now - MAX_AGE:
             return None if AGAIN_MARK in notification.dedup_key else TOO_OLD
         case EmailKind.PAYMENT_FAILED if pledge is not None:
@@ -207,6 +219,12 @@ def _email_change_skip_reason(change: EmailChangeRequest | None, now: datetime.d
     if change.requested_at <= now - EMAIL_CHANGE_LINK_TTL:
         return TOO_OLD
     return None if change.confirmed_at is None else LINK_USED
+
+
+def _erasure_skip_reason(asked: ErasureRequest | None, now: datetime.datetime) -> str | None:
+    if asked is None:
+        return NO_RECIPIENT
+    return TOO_OLD if asked.requested_at <= now - ERASURE_LINK_TTL else None
 
 
 def _sign_in_skip_reason(sign_in: SignIn | None, now: datetime.datetime) -> str | None:

@@ -29,6 +29,7 @@ from service.domain.email.rendering import (
 from service.domain.email.status import EmailEvent
 from service.domain.email.suppression import Recipient, find_suppressed
 from service.domain.email_changes import email_change_token
+from service.domain.erasure_requests import erasure_token
 from service.domain.ledger.totals import net_amount
 from service.domain.money import Money
 from service.domain.notifications.context import (
@@ -178,6 +179,8 @@ def build_notification_email(
         return _email_change(session, context, base, urls=urls)
     if notification.kind == EmailKind.EMAIL_CHANGED:
         return base
+    if notification.kind == EmailKind.ERASURE:
+        return _erasure(session, context, base, urls=urls)
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
     base = dataclasses.replace(base, frequency=pledge.frequency)
@@ -245,6 +248,16 @@ def _email_change(
         raise EmailNotBuildable("its change of address was deleted")
     token = email_change_token(session_keyring(session), change.id, change.requested_at)
     return dataclasses.replace(base, page_url=urls.confirm_email_change_url(token))
+
+
+def _erasure(
+    session: Session, context: NotificationContext, base: NotificationEmail, *, urls: UrlBuilder
+) -> NotificationEmail:
+    asked = context.erasure_request
+    if asked is None:
+        raise EmailNotBuildable("its request for an erasure was deleted")
+    token = erasure_token(session_keyring(session), asked.id, asked.requested_at)
+    return dataclasses.replace(base, page_url=urls.confirm_erasure_url(token))
 
 
 def _alert(

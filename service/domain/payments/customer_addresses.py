@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from service.db.base import new_id
 from service.db.models.customer import CustomerUpdate
+from service.db.models.erasure import ErasureRequest
 from service.db.models.pledge import Pledge
 from service.db.models.supporter import HASH_VERSION, Supporter
 from service.db.session import session_keyring
@@ -68,6 +69,8 @@ def record_address(
         "email_changed_at": at,
     }
     session.execute(update(Supporter).where(Supporter.id == supporter_id).values(values))
+    # A link that is in the old mailbox no longer erases the supporter.
+    session.execute(delete(ErasureRequest).where(ErasureRequest.supporter_id == supporter_id))
     if old is not None:
         copy_opt_outs(session, old, address)
     for gateway, customer in _customers(session, supporter_id):

@@ -9,6 +9,7 @@ import datetime
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import structlog
 from sqlalchemy import Select, delete, func, or_, select
@@ -19,7 +20,7 @@ from service.db.base import new_id
 from service.db.keyring import KEY_ID_BYTES, DecryptionError
 from service.db.models.customer import CustomerUpdate
 from service.db.models.email_change import EmailChange
-from service.db.models.erasure import ErasedCustomer, Erasure
+from service.db.models.erasure import ErasedCustomer, Erasure, ErasureRequest
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
@@ -28,6 +29,7 @@ from service.db.types import equals_literal
 from service.domain.email.outbox import enqueue_alert
 from service.domain.email.queue import release_unsent
 from service.domain.email.suppression import lookup_hashes, suppress
+from service.domain.erasure_requests import find_erasure_request, link_expired
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable, RecurringPledgeActive
 from service.domain.event_addresses import lock_events
 from service.domain.pledges.pledges import get_pledge, sync_pledge_status
@@ -41,7 +43,7 @@ from service.domain.pledges.subscriptions import (
 )
 from service.domain.ports import Clock, GatewayRejected, GatewayUnavailable, PaymentGateway, TransactionFactory
 from service.domain.staff import write_audit_entry
-from service.domain.supporters import erase_supporter, lock_with_pledges, supporter_ids_for
+from service.domain.supporters import erase_supporter, get_address, lock_with_pledges, supporter_ids_for
 
 # Longer than the calls for one erasure may take, so that a request which still runs is left alone.
 CLAIM_TIMEOUT = datetime.timedelta(minutes=2)
@@ -49,22 +51,31 @@ CUSTOMER_RETRY_INTERVAL = datetime.timedelta(days=1)
 LATE_AFTER = datetime.timedelta(days=1)
 # Stripe lists events for 30 days, and we keep payloads for 90.
 ERASURE_RETENTION = datetime.timedelta(days=90)
+READER = "reader"
 MAX_STEPS = 1000
 BATCH_SIZE = 50
 
-KEPT_PLEDGES = (
-    "Amounts, currencies, dates and references of the donations, without a name or an address: accounting law asks"
-    " for them."
-)
-KEPT_AT_PROCESSOR = (
-    "The payment provider's own records of the payments, with the name and email address given at checkout: laws"
-    " on accounting and money laundering ask for them. The provider deletes them when that time is over."
-)
-KEPT_CUSTOMER = (
-    "The customer at the payment provider, without name, email address and description, until a payment that is"
-    " under way has ended. It is deleted then."
-)
-KEPT_HASH = "A keyed hash of the address in the suppression list, so that no email leaves for a request under way."
+
+class KeptData(StrEnum):
+    """What an erasure does not delete."""
+
+    HASH = "hash"
+    PLEDGES = "pledges"
+    AT_PROCESSOR = "at_processor"
+    CUSTOMER = "customer"
+
+
+SENTENCES_FOR_STAFF = {
+    KeptData.HASH: "A keyed hash of the address in the suppression list, so that no email leaves for a request"
+    " under way.",
+    KeptData.PLEDGES: "Amounts, currencies, dates and references of the donations, without a name or an address:"
+    " accounting law asks for them.",
+    KeptData.AT_PROCESSOR: "The payment provider's own records of the payments, with the name and email address"
+    " given at checkout: laws on accounting and money laundering ask for them. The provider deletes them when that"
+    " time is over.",
+    KeptData.CUSTOMER: "The customer at the payment provider, without name, email address and description, until a"
+    " payment that is under way has ended. It is deleted then.",
+}
 
 log = structlog.get_logger()
 
@@ -104,12 +115,43 @@ def erase(
         erasure_id = _request(
             session, gateway, address, end_recurring=end_recurring, requested_by=requested_by, now=clock()
         )
+    _try_to_complete(transaction, gateway, erasure_id, clock=clock)
+    with transaction() as session:
+        return _result(session, gateway, session.get_one(Erasure, erasure_id))
+
+
+def erase_by_link(transaction: TransactionFactory, gateway: PaymentGateway, token: str, *, clock: Clock) -> None:
+    """Erase the supporter who was sent this link, as `erase` does; the erasure has the id of their request.
+
+    Raises:
+        ErasureLinkExpired: the link was used before, has expired, or never existed; nothing has changed.
+        GatewayMismatch: a pledge runs at another gateway than the one in use; nothing has changed.
+    """
+    with transaction() as session:
+        asked = find_erasure_request(session, token, now=clock())
+        address = get_address(session, asked.supporter_id)
+        if address is None:
+            raise link_expired()
+        erasure_id = _request(
+            session,
+            gateway,
+            address,
+            end_recurring=True,
+            requested_by=READER,
+            now=clock(),
+            request_id=asked.id,
+        )
+    _try_to_complete(transaction, gateway, erasure_id, clock=clock)
+
+
+def _try_to_complete(
+    transaction: TransactionFactory, gateway: PaymentGateway, erasure_id: uuid.UUID, *, clock: Clock
+) -> None:
+    """Complete an erasure, or leave it to the job if the gateway does not answer or refuses."""
     try:
         _complete(transaction, gateway, erasure_id, clock=clock)
     except (GatewayUnavailable, GatewayRejected, DomainError) as error:
         log.warning("erasure_put_off", erasure=str(erasure_id), reason=str(error))
-    with transaction() as session:
-        return _result(session, gateway, session.get_one(Erasure, erasure_id))
 
 
 def complete_erasures(
@@ -208,8 +250,14 @@ def _request(
     end_recurring: bool,
     requested_by: str,
     now: datetime.datetime,
+    request_id: uuid.UUID | None = None,
 ) -> uuid.UUID:
-    """Record the request in the caller's transaction; return its id, or that of one that is still requested."""
+    """Record the request in the caller's transaction; return its id, or that of one that is still requested.
+
+    Raises:
+        RecurringPledgeActive, GatewayMismatch: as `erase`.
+        ErasureLinkExpired: `request_id` is not a request of this supporter any more.
+    """
     # A job that goes on with an erasure locks its row first, then the events, and then the pledges.
     erasure = _requested(session, address, for_update=True)
     supporters = supporter_ids_for(session, address)
@@ -223,6 +271,9 @@ def _request(
     for pledge in running:
         if pledge.gateway != SANDBOX_GATEWAY:
             require_same_gateway(pledge, gateway)
+    own_requests = session.scalars(
+        delete(ErasureRequest).where(ErasureRequest.supporter_id.in_(supporters)).returning(ErasureRequest.id)
+    ).all()
     # No email leaves while the gateway is waited for.
     suppress(session, address, reason=SuppressionReason.ERASURE, now=now)
     if erasure is None:
@@ -230,8 +281,11 @@ def _request(
         simultaneous = _requested(session, address)
         if simultaneous is not None:
             return simultaneous.id
+        if request_id is not None and request_id not in own_requests:
+            # The supporter was merged, got another address, or was erased at the same moment.
+            raise link_expired()
         erasure = Erasure(
-            id=new_id(),
+            id=request_id or new_id(),
             email_hash=lookup_hashes(session, address)[0],
             address=address,
             status=ErasureStatus.REQUESTED,
@@ -494,16 +548,21 @@ def _claim_customers(session: Session, gateway: str, *, now: datetime.datetime) 
     return [(customer.erasure_id, customer.customer_reference) for customer in claimed]
 
 
-def _result(session: Session, gateway: PaymentGateway, erasure: Erasure) -> ErasureResult:
+def kept_data(session: Session, gateway: PaymentGateway, erasure: Erasure) -> tuple[KeptData, ...]:
+    """Return what an erasure leaves, as far as it has come."""
     query = select(ErasedCustomer.deleted_at).where(ErasedCustomer.erasure_id == erasure.id)
     deletions = session.scalars(query).all()
-    kept = [KEPT_HASH]
+    kept = [KeptData.HASH]
     if erasure.pledges:
-        kept.append(KEPT_PLEDGES)
+        kept.append(KeptData.PLEDGES)
     if deletions or (erasure.pledges and gateway.name != SANDBOX_GATEWAY):
-        kept.append(KEPT_AT_PROCESSOR)
+        kept.append(KeptData.AT_PROCESSOR)
     if None in deletions:
-        kept.append(KEPT_CUSTOMER)
+        kept.append(KeptData.CUSTOMER)
+    return tuple(kept)
+
+
+def _result(session: Session, gateway: PaymentGateway, erasure: Erasure) -> ErasureResult:
     return ErasureResult(
         id=erasure.id,
         status=erasure.status,
@@ -511,5 +570,5 @@ def _result(session: Session, gateway: PaymentGateway, erasure: Erasure) -> Eras
         pledges=erasure.pledges,
         reminders=erasure.reminders,
         recurring_ended=erasure.recurring_ended,
-        kept=tuple(kept),
+        kept=tuple(SENTENCES_FOR_STAFF[kept] for kept in kept_data(session, gateway, erasure)),
     )

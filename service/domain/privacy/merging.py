@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.db.models.customer import CustomerUpdate
 from service.db.models.email import OutgoingEmail
 from service.db.models.email_change import EmailChange
+from service.db.models.erasure import ErasureRequest
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from service.db.models.sign_in import SignIn
@@ -47,6 +48,8 @@ def merge_supporters(
     session.execute(emails.with_for_update())
     for table in (Pledge, SignIn, EmailChange, OutgoingEmail, CustomerUpdate):
         session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
+    # Who asked to be erased has not seen what now belongs to them, too.
+    session.execute(delete(ErasureRequest).where(ErasureRequest.supporter_id.in_((kept, duplicate))))
     by_campaign = {reminder.campaign_id: reminder for reminder in reminders if reminder.supporter_id == kept}
     for reminder in [reminder for reminder in reminders if reminder.supporter_id == duplicate]:
         other = by_campaign.get(reminder.campaign_id)

@@ -20,6 +20,7 @@ from service.db.models.campaign import Campaign
 from service.db.models.customer import CustomerUpdate
 from service.db.models.email import OutgoingEmail, Suppression
 from service.db.models.email_change import EMAIL_CHANGE_TYPE, EmailChange
+from service.db.models.erasure import ErasureRequest
 from service.db.models.payment import Dispute, FraudWarning, GatewayEvent, Payment, Refund
 from service.db.models.pledge import FormerSubscription, Pledge, PledgeStatusChange
 from service.db.models.reminder import Reminder, ReminderStatusChange
@@ -374,6 +375,7 @@ SECTIONS: Final = (
             OutgoingEmail.occurrence,
             OutgoingEmail.sign_in_id,
             OutgoingEmail.email_change_id,
+            OutgoingEmail.erasure_request_id,
         ),
         lambda query, owner: query.where(OutgoingEmail.id.in_(_email_ids(owner))).order_by(OutgoingEmail.id),
     ),
@@ -399,6 +401,11 @@ SECTIONS: Final = (
             EmailChange.confirmed_at,
         ),
         lambda query, owner: query.where(EmailChange.supporter_id == owner.id).order_by(EmailChange.id),
+    ),
+    _section(
+        "deletion_requests",
+        (ErasureRequest.id, ErasureRequest.requested_at),
+        lambda query, owner: query.where(ErasureRequest.supporter_id == owner.id).order_by(ErasureRequest.id),
     ),
     _section(
         "pledge_changes",
@@ -507,6 +514,7 @@ EXCLUDED_COLUMNS: Final = {
     "suppressions": {"email_hash": _HASH},
     "sign_ins": {"supporter_id": _OWNER, "link_hash": _KEY, "session_hash": _KEY},
     "email_changes": {"supporter_id": _OWNER, "new_email_hash": _HASH, "old_email_hash": _HASH},
+    "erasure_requests": {"supporter_id": _OWNER},
     "customer_updates": {"supporter_id": _OWNER},
     "gateway_events": {
         "payload": "The provider's own message, with links that act for whoever opens them. The other sections"

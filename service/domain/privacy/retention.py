@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from schemas.enums import EmailStatus, ReminderStatus
 from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.db.models.email_change import EmailChange
+from service.db.models.erasure import ErasureRequest
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import FINAL_STATUSES, Reminder
 from service.db.models.sign_in import SignIn
@@ -23,6 +24,8 @@ OUTBOX_RETENTION = datetime.timedelta(days=30)
 SIGN_IN_RETENTION = datetime.timedelta(days=1)
 # Longer than the link works, so that the notice to the old address can leave after an outage.
 EMAIL_CHANGE_RETENTION = datetime.timedelta(days=7)
+# Much longer than the link works.
+ERASURE_REQUEST_RETENTION = datetime.timedelta(days=1)
 FINAL_EMAIL_STATUSES = (EmailStatus.SENT, EmailStatus.SKIPPED, EmailStatus.FAILED, EmailStatus.CANCELLED)
 BATCH_SIZE = 200
 
@@ -156,6 +159,23 @@ def purge_email_changes(session: Session, *, now: datetime.datetime, limit: int 
     if ids:
         session.execute(
             delete(EmailChange).where(EmailChange.id.in_(ids)).execution_options(synchronize_session=False)
+        )
+    return len(ids)
+
+
+def purge_erasure_requests(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
+    """Delete a batch of requests for an erasure that nobody confirmed, with their emails; return how many."""
+    expired = (
+        select(ErasureRequest.id)
+        .where(ErasureRequest.requested_at <= now - ERASURE_REQUEST_RETENTION)
+        .order_by(ErasureRequest.requested_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(expired).all()
+    if ids:
+        session.execute(
+            delete(ErasureRequest).where(ErasureRequest.id.in_(ids)).execution_options(synchronize_session=False)
         )
     return len(ids)
 

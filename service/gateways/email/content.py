@@ -259,4 +259,5 @@ _PARTS_BY_KIND = {
     EmailKind.SIGN_IN: _no_other_parts,
     EmailKind.EMAIL_CHANGE: _no_other_parts,
     EmailKind.EMAIL_CHANGED: _no_other_parts,
+    EmailKind.ERASURE: _no_other_parts,
 }
