@@ -204,6 +204,8 @@ SECTIONS: Final = (
             Pledge.ended_at,
             Pledge.is_paused,
             Pledge.resumes_at,
+            Pledge.pause_requested_at,
+            Pledge.pending_resumes_at,
             Pledge.payment_bounced_at,
             Pledge.settled_outside_at,
             Pledge.open_invoice_at,
