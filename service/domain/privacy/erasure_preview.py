@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, selectinload
 from schemas.enums import PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import Pledge
-from service.domain.pledges.subscriptions import SANDBOX_GATEWAY, is_recurring_active
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
+from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.privacy.erasure import KeptData
 
 
