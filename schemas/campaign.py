@@ -27,6 +27,7 @@ from schemas.fields import (
 from schemas.plurals import plural_names, split_plural
 from schemas.translations import (
     CAMPAIGN_TEXT_NAMES,
+    REMINDER_NOTE,
     parse_placeholders,
     placeholders_for,
     plural_text_bases,
@@ -286,6 +287,8 @@ QUIET_DAYS_DESCRIPTION = (
 # The default end of the sending hours, and the latest one, for a campaign that starts sending after the default.
 DEFAULT_AND_MAX_SEND_UNTIL = (21, 24)
 MAX_NAME_LENGTH, MAX_TAX_LINE_LENGTH = 200, 500
+# An email holds the note twice, and some programs cut off large ones.
+MAX_REMINDER_NOTE_LENGTH = 1000
 
 
 class CampaignFile(StrictSchema):
@@ -447,6 +450,8 @@ def _text_error(lang: str, name: str, text: str, *, impact_names: set[str]) -> s
         if base is None:
             return unknown_field_message(name, sorted(known_names))
         return f"This text depends on a number. In {lang!r} its forms are {', '.join(plural_names(base, lang))}."
+    if name == REMINDER_NOTE and len(text) > MAX_REMINDER_NOTE_LENGTH:
+        return f"Use at most {MAX_REMINDER_NOTE_LENGTH} characters, so that the email stays small."
     if name in CAMPAIGN_TEXT_NAMES:
         return None
     allowed = placeholders_for(name)

@@ -37,8 +37,10 @@ REMINDER_LIST_TEXTS = frozenset(
         "remind_me_on",
     )
 )
+# The newsroom's own line in reminders, which has no default.
+REMINDER_NOTE = "reminder_note"
 # The campaign's own texts, which it may also give in other languages.
-CAMPAIGN_TEXT_NAMES = ("heading", "message", "reminder_note")
+CAMPAIGN_TEXT_NAMES = ("heading", "message", REMINDER_NOTE)
 # The texts that widget/build.mjs builds into the widget.
 BUILT_IN_TEXT_NAMES = frozenset(
     (

@@ -10,6 +10,8 @@ from xml.etree.ElementTree import Element
 import pytest
 from tinyhtml5.parser import HTMLParser
 
+from schemas.brand import MAX_POSTAL_ADDRESS_LENGTH
+from schemas.campaign import MAX_REMINDER_NOTE_LENGTH
 from schemas.colours import TEXT_CONTRAST, contrast
 from schemas.enums import EmailKind, Frequency
 from schemas.translations import available_languages
@@ -152,6 +154,12 @@ def test_note_of_the_newsroom_is_in_reminders_and_not_in_confirmation_requests()
         assert "Thank you &" in part
     for part in render(reminder_email(texts=NOTE, is_confirmation_request=True), "en", BRANDS[0])[:2]:
         assert "Thank you &" not in part
+
+
+def test_longest_note_and_postal_address_keep_a_reminder_small() -> None:
+    brand = dataclasses.replace(BRANDS[-1], postal_address="ي " * (MAX_POSTAL_ADDRESS_LENGTH // 2))
+    note = {"reminder_note": "ي " * (MAX_REMINDER_NOTE_LENGTH // 2)}
+    assert render(reminder_email(texts=note), "ar", brand)[2] < MAX_BYTES
 
 
 def test_texts_of_the_newsroom_have_their_own_direction() -> None:

@@ -220,6 +220,11 @@ def test_email_names_only_pages_of_the_newsroom(
     [
         ("Harbour wall: 3.5 m is not enough", True),
         ("Q&A with @mayor, part 2", True),
+        ("U.S. court: No. 7 at 6.40 a.m. … the verdict", True),
+        ("\u200fالمد يعود", True),
+        ("Claim your prize at evil.example", False),
+        ("Claim your prize: evil.example/now", False),
+        ("\u202eelpmaxe.live ta won niW", False),
         ("Win now at https://evil.example", False),
         ("WWW.evil.example", False),
         ("write to me@evil.example", False),

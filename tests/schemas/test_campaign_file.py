@@ -3,7 +3,7 @@
 import pytest
 from marshmallow import ValidationError
 
-from schemas.campaign import CampaignFile
+from schemas.campaign import MAX_REMINDER_NOTE_LENGTH, CampaignFile
 
 SHORT = {"slug": "spring", "name": "The Lantern", "heading": "Spring", "message": ["Help."]}
 
@@ -78,3 +78,12 @@ def test_wrong_placeholder_in_a_plural_form_is_refused() -> None:
     assert text_error("ru", try_again_in_few="Через {seconds} с") == {
         "try_again_in_few": ["Unknown placeholder: seconds. Allowed: {count}."]
     }
+
+
+def test_a_reminder_note_is_short_enough_for_a_small_email() -> None:
+    longest = "й" * MAX_REMINDER_NOTE_LENGTH
+    texts = {"ru": {"reminder_note": longest}}
+    assert CampaignFile().load(SHORT | {"texts": texts})["texts"] == texts
+    with pytest.raises(ValidationError) as refusal:
+        CampaignFile().load(SHORT | {"texts": {"ru": {"reminder_note": longest + "й"}}})
+    assert "Use at most 1000 characters" in str(refusal.value.messages)

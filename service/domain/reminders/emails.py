@@ -43,8 +43,9 @@ from service.domain.urls import UrlBuilder
 
 ALREADY_PLEDGED = "already_gave"
 SUPPRESSED = "suppressed"
-# What email programs turn into a link.
-_LINK = re.compile(r"://|\bwww\.|@[^\s@]+\.", re.IGNORECASE)
+# What email programs turn into a link, as they do with a bare "site.example", and the marks that could spell one
+# backwards.
+_LINK = re.compile(r"://|[^\W_]\.[^\W\d_]{2,}|@[^\s@]+\.|[\u202a-\u202e\u2066-\u2069]")
 
 
 def build_reminder_emails(

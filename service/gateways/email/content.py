@@ -10,15 +10,13 @@ from schemas.campaign import split_paragraphs
 from schemas.enums import EmailKind, Frequency
 from schemas.payment_methods import describe_payment_method
 from schemas.plurals import format_plural
-from schemas.translations import negotiate_language, texts_for
+from schemas.translations import REMINDER_NOTE, negotiate_language, texts_for
 from service.domain.money import Money, format_exact_money, format_money, regional_language, resolve_locale
 from service.domain.offer_changes import describe_changes
 from service.domain.ports import NotificationEmail, ReminderEmail
 
 EmailContent = dict[str, str | list[str] | list[tuple[str, str]]]
 MAX_DUNNING_EMAILS = 3
-# The newsroom's own line, which has no default.
-REMINDER_NOTE = "reminder_note"
 
 
 def email_language(email: ReminderEmail | NotificationEmail) -> str:
