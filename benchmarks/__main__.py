@@ -130,6 +130,8 @@ def main() -> int:
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
     size = replace(size, claims=replace(size.claims, rows=options.rows or size.claims.rows))
+    if size.claims.rows <= size.claims.small_table:
+        parser.error(f"--rows must be more than {size.claims.small_table}, the size of the small tables.")
     at_once, relay = (replace(plan, rounds=options.rounds or plan.rounds) for plan in size.dispatch)
     size = replace(size, dispatch=(replace(at_once, emails=options.emails or at_once.emails), relay))
     errors: list[str] = []
