@@ -3,6 +3,7 @@
 from flask import Flask
 
 from service.pages.account import account
+from service.pages.account_card import account_card
 from service.pages.account_data import account_data
 from service.pages.account_email import account_email
 from service.pages.account_erase import account_erase
@@ -33,6 +34,7 @@ BLUEPRINTS = (
     account,
     account_data,
     account_email,
+    account_card,
     account_invoices,
     account_pauses,
     account_erase,

@@ -14,6 +14,7 @@ from service.domain.campaigns.definitions import get_campaign, offers_reminders
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import SignInLinkExpired
+from service.domain.pledges.customers import group_by_customer
 from service.domain.pledges.queries import payments_for, pledges_for_supporter
 from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.reminders.reminders import create_supporter_reminder, upcoming_reminders
@@ -153,6 +154,7 @@ def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> R
         sender_name=sender_name(),
         brand=default_brand(),
         success_message=success_message(texts),
+        has_several_running=sum(map(len, group_by_customer(pledges))) > 1,
         pledges=[
             build_pledge_card(
                 pledge,

@@ -170,7 +170,9 @@ def redirect_to_card_update(pledge_id: uuid.UUID | None = None, token: str | Non
     """Redirect to the gateway's hosted page for a new payment method."""
     context, container = load_context(pledge_id, token), current_container()
     try:
-        return_url = container.urls.public_url + context.return_url
+        # The page about one card for everything is a signed-in supporter's.
+        is_one_card = request.form.get("back") == "card" and token is None
+        return_url = container.urls.public_url + ("/me/card" if is_one_card else context.return_url)
         url = subscriptions.payment_method_url(
             container.database.read_only,
             container.gateway,

@@ -263,6 +263,28 @@ def refunded_and_disputed_receipt(visit: AccountPage) -> None:
     visit.open_signed_in(f"/receipts/{payment_id}")
 
 
+def one_card(visit: AccountPage) -> None:
+    second_running_pledge(visit, customer_reference=None)
+    visit.open_signed_in("/card")
+
+
+def several_cards(visit: AccountPage) -> None:
+    second_running_pledge(visit, customer_reference="cus_2")
+    visit.update_pledge(customer_reference="cus_1", payment_method_changed_at="2026-11-23T09:00:00Z")
+    visit.open_signed_in("/card")
+
+
+def second_running_pledge(visit: AccountPage, **values: object) -> None:
+    """Let the one-time pledge be a monthly one."""
+    assignments = ", ".join(f"{name} = :{name}" for name in values)
+    visit.live_server.query(
+        f"""UPDATE pledges SET frequency = 'monthly', status = 'active', {assignments} WHERE id != :id
+            AND supporter_id = (SELECT supporter_id FROM pledges WHERE id = :id) RETURNING 1""",
+        id=visit.pledge_id,
+        **values,
+    )
+
+
 def receipt_sent_again(visit: AccountPage) -> None:
     visit.open_signed_in()
     visit.page.locator("a[href*='/receipt']").first.click()
@@ -349,6 +371,8 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (expired_email_link, "me_email_over_title"),
     (receipt, "me_receipt_title"),
     (refunded_and_disputed_receipt, "me_receipt_title"),
+    (one_card, "me_one_card_title"),
+    (several_cards, "me_one_card_title"),
     (receipt_sent_again, "me_receipt_title"),
     (statements, "statements_title"),
     (statements_with_wrong_days, "statements_title"),

@@ -25,6 +25,7 @@ from tests.api.client import (
 )
 from tests.events.stripe_fixture import StripeScenario
 from tests.pages.accounts import form_to, page, pledge_link, sign_in
+from tests.pages.html import BROWSER, parse_forms, visible_text
 from tests.stripe_double.account import StripeJson
 
 EMAIL = "reader@example.org"
@@ -269,6 +270,77 @@ def test_pledges_of_two_customers_keep_two_cards_and_the_page_says_so(
     assert page(client, "/me").count("This support is paid with another card.") == 2
     card = update_card(client, scenario, first)
     assert (card_of(scenario, first), card_of(scenario, second)) == (card["id"], before)
+
+
+def press_one_card(client: FlaskClient, scenario: StripeScenario, action: str) -> StripeJson:
+    """Press a button of the page about one card; check the way back, and save a card at Stripe."""
+    response = client.post(action, data={"back": "card"}, headers=BROWSER)
+    portal = scenario.stripe.account.all("billing_portal.session")[-1]
+    assert (response.status_code, response.location) == (303, portal["url"])
+    assert portal["return_url"] == "http://desk.test/me/card"
+    start = len(scenario.stripe.events)
+    card = scenario.stripe.update_card(portal["customer"])
+    apply_events(scenario, start)
+    return card
+
+
+def test_one_card_is_entered_once_for_all_support_of_one_customer(
+    scenario: StripeScenario, client: FlaskClient
+) -> None:
+    first = pay(scenario, scenario.create_checkout(Frequency.MONTHLY))
+    sign_in(scenario.container, client, EMAIL)
+    assert "/me/card" not in page(client, "/me")
+    second = give_again(scenario, first, Frequency.ANNUAL, amount=5000)
+    assert "/me/card" in page(client, "/me")
+    html = page(client, "/me/card?lang=en")
+    assert "$5 a month" in visible_text(html)
+    assert "$50 a year" in visible_text(html)
+    [action] = [form.action for form in parse_forms(html) if form.action.partition("?")[0].endswith("/card")]
+    card = press_one_card(client, scenario, action)
+    assert "Last changed on" in visible_text(page(client, "/me/card?lang=en"))
+    assert {card_of(scenario, pledge) for pledge in (first, second)} == {card["id"]}
+
+
+def test_one_card_is_entered_once_for_each_customer_and_the_page_shows_which_are_done(
+    scenario: StripeScenario, client: FlaskClient
+) -> None:
+    pledges = [pay(scenario, scenario.create_checkout(Frequency.MONTHLY)) for _ in range(2)]
+    sign_in(scenario.container, client, EMAIL)
+    html = page(client, "/me/card?lang=en")
+    assert "Card 2 of 2" in visible_text(html)
+    actions = [form.action for form in parse_forms(html) if form.action.partition("?")[0].endswith("/card")]
+    cards = set()
+    for number, action in enumerate(actions):
+        assert visible_text(page(client, "/me/card?lang=en")).count("Last changed on") == number
+        cards.add(press_one_card(client, scenario, action)["id"])
+    assert {card_of(scenario, pledge) for pledge in pledges} == cards
+    assert len(cards) == 2
+
+
+def test_page_about_one_card_needs_a_session_and_something_to_pay(
+    scenario: StripeScenario, client: FlaskClient
+) -> None:
+    pay(scenario, scenario.create_checkout(Frequency.ONCE, amount=5000))
+    for _ in range(2):
+        response = client.get("/me/card", headers=BROWSER)
+        assert (response.status_code, response.location) == (303, "/me")
+        sign_in(scenario.container, client, EMAIL)
+
+
+def test_crash_between_the_calls_for_one_card_loses_no_card(scenario: StripeScenario, client: FlaskClient) -> None:
+    first = pay(scenario, scenario.create_checkout(Frequency.MONTHLY))
+    second = give_again(scenario, first, amount=900)
+    sign_in(scenario.container, client, EMAIL)
+    action = f"/me/pledges/{first.id}/card"
+    latest = scenario.stripe.get(second.subscription_reference)["default_payment_method"]
+    scenario.stripe.faults.respond(503, "POST /v1/subscriptions/{id}", times=2)
+    assert client.post(action, data={"back": "card"}, headers=BROWSER).status_code == 503
+    scenario.stripe.faults.clear()
+    scenario.container.clock.advance(minutes=5)
+    assert card_of(scenario, second) == latest
+    sign_in(scenario.container, client, EMAIL)
+    card = press_one_card(client, scenario, action)
+    assert {card_of(scenario, pledge) for pledge in (first, second)} == {card["id"]}
 
 
 def test_subscription_of_another_product_keeps_its_card(scenario: StripeScenario, client: FlaskClient) -> None:

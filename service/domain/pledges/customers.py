@@ -52,6 +52,16 @@ def pledges_with_same_supporter(session: Session, pledge: Pledge) -> list[Pledge
     return list(session.scalars(query.order_by(Pledge.id)))
 
 
+def group_by_customer(pledges: Iterable[Pledge]) -> list[list[Pledge]]:
+    """Return the running recurring ones of `pledges`, those of one card together, and no cancelled ones."""
+    groups: dict[tuple[str, str | None], list[Pledge]] = {}
+    for pledge in pledges:
+        is_running = pledge.frequency != Frequency.ONCE and pledge.status in RUNNING_STATUSES
+        if is_running and pledge.cancel_requested_at is None:
+            groups.setdefault((pledge.gateway, pledge.customer_reference), []).append(pledge)
+    return list(groups.values())
+
+
 def has_same_customer(pledge: Pledge, other: Pledge) -> bool:
     """Return whether both pledges are charged to one card, which is the customer's."""
     if pledge.customer_reference is None:
