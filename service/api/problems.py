@@ -61,7 +61,7 @@ STATUS_BY_ERROR: dict[type[errors.DomainError], int] = {
     errors.UnknownTimezone: 422,
     errors.InvalidCursor: 422,
     errors.InvalidTransition: 409,
-    errors.PauseNotPossible: 409,
+    errors.ChangeNotPossible: 409,
     errors.PaymentsRescheduled: 409,
     errors.LeaseLost: 409,
     errors.EmailNotFound: 404,

@@ -324,10 +324,10 @@ class InvalidTransition(DomainError):
     code = "illegal_move"
 
 
-class PauseNotPossible(DomainError):
-    """The payments of the pledge cannot be paused now, or not for so long."""
+class ChangeNotPossible(DomainError):
+    """The payments of the pledge cannot be changed so, or not now."""
 
-    code = "pause_not_possible"
+    code = "change_not_possible"
 
 
 class PaymentsRescheduled(DomainError):

@@ -8,6 +8,7 @@ import datetime
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
+from schemas.enums import Frequency
 from service.db.keyring import Keyring
 from service.domain.money import Money
 from service.domain.payments.sandbox import checkout_token
@@ -62,7 +63,13 @@ class SandboxGateway:
         return True
 
     def update_subscription_amount(
-        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+        self,
+        subscription: str,
+        money: Money,
+        *,
+        pledge_id: uuid.UUID,
+        expected: Money | None = None,
+        frequency: Frequency | None = None,
     ) -> None:
         """Do nothing: no card is charged again."""
 

@@ -43,6 +43,9 @@ DONE = ("amount", "ended", "paid", "paused", "reminder", "resumed", "settled", "
 # Its states are `form`, `sent`, `enter` and `over`.
 TEMPLATE = "sign_in.html"
 
+# What the page confirms after an action.
+DONE = ("amount", "ended", "paused", "reminder", "resumed", "switched")
+
 account = Blueprint("account", __name__)
 account.before_request(reject_cross_site_requests)
 

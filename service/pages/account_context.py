@@ -3,6 +3,7 @@
 Each action has two routes: `/me/pledges/<id>/…` for a signed-in supporter, and `/p/<token>/…` for the link.
 """
 
+import datetime
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentDeclined
 from service.domain.pledges.links import get_pledge_by_token
 from service.domain.pledges.queries import get_supporter_pledge
-from service.domain.pledges.renewals import SANDBOX_GATEWAY
+from service.domain.pledges.renewals import SANDBOX_GATEWAY, Obstacle
 from service.pages.api_docs import http_status_for
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.gateway_redirect import gateway_origins
@@ -107,6 +108,30 @@ def load_pledge_context(session: Session, pledge_id: uuid.UUID | None, token: st
         return_url=return_url,
         receipts_url=receipts_url,
     )
+
+
+def submitted_time(field: Literal["next", "from"]) -> datetime.datetime | None:
+    """Return the time of a payment as a form showed it; None if it is damaged."""
+    try:
+        at = datetime.datetime.fromisoformat(request.form.get(field, ""))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def render_not_now(context: PledgeContext, title: str, obstacle: Obstacle) -> Response:
+    """Return the page that says why the schedule of payments cannot be changed now."""
+    response = render_page(
+        "gateway_error.html",
+        context.texts,
+        status=409 if request.method == "POST" else 200,
+        campaign=context.pledge.campaign,
+        title=title,
+        message=context.texts[f"me_not_now_{obstacle}"],
+        return_url=context.return_url,
+    )
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
 
 
 def render_gateway_error(

@@ -1,6 +1,5 @@
 """The account pages that pause a pledge, and end its pause."""
 
-import datetime
 import uuid
 from dataclasses import dataclass
 
@@ -9,23 +8,22 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import Frequency
 from service.domain.errors import (
+    ChangeNotPossible,
     DomainError,
     InvalidTransition,
-    PauseNotPossible,
     PaymentsRescheduled,
     PaymentsUnavailable,
 )
 from service.domain.money import format_money
 from service.domain.pledges.pauses import (
     Pause,
-    PauseObstacle,
     end_pause,
     pause_obstacle,
     pause_payments,
     possible_pauses,
 )
 from service.domain.pledges.pledges import total_charge
-from service.domain.pledges.renewals import is_paused_at, pause_ends_at, scheduled_payment_at
+from service.domain.pledges.renewals import Obstacle, is_paused_at, pause_ends_at, scheduled_payment_at
 from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
 from service.pages.account_context import (
     PledgeContext,
@@ -33,7 +31,9 @@ from service.pages.account_context import (
     load_pledge_context,
     pledge_blueprint,
     render_gateway_error,
+    render_not_now,
     route_for_account_and_link,
+    submitted_time,
 )
 from service.pages.account_view import format_campaign_date, format_pledge_summary
 from service.pages.form_errors import FieldError
@@ -42,7 +42,7 @@ from service.pages.support_form import parse_int
 from service.web import current_container, read_only
 
 # Such a pledge has no link to the form.
-WITHOUT_FORM = (PauseObstacle.ENDING, PauseObstacle.OPEN_ENDED)
+WITHOUT_FORM = (Obstacle.ENDING, Obstacle.PAUSED, Obstacle.PENDING)
 
 account_pauses = pledge_blueprint("account_pauses")
 
@@ -51,16 +51,17 @@ account_pauses = pledge_blueprint("account_pauses")
 def show_pause_form(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Show how long the payments can be paused, and for each choice when the next payment is."""
     context = load_context(pledge_id, token)
-    return _render_pause_form(context) if _has_form(context) else context.redirect_back()
+    return _page_without_form(context) or _render_pause_form(context)
 
 
 @route_for_account_and_link(account_pauses, "pause", "POST")
 def pause_pledge(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Pause the payments."""
     context, container = load_context(pledge_id, token), current_container()
-    if not _has_form(context):
-        return context.redirect_back()
-    payments, first_skipped_at = parse_int(request.form.get("payments", "")), _submitted_time()
+    without_form = _page_without_form(context)
+    if without_form is not None:
+        return without_form
+    payments, first_skipped_at = parse_int(request.form.get("payments", "")), submitted_time("from")
     if payments is None or first_skipped_at is None:
         return _render_pause_form(context, _pause_error(context, "me_pause_missing", 422))
     try:
@@ -74,7 +75,7 @@ def pause_pledge(pledge_id: uuid.UUID | None = None, token: str | None = None) -
         )
     except InvalidTransition:
         return context.redirect_back()
-    except PauseNotPossible:
+    except ChangeNotPossible:
         return _render_pause_form(context, _pause_error(context, "me_pause_missing", 422))
     except PaymentsRescheduled:
         return _render_pause_form(context, _pause_error(context, "me_pause_changed", 409))
@@ -139,14 +140,21 @@ def _is_running(context: PledgeContext) -> bool:
     return is_recurring_active(context.pledge) and not is_cancelling(context.pledge)
 
 
-def _has_form(context: PledgeContext) -> bool:
-    obstacle = pause_obstacle(context.pledge, now=current_container().clock())
-    return _is_running(context) and obstacle not in WITHOUT_FORM
+def _page_without_form(context: PledgeContext) -> BaseResponse | None:
+    """Return what is shown instead of the form, or None if the payments can be paused."""
+    pledge, texts = context.pledge, context.texts
+    obstacle = pause_obstacle(pledge, now=current_container().clock())
+    if not _is_running(context) or obstacle in WITHOUT_FORM:
+        return context.redirect_back()
+    if obstacle is None:
+        return None
+    title = texts.format("me_pause_title", gift=format_pledge_summary(pledge, texts))
+    return render_not_now(context, title, obstacle)
 
 
 def _render_pause_form(context: PledgeContext, field_error: FieldError | None = None) -> Response:
     pledge, texts, now = context.pledge, context.texts, current_container().clock()
-    obstacle, pauses = pause_obstacle(pledge, now=now), possible_pauses(pledge, now=now)
+    pauses = possible_pauses(pledge, now=now)
     is_set = is_paused_at(pledge, now)
     set_pauses = [pause.payments for pause in pauses if is_set and pause.resumes_at == pause_ends_at(pledge)]
     response = render_page(
@@ -155,13 +163,12 @@ def _render_pause_form(context: PledgeContext, field_error: FieldError | None = 
         status=field_error.status if field_error else 200,
         campaign=pledge.campaign,
         pledge_summary=format_pledge_summary(pledge, texts),
-        obstacle=texts[f"me_not_now_{obstacle}"] if obstacle else None,
         choices=[_choice(context, pause) for pause in pauses],
         chosen=set_pauses[0] if set_pauses else 1,
         first_skipped_at=pauses[0].first_skipped_at.isoformat() if pauses else "",
         return_url=context.return_url,
         current_path=request.path,
-        field_error=None if obstacle else field_error,
+        field_error=field_error,
     )
     response.headers["X-Robots-Tag"] = "noindex"
     return response
@@ -184,15 +191,6 @@ def _choice(context: PledgeContext, pause: Pause) -> PauseChoice:
 
 def _pause_error(context: PledgeContext, name: str, status: int) -> FieldError:
     return FieldError(field="pause", message=context.texts[name], status=status)
-
-
-def _submitted_time() -> datetime.datetime | None:
-    """Return the time of the first skipped payment as the form showed it; None if it is damaged."""
-    try:
-        at = datetime.datetime.fromisoformat(request.form.get("from", ""))
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None
 
 
 def _render_trouble(pledge_id: uuid.UUID | None, token: str | None, error: DomainError) -> BaseResponse:

@@ -1,24 +1,18 @@
 """The account pages of one pledge: show it, change its amount or card, and cancel it."""
 
 import uuid
-from dataclasses import dataclass
 
-from babel.numbers import get_currency_symbol
 from flask import Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
-from service.domain.campaigns.amounts import find_option
 from service.domain.campaigns.definitions import offers_reminders
 from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
-from service.domain.money import Money, format_money, resolve_locale
-from service.domain.money_input import parse_amount
 from service.domain.pledges import subscriptions
 from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.customers import pledges_with_same_supporter
 from service.domain.pledges.pauses import is_pausable
 from service.domain.pledges.queries import payments_for
-from service.domain.pledges.renewals import next_payment_at
 from service.domain.reminders.reminders import create_supporter_reminder
 from service.pages.account import success_message
 from service.pages.account_context import (
@@ -29,18 +23,14 @@ from service.pages.account_context import (
     render_gateway_error,
     route_for_account_and_link,
 )
-from service.pages.account_view import build_pledge_card, format_campaign_date, format_pledge_summary
+from service.pages.account_view import build_pledge_card, format_pledge_summary
+from service.pages.amount_form import amount_error, render_amount_form, smaller_summary, submitted_amount
 from service.pages.form_errors import FieldError
-from service.pages.formatting import format_input_amount, format_pledge
 from service.pages.gateway_redirect import gateway_origins, redirect_to_gateway
 from service.pages.rendering import render_page
-from service.pages.support_form import parse_int
 from service.web import current_container, read_only, transaction
 
 REMINDER_DELAY_MONTHS = 3
-EXAMPLE_MINOR = 750
-LIMIT_CODES = ("amount_below_minimum", "amount_above_maximum", "amount_not_chargeable")
-UNAVAILABLE_CODES = ("frequency_not_offered", "currency_not_accepted")
 
 account_pledges = pledge_blueprint("account_pledges")
 
@@ -88,7 +78,7 @@ def confirm_cancellation(pledge_id: uuid.UUID | None = None, token: str | None =
         return_url=context.return_url,
         current_path=request.path,
         offers_reminder=_may_remind(context),
-        smaller_summary=_smaller_summary(context),
+        smaller_summary=smaller_summary(context),
         can_pause=is_pausable(context.pledge, now=current_container().clock()),
         has_transfer_on_its_way=context.pledge.status == PledgeStatus.PROCESSING,
     )
@@ -126,7 +116,7 @@ def show_amount_form(pledge_id: uuid.UUID | None = None, token: str | None = Non
     context = load_context(pledge_id, token)
     if not subscriptions.is_recurring_active(context.pledge) or subscriptions.is_cancelling(context.pledge):
         return context.redirect_back()
-    return _render_amount_form(context)
+    return render_amount_form(context, context.pledge.frequency)
 
 
 @account_pledges.post("/me/pledges/<uuid:pledge_id>/amount")
@@ -136,19 +126,14 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
     context, container = load_context(pledge_id, token), current_container()
     if subscriptions.is_cancelling(context.pledge):
         return context.redirect_back()
-    typed, pledge, lang = request.form.get("amount", ""), context.pledge, context.texts.lang
-    preset_minor = parse_int(request.form.get("preset", ""))
-    if not typed.strip() and preset_minor is None:
-        return _render_amount_form(
-            context, field_error=FieldError(field="amount", message=context.texts.me_amount_missing, status=422)
-        )
+    pledge, texts, amount_minor = context.pledge, context.texts, None
     try:
-        if typed.strip() or preset_minor is None:
-            amount_minor = parse_amount(typed, currency=pledge.currency, lang=lang)
-        else:
-            amount_minor = preset_minor
+        amount_minor = submitted_amount(context)
+        if amount_minor is None:
+            missing = FieldError(field="amount", message=texts.me_amount_missing, status=422)
+            return render_amount_form(context, pledge.frequency, field_error=missing)
         subscriptions.change_amount(
-            container.database.transaction, container.gateway, pledge.id, amount_minor, lang=lang
+            container.database.transaction, container.gateway, pledge.id, amount_minor, lang=texts.lang
         )
     except PaymentsUnavailable as error:
         with read_only() as session:
@@ -158,10 +143,10 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
             return render_gateway_error(context, error, operation="amount")
         return context.redirect_back()
     except DomainError as error:
-        field_error = _field_error(context, error)
+        field_error = amount_error(context, pledge.frequency, error)
         if field_error is None:
             return render_gateway_error(context, error, operation="amount")
-        return _render_amount_form(context, typed=typed, field_error=field_error)
+        return render_amount_form(context, pledge.frequency, field_error=field_error)
     return context.redirect_back(done="amount")
 
 
@@ -187,15 +172,6 @@ def redirect_to_card_update(pledge_id: uuid.UUID | None = None, token: str | Non
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class AmountChoice:
-    """A preset of the form for a new amount, its label, and the sentence about the next payment with it."""
-
-    amount_minor: int
-    label: str
-    outcome: str
-
-
 def _may_remind(context: PledgeContext) -> bool:
     return offers_reminders(context.pledge.campaign) and context.pledge.supporter_id is not None
 
@@ -219,115 +195,3 @@ def _create_reminder(context: PledgeContext) -> str | None:
             month_seconds=container.settings.month_seconds,
         )
     return due_on.isoformat()
-
-
-def _render_amount_form(
-    context: PledgeContext, *, typed: str = "", field_error: FieldError | None = None
-) -> Response:
-    pledge, texts = context.pledge, context.texts
-    locale = resolve_locale(texts.lang)
-    next_at = next_payment_at(pledge, now=current_container().clock())
-    next_date = None if next_at is None else format_campaign_date(next_at, pledge, texts)
-    choices: list[AmountChoice] = []
-    try:
-        limits = _limits(context)
-        choices = _choices(context, next_date)
-    except DomainError as error:
-        # The campaign no longer offers this currency or frequency, so the page has an error and no form.
-        limits, field_error = {}, _field_error(context, error)
-    chosen = parse_int(request.form.get("preset", ""))
-    if chosen is None:
-        chosen = _smaller_amount(context) if request.args.get("to") == "less" else pledge.amount_minor
-    response = render_page(
-        "change_amount.html",
-        texts,
-        status=field_error.status if field_error else 200,
-        campaign=pledge.campaign,
-        pledge_summary=format_pledge_summary(pledge, texts),
-        frequency=pledge.frequency.value,
-        covers_fees=pledge.fees_minor > 0,
-        return_url=context.return_url,
-        current_path=request.path,
-        typed=typed,
-        chosen=chosen,
-        choices=choices,
-        next_date=next_date,
-        field_error=field_error,
-        limits=limits,
-        example=_example(context),
-        currency_symbol=get_currency_symbol(pledge.currency, locale),
-        symbol_is_after=locale.currency_formats["standard"].pattern.endswith("¤"),
-    )
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
-
-
-def _choices(context: PledgeContext, next_date: str | None) -> list[AmountChoice]:
-    """Return the presets of the pledge's campaign, and the present amount if it is none of them.
-
-    Raises:
-        CurrencyNotAccepted, FrequencyNotOffered: the campaign no longer offers this combination.
-    """
-    pledge, texts, gateway = context.pledge, context.texts, current_container().gateway
-    presets = find_option(pledge.campaign, pledge.frequency, pledge.currency).presets_minor
-
-    def choice(amount_minor: int) -> AmountChoice:
-        total = subscriptions.total_charge_for(pledge, amount_minor, gateway)
-        shown = format_money(total, texts.lang)
-        return AmountChoice(
-            amount_minor=amount_minor,
-            label=format_money(Money(amount_minor, pledge.currency), texts.lang),
-            outcome=texts.format("me_next_payment", amount=shown, date=next_date)
-            if next_date
-            else texts.format("me_amount_outcome", amount=shown),
-        )
-
-    return [choice(amount_minor) for amount_minor in sorted({*presets, pledge.amount_minor})]
-
-
-def _smaller_amount(context: PledgeContext) -> int | None:
-    """Return the smaller amount that a reader who wants to cancel may give instead, or None."""
-    pledge = context.pledge
-    try:
-        return subscriptions.smaller_amount(pledge, current_container().gateway)
-    except DomainError:
-        # The campaign no longer offers this currency or frequency.
-        return None
-
-
-def _smaller_summary(context: PledgeContext) -> str | None:
-    pledge, smaller = context.pledge, _smaller_amount(context)
-    if smaller is None:
-        return None
-    return format_pledge(context.texts, pledge.frequency, Money(smaller, pledge.currency))
-
-
-def _field_error(context: PledgeContext, error: DomainError) -> FieldError | None:
-    """Return the form error for a rejected amount; None if the error has another cause."""
-    texts = context.texts
-    if error.code == "unreadable_amount":
-        message = texts.format("amount_invalid", example=_example(context))
-    elif error.code in LIMIT_CODES:
-        name = "me_amount_steps" if error.code == "amount_not_chargeable" else "me_amount_limits"
-        message = texts.format(name, **_limits(context))
-    elif error.code in UNAVAILABLE_CODES:
-        return FieldError(field="form", message=texts.me_amount_not_offered, status=422)
-    else:
-        return None
-    return FieldError(field="amount", message=message, status=422)
-
-
-def _example(context: PledgeContext) -> str:
-    """Return an example amount in the language's notation, with a fraction if the currency has one."""
-    return format_input_amount(Money(EXAMPLE_MINOR, context.pledge.currency), context.texts.lang)
-
-
-def _limits(context: PledgeContext) -> dict[str, str]:
-    """Return the formatted `least` and `most` amounts and the `step` between amounts."""
-    pledge, gateway = context.pledge, current_container().gateway
-    least, most = subscriptions.amount_limits(pledge.campaign, gateway, pledge.frequency, pledge.currency)
-    limits = {"least": least, "most": most, "step": gateway.charge_limits(pledge.currency).step_minor}
-    return {
-        name: format_money(Money(amount_minor, pledge.currency), context.texts.lang)
-        for name, amount_minor in limits.items()
-    }

@@ -14,7 +14,7 @@ from service.domain.pledges.pauses import is_pausable
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds, is_newest_recurring_pledge, other_recurring_pledge
 from service.domain.pledges.renewals import is_paused_at, next_payment_at, pause_ends_at, scheduled_payment_at
-from service.domain.pledges.subscriptions import is_cancelling, is_recurring_active
+from service.domain.pledges.subscriptions import OTHER_FREQUENCY, is_cancelling, is_recurring_active, may_switch
 from service.pages.formatting import format_day, format_pledge
 from service.pages.translations import Texts
 from service.web import current_container
@@ -38,7 +38,8 @@ class PledgeCard:
     """One pledge, as text. Its actions are under the path `base_url`; the first payments are shown at once.
 
     `pay_label` is that of the button that leads to an open invoice; None if nothing is owed. `renew_url` leads to
-    the support page with the same choice; it is None while the pledge has not ended.
+    the support page with the same choice; it is None while the pledge has not ended. `switch_label` offers the
+    other frequency, where that is possible.
     """
 
     base_url: str
@@ -54,6 +55,7 @@ class PledgeCard:
     can_change: bool
     can_pause: bool
     is_paused: bool
+    switch_label: str | None
     is_past_due: bool
     pay_label: str | None
     may_try_card: bool
@@ -104,6 +106,9 @@ def build_pledge_card(
         can_change=can_change,
         can_pause=can_change and is_pausable(pledge, now=now),
         is_paused=is_paused,
+        switch_label=texts[f"me_switch_{OTHER_FREQUENCY[pledge.frequency]}"]
+        if can_change and may_switch(pledge, now=now)
+        else None,
         is_past_due=can_change and pledge.status == PledgeStatus.PAST_DUE,
         pay_label=_pay_label(pledge, listed, texts) if can_change and owes_invoice(pledge) else None,
         may_try_card=not needs_confirmation(pledge),

@@ -151,6 +151,26 @@ def resume_confirmation(visit: AccountPage) -> None:
     visit.page.locator("a[href*='/resume']").first.click()
 
 
+def frequency_form(visit: AccountPage) -> None:
+    visit.open_by_link("/frequency")
+
+
+def invalid_annual_amount(visit: AccountPage) -> None:
+    visit.open_by_link("/frequency")
+    visit.page.locator("[name=amount]").last.fill("1.000")
+    visit.press("main .main-button")
+
+
+def frequency_of_paused_support(visit: AccountPage) -> None:
+    paused(visit)
+    visit.open_by_link("/frequency")
+
+
+def frequency_switched(visit: AccountPage) -> None:
+    visit.open_by_link("/frequency")
+    visit.press("main .main-button")
+
+
 def no_card(visit: AccountPage) -> None:
     visit.open_by_link()
     visit.press("form[action*='/card'] button")
@@ -352,6 +372,10 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (outdated_pause_form, "me_pause_title"),
     (paused, "me_title"),
     (resume_confirmation, "me_resume_title"),
+    (frequency_form, "me_switch_title_annual"),
+    (invalid_annual_amount, "me_switch_title_annual"),
+    (frequency_of_paused_support, "me_switch_title_annual"),
+    (frequency_switched, None),
     (no_card, "me_trouble_no_card_title"),
     (own_data, "data_title"),
     (own_data_after_an_hour, "data_title"),

@@ -66,6 +66,30 @@ def test_pause_and_its_end_reach_the_export(
     assert live_server.export()[pledge_id]["paused"] == "no"
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_switch_to_annual_and_back_reaches_the_export(
+    live_server: LiveServer, page: Page, new_page: NewPage, scripts: bool
+) -> None:
+    pledge_id = create_paid_pledge(live_server, page, f"switches.{scripts}@example.org")
+    supporter_page = new_page(java_script_enabled=scripts)
+    supporter_page.goto(pledge_page_url(live_server, pledge_id))
+    before = supporter_page.locator(".next-payment").inner_text()
+    supporter_page.get_by_role("link", name="Give once a year instead").click()
+    expect(supporter_page.locator(".lead")).to_contain_text("Nothing is charged or refunded today.")
+    expect(supporter_page.get_by_role("radio", name="$24")).to_be_checked()
+    supporter_page.get_by_role("button", name="Switch to annual support").click()
+    expect(supporter_page.get_by_role("status")).to_contain_text("Your support has changed.")
+    expect(supporter_page.get_by_role("heading", level=1)).to_contain_text("$24 a year")
+    # The day of the next payment stays.
+    expect(supporter_page.locator(".next-payment")).to_have_text(before.replace("$2", "$24"))
+    row = live_server.export()[pledge_id]
+    assert (row["frequency"], row["amount"], row["payments"]) == ("annual", "24.00", "1")
+    supporter_page.get_by_role("link", name="Give every month instead").click()
+    supporter_page.get_by_role("button", name="Switch to monthly support").click()
+    expect(supporter_page.get_by_role("heading", level=1)).to_contain_text("$2 a month")
+    expect(supporter_page.locator(".next-payment")).to_have_text(before)
+
+
 def test_session_cookie_is_not_readable_by_scripts(live_server: LiveServer, page: Page) -> None:
     email = "cookie@example.org"
     create_paid_pledge(live_server, page, email)

@@ -41,7 +41,13 @@ class RecordingGateway(SandboxGateway):
         return ChargeLimits(step_minor=self.step)
 
     def update_subscription_amount(
-        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+        self,
+        subscription: str,
+        money: Money,
+        *,
+        pledge_id: uuid.UUID,
+        expected: Money | None = None,
+        frequency: Frequency | None = None,
     ) -> None:
         if self.error is not None:
             raise self.error

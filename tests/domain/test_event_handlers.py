@@ -151,7 +151,13 @@ class FakeGateway:
         return NO_LIMITS
 
     def update_subscription_amount(
-        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+        self,
+        subscription: str,
+        money: Money,
+        *,
+        pledge_id: uuid.UUID,
+        expected: Money | None = None,
+        frequency: Frequency | None = None,
     ) -> None:
         self.calls.append("update_subscription_amount")
 

@@ -24,7 +24,7 @@ from service.domain.payments.reconciliation import ReconciliationReport, reconci
 from service.domain.payments.refunds import refund_payment, withdraw_refund
 from service.domain.pledges.open_invoices import retry_open_invoices
 from service.domain.pledges.pauses import end_pause, pause_payments
-from service.domain.pledges.subscriptions import cancel_pledge, change_amount
+from service.domain.pledges.subscriptions import cancel_pledge, change_amount, switch_frequency
 from service.domain.privacy.address_changes import change_address
 from service.domain.privacy.erasure import complete_erasures, erase
 from service.gateways.stripe import balance
@@ -193,6 +193,32 @@ def assert_resumed_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) ->
     assert (pledge_row["is_paused"], pledge_row["resumes_at"]) == (False, None)
     with scenario.container.database.read_only() as session:
         assert session.get_one(Pledge, pledge).pause_requested_at is None
+
+
+def switch_to_annual(container: Container, pledge: uuid.UUID) -> None:
+    with container.database.read_only() as session:
+        next_at = session.get_one(Pledge, pledge).renews_at
+    switch_frequency(
+        container.database.transaction,
+        container.gateway,
+        pledge,
+        Frequency.ANNUAL,
+        6000,
+        next_payment_at=next_at,
+        clock=container.clock,
+        lang="en",
+    )
+
+
+def assert_annual_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:
+    with scenario.container.database.read_only() as session:
+        row = session.get_one(Pledge, pledge)
+    subscription = scenario.stripe.get(row.subscription_reference)
+    [item] = subscription["items"]["data"]
+    assert (item["price"]["recurring"]["interval"], item["price"]["unit_amount"]) == ("year", 6000)
+    assert subscription["trial_end"] == int(row.renews_at.timestamp())
+    assert (row.frequency, row.amount_minor) == (Frequency.ANNUAL, 6000)
+    assert (row.pending_frequency, row.pending_amount_minor) == (None, None)
 
 
 def refund_partially(container: Container, pledge: uuid.UUID) -> None:
@@ -412,6 +438,12 @@ CRASH_SCENARIOS = {
         lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
         increase_amount,
         assert_new_amount_on_both_sides,
+        "update_subscription_amount",
+    ),
+    "switch to annual": CrashScenario(
+        lambda scenario: paid_pledge(scenario, Frequency.MONTHLY),
+        switch_to_annual,
+        assert_annual_on_both_sides,
         "update_subscription_amount",
     ),
     "pause": CrashScenario(

@@ -137,7 +137,7 @@ def test_past_due_support_says_why_it_cannot_be_paused(
 ) -> None:
     update(container, status=PledgeStatus.PAST_DUE)
     assert "Once it’s paid, you can make this change." in visible_text(page(client, f"{access_path.base}/pause"))
-    access_path.post("pause", 422, payments="1", **{"from": "2026-12-23T09:30:00+00:00"})
+    access_path.post("pause", 409, payments="1", **{"from": "2026-12-23T09:30:00+00:00"})
     assert f"{access_path.base}/pause" not in page(client, f"{access_path.base}/cancel")
 
 

@@ -154,9 +154,50 @@ def advance_period(account: Account, subscription: StripeJson) -> StripeJson:
     for item in subscription["items"]["data"]:
         item["current_period_start"] = item["current_period_end"]
         item["current_period_end"] = _next_period_end(subscription, item)
+    if subscription["status"] == "trialing":
+        subscription["status"] = "active"
     invoice = create_invoice(account, subscription, "subscription_cycle")
     account.emit_event("customer.subscription.updated", subscription, before)
     return invoice
+
+
+def start_trial(account: Account, subscription: StripeJson, trial_end: int) -> None:
+    """Begin a trial now. Its end is the next day of payment, and anchors those after it."""
+    _set_period(subscription, account.now(), trial_end)
+    subscription |= {
+        "status": "trialing",
+        "trial_start": account.now(),
+        "trial_end": trial_end,
+        "billing_cycle_anchor": trial_end,
+    }
+
+
+def create_trial_invoice(account: Account, subscription: StripeJson) -> None:
+    """Create the invoice of a trial: of nothing, and paid."""
+    start, end = subscription["trial_start"], subscription["trial_end"]
+    invoice = billing_objects.new_invoice(account, subscription, "subscription_update", start=start, end=end)
+    invoice |= dict.fromkeys(("amount_due", "amount_remaining", "subtotal", "total"), 0)
+    for line in invoice["lines"]["data"]:
+        line |= {"amount": 0, "subtotal": 0}
+    account.emit_event("invoice.created", invoice)
+    before = copy.deepcopy(invoice)
+    invoice |= {"status": "open", "effective_at": account.now()}
+    account.emit_event("invoice.finalized", invoice, before)
+    subscription["latest_invoice"] = invoice["id"]
+    _mark_paid(account, invoice)
+
+
+def restart_period(account: Account, subscription: StripeJson) -> None:
+    """Start a period now, as Stripe does when the interval of a price changes."""
+    subscription["billing_cycle_anchor"] = account.now()
+    recurring = subscription["items"]["data"][0]["price"]["recurring"]
+    end = period_end(account.now(), account.now(), recurring["interval"], recurring["interval_count"])
+    _set_period(subscription, account.now(), end)
+
+
+def _set_period(subscription: StripeJson, start: int, end: int) -> None:
+    for item in subscription["items"]["data"]:
+        item |= {"current_period_start": start, "current_period_end": end}
 
 
 def emit_upcoming(account: Account, subscription: StripeJson) -> None:

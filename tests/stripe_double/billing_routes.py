@@ -124,11 +124,19 @@ def update_subscription(account: Account, params: dict[str, Any], subscription_i
     if subscription["status"] == "canceled" and set(params) - {"metadata", "cancellation_details"}:
         raise StripeApiError("A canceled subscription can only update its cancellation_details and metadata.")
     before = copy.deepcopy(subscription)
+    trial_end = params.get("trial_end")
+    if trial_end is not None and (trial_end == "now" or trial_end <= account.now()):
+        raise StripeApiError("Invalid timestamp: must be in the future", param="trial_end")
     if params.get("items") and params.get("proration_behavior") != "none":
         message = "The double has no proration: pass proration_behavior=none."
         raise StripeApiError(message, param="proration_behavior")
     for item in params.get("items", []):
         _change_item(account, subscription, item)
+    is_other_interval = _intervals(subscription) != _intervals(before)
+    if trial_end is not None:
+        billing.start_trial(account, subscription, trial_end)
+    elif is_other_interval and subscription["status"] == "active":
+        billing.restart_period(account, subscription)
     if "metadata" in params:
         subscription["metadata"] = _merge_metadata(subscription["metadata"], params["metadata"])
     subscription["cancellation_details"] |= params.get("cancellation_details", {})
@@ -140,7 +148,20 @@ def update_subscription(account: Account, params: dict[str, Any], subscription_i
     if "pause_collection" in params:
         _set_pause(account, subscription, params["pause_collection"])
     account.emit_event("customer.subscription.updated", subscription, before)
+    if trial_end is not None:
+        billing.create_trial_invoice(account, subscription)
+    elif is_other_interval and subscription["status"] == "active":
+        invoice = billing.create_invoice(account, subscription, "subscription_update")
+        if invoice["status"] != "paid":
+            card = account.objects[_default_card(account, subscription)]
+            charges.charge(account, billing.intent_of(account, invoice), card)
+            billing.mark_paid(account, invoice)
     return subscription
+
+
+def _intervals(subscription: StripeJson) -> list[tuple[str, int]]:
+    recurring = [item["price"]["recurring"] for item in subscription["items"]["data"]]
+    return [(each["interval"], each["interval_count"]) for each in recurring]
 
 
 @routes.delete("/subscriptions/<id>")
@@ -167,9 +188,7 @@ def pay_invoice(account: Account, params: dict[str, Any], invoice_id: str) -> St
         billing.mark_paid_outside(account, invoice)
         return invoice
     subscription = account.objects[invoice["parent"]["subscription_details"]["subscription"]]
-    customer = account.find("customer", invoice["customer"])
-    default = customer["invoice_settings"]["default_payment_method"]
-    card = account.objects[params.get("payment_method") or subscription["default_payment_method"] or default]
+    card = account.objects[params.get("payment_method") or _default_card(account, subscription)]
     intent = billing.intent_of(account, invoice)
     decline_code = card.get("#decline_code")
     if decline_code:
@@ -301,6 +320,13 @@ def _set_pause(account: Account, subscription: StripeJson, pause: StripeJson | s
         subscription["pause_collection"] = {"behavior": pause["behavior"], "resumes_at": resumes_at}
     else:
         subscription["pause_collection"] = None
+
+
+def _default_card(account: Account, subscription: StripeJson) -> str:
+    """Return the id of the subscription's own payment method, or of its customer's default."""
+    customer = account.find("customer", subscription["customer"])
+    default = customer["invoice_settings"]["default_payment_method"]
+    return str(subscription["default_payment_method"] or default)
 
 
 def _merge_metadata(stored: dict[str, str], given: Any) -> dict[str, str]:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.enums import DisputeStatus, EventStatus, PaymentStatus, RefundStatus
+from schemas.enums import DisputeStatus, EventStatus, Frequency, PaymentStatus, RefundStatus
 from service.db.base import Base, UUIDPrimaryKey
 from service.db.types import EncryptedText, StringEnum, enum_check
 
@@ -29,13 +29,15 @@ class Payment(UUIDPrimaryKey, Base):
 
     `status` sums up its refunds and disputes. With `is_provisional` the amount is what a checkout asked for; its
     invoice says what was paid. How it was made is known only after a while, and never of old payments:
-    `method_kind` and `method_brand` are the gateway's words.
+    `method_kind` and `method_brand` are the gateway's words. `frequency` is set once that of its pledge has
+    changed since.
     """
 
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         enum_check("status", PaymentStatus, name="status_known"),
+        enum_check("frequency", Frequency, name="frequency_known"),
         UniqueConstraint("gateway", "gateway_reference"),
         Index("ix_payments_pledge_id", "pledge_id"),
     )
@@ -51,6 +53,7 @@ class Payment(UUIDPrimaryKey, Base):
     method_kind: Mapped[str | None] = mapped_column(String(32))
     method_brand: Mapped[str | None] = mapped_column(String(32))
     method_last4: Mapped[str | None] = mapped_column(String(4))
+    frequency: Mapped[Frequency | None] = mapped_column(StringEnum(Frequency))
 
 
 class Refund(UUIDPrimaryKey, Base):

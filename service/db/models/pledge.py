@@ -33,9 +33,9 @@ class Pledge(UUIDPrimaryKey, Base):
     `reminder_id` is the reminder that led to it. `fees_minor` is what the supporter adds to `amount_minor` to
     cover the gateway's fee. For a recurring pledge, `subscription_reference` and `customer_reference` are the
     gateway's own identifiers, `renews_at` is its next payment, `subscription_status_at` is when the gateway last
-    reported the status of the subscription, and `ended_at` is when it ended. `cancel_requested_at` and
-    `pending_amount_minor` record a change before the gateway is called. With `pause_requested_at`, a pause until
-    `pending_resumes_at` was requested, or the end of one if that is empty.
+    reported the status of the subscription, and `ended_at` is when it ended. `cancel_requested_at`,
+    `pending_amount_minor` and `pending_frequency` record a change before the gateway is called. With
+    `pause_requested_at`, a pause until `pending_resumes_at` was requested, or the end of one if that is empty.
 
     What the gateway reported, each with its own time: `checkout_completed_at`, `payment_bounced_at` (the bank did
     not make the first payment) and `settled_outside_at` (the last invoice that was paid without the gateway).
@@ -56,6 +56,7 @@ class Pledge(UUIDPrimaryKey, Base):
         CheckConstraint("fees_minor >= 0", name="fees_not_negative"),
         enum_check("frequency", Frequency, name="frequency_known"),
         enum_check("status", PledgeStatus, name="status_known"),
+        enum_check("pending_frequency", Frequency, name="pending_frequency_known"),
         UniqueConstraint("gateway", "gateway_reference"),
         UniqueConstraint("gateway", "subscription_reference"),
         Index(
@@ -108,6 +109,7 @@ class Pledge(UUIDPrimaryKey, Base):
     ended_at: Mapped[datetime.datetime | None]
     cancel_requested_at: Mapped[datetime.datetime | None]
     pending_amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    pending_frequency: Mapped[Frequency | None] = mapped_column(StringEnum(Frequency))
     pause_requested_at: Mapped[datetime.datetime | None]
     pending_resumes_at: Mapped[datetime.datetime | None]
     checkout_completed_at: Mapped[datetime.datetime | None]

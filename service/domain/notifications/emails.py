@@ -301,6 +301,7 @@ def _receipt(
     is_recurring = pledge.status in RUNNING_STATUSES
     return dataclasses.replace(
         base,
+        frequency=receipt.frequency,
         money=receipt.paid,
         event_date=receipt.paid_on,
         page_url=own_page if is_recurring else base.account_url,

@@ -108,7 +108,7 @@ def _receipt(payment: Payment, pledge: Pledge, refunds: Sequence[Refund], disput
         number=receipt_number(payment.id, day(payment.paid_at).year),
         payment_number=str(payment.id) if is_test else payment.gateway_reference,
         paid_on=day(payment.paid_at),
-        frequency=pledge.frequency,
+        frequency=payment.frequency or pledge.frequency,
         paid=money(payment.amount_minor),
         fees=covered_fees_of(payment, pledge),
         refunds=tuple(

@@ -8,18 +8,20 @@ transaction is open during a call to the gateway.
 import datetime
 import uuid
 from dataclasses import dataclass
-from enum import StrEnum
 
-from schemas.enums import Frequency, PledgeStatus
+from schemas.enums import Frequency
 from service.db.models.pledge import Pledge
-from service.domain.errors import PauseNotPossible, PaymentRequestRejected, PaymentsRescheduled
+from service.domain.errors import ChangeNotPossible, PaymentRequestRejected, PaymentsRescheduled
 from service.domain.pledges.notifications import enqueue_pause
 from service.domain.pledges.pledges import get_pledge
 from service.domain.pledges.renewals import (
+    OBSTACLES,
+    Obstacle,
     is_paused_at,
     next_payment_at,
     pause_ends_at,
     payment_after,
+    schedule_obstacle,
     scheduled_payment_at,
 )
 from service.domain.pledges.subscriptions import (
@@ -35,27 +37,6 @@ MAX_SKIPPED = {Frequency.MONTHLY: 6, Frequency.ANNUAL: 1}
 # A pause ends this long before the first payment after it, well after the last one that it skips. So neither some
 # hours at the gateway nor a wrongly expected day of the month change how many payments it skips.
 RESUME_LEAD = datetime.timedelta(days=5)
-# A payment that is due sooner may already be on its way.
-MIN_NOTICE = datetime.timedelta(hours=2)
-
-
-class PauseObstacle(StrEnum):
-    """Why the payments of a running pledge cannot be paused now."""
-
-    PAST_DUE = "past_due"
-    NO_DATE = "no_date"
-    TOO_LATE = "too_late"
-    ENDING = "ending"
-    OPEN_ENDED = "open_ended"
-
-
-OBSTACLES = {
-    PauseObstacle.PAST_DUE: "The last payment has failed; once it is paid, the pledge can be paused.",
-    PauseObstacle.NO_DATE: "The day of the next payment is not known yet.",
-    PauseObstacle.TOO_LATE: "The next payment is being taken now.",
-    PauseObstacle.ENDING: "The pledge is set to end.",
-    PauseObstacle.OPEN_ENDED: "The pledge is paused already.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +49,13 @@ class Pause:
     resumes_at: datetime.datetime
 
 
-def pause_obstacle(pledge: Pledge, *, now: datetime.datetime) -> PauseObstacle | None:
+def pause_obstacle(pledge: Pledge, *, now: datetime.datetime) -> Obstacle | None:
     """Return why an active recurring pledge cannot be paused now, or None if it can."""
-    scheduled = scheduled_payment_at(pledge, now=now)
-    if pledge.status != PledgeStatus.ACTIVE:
-        return PauseObstacle.PAST_DUE
-    if pledge.cancel_at is not None:
-        return PauseObstacle.ENDING
+    if pledge.pending_frequency is not None:
+        return Obstacle.PENDING
     if is_paused_at(pledge, now) and pause_ends_at(pledge) is None:
-        return PauseObstacle.OPEN_ENDED
-    if scheduled is None:
-        return PauseObstacle.NO_DATE
-    return PauseObstacle.TOO_LATE if scheduled <= now + MIN_NOTICE else None
+        return Obstacle.PAUSED
+    return schedule_obstacle(pledge, now=now)
 
 
 def possible_pauses(pledge: Pledge, *, now: datetime.datetime) -> list[Pause]:
@@ -117,7 +93,7 @@ def pause_payments(
     Raises:
         PledgeNotFound: no pledge has this id.
         InvalidTransition: the pledge is not charged again.
-        PauseNotPossible: it cannot be paused now, or not for so long.
+        ChangeNotPossible: it cannot be paused now, or not for so long.
         PaymentsRescheduled: the next payment is on another day than the reader was told.
         GatewayMismatch: the pledge was made with another gateway.
         PaymentsUnavailable: the request is recorded, and the reconciler completes it.
@@ -130,10 +106,10 @@ def pause_payments(
         require_same_gateway(pledge, gateway)
         obstacle = pause_obstacle(pledge, now=now)
         if obstacle is not None:
-            raise PauseNotPossible(OBSTACLES[obstacle])
+            raise ChangeNotPossible(OBSTACLES[obstacle])
         pauses = {pause.payments: pause for pause in possible_pauses(pledge, now=now)}
         if payments not in pauses:
-            raise PauseNotPossible(f"Between 1 and {max(pauses)} payments can be skipped.")
+            raise ChangeNotPossible(f"Between 1 and {max(pauses)} payments can be skipped.")
         if pauses[payments].first_skipped_at != first_skipped_at:
             raise PaymentsRescheduled("The day of the next payment has changed.")
         resumes_at = pauses[payments].resumes_at

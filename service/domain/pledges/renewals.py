@@ -2,6 +2,7 @@
 
 import calendar
 import datetime
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, false, or_
@@ -14,6 +15,41 @@ from service.domain.calendar import add_months, at_local_hour
 # The sandbox stores nothing of its own, so its pledges have no subscription reference and no reported renewal.
 SANDBOX_GATEWAY = "sandbox"
 MONTHS = {Frequency.MONTHLY: 1, Frequency.ANNUAL: 12}
+# A payment that is due sooner may already be on its way.
+MIN_NOTICE = datetime.timedelta(hours=2)
+
+
+class Obstacle(StrEnum):
+    """Why the next payments of a running pledge cannot be put off or changed in frequency now."""
+
+    PAST_DUE = "past_due"
+    NO_DATE = "no_date"
+    TOO_LATE = "too_late"
+    ENDING = "ending"
+    PAUSED = "paused"
+    PENDING = "pending"
+
+
+OBSTACLES = {
+    Obstacle.PAST_DUE: "The last payment has failed; it must be paid first.",
+    Obstacle.NO_DATE: "The day of the next payment is not known yet.",
+    Obstacle.TOO_LATE: "The next payment is being taken now.",
+    Obstacle.ENDING: "The pledge is set to end.",
+    Obstacle.PAUSED: "The pledge is paused.",
+    Obstacle.PENDING: "An earlier change is not made at the payment provider yet.",
+}
+
+
+def schedule_obstacle(pledge: Pledge, *, now: datetime.datetime) -> Obstacle | None:
+    """Return why the schedule of a recurring pledge cannot be changed now; a pause is no reason here."""
+    scheduled = scheduled_payment_at(pledge, now=now)
+    if pledge.status != PledgeStatus.ACTIVE:
+        return Obstacle.PAST_DUE
+    if pledge.cancel_at is not None:
+        return Obstacle.ENDING
+    if scheduled is None:
+        return Obstacle.NO_DATE
+    return Obstacle.TOO_LATE if scheduled <= now + MIN_NOTICE else None
 
 
 def ends_before(pledge: Pledge, at: datetime.datetime) -> bool:
@@ -40,9 +76,9 @@ def pause_ends_at(pledge: Pledge) -> datetime.datetime | None:
 
 def scheduled_payment_at(pledge: Pledge, *, now: datetime.datetime) -> datetime.datetime | None:
     """Return when the next payment is scheduled, also one that a pause skips; None if that is unknown."""
-    if pledge.renews_at is not None or pledge.gateway != SANDBOX_GATEWAY or pledge.frequency not in MONTHS:
+    if pledge.gateway != SANDBOX_GATEWAY or pledge.frequency not in MONTHS:
         return pledge.renews_at
-    first, periods = started_at(pledge), 1
+    first, periods = (started_at(pledge), 1) if pledge.renews_at is None else (pledge.renews_at, 0)
     while payment_after(pledge, first, periods) <= now:
         periods += 1
     return payment_after(pledge, first, periods)

@@ -5,10 +5,11 @@ Reports may arrive in any order, and an older one changes nothing.
 
 import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency, PledgeStatus
+from service.db.models.payment import Payment
 from service.db.models.pledge import FormerSubscription, Pledge
 from service.domain.errors import InvalidTransition, PaymentMismatch
 from service.domain.money import Money
@@ -24,6 +25,7 @@ FACTS_OF_A_SUBSCRIPTION = (
     "ended_at",
     "cancel_requested_at",
     "pending_amount_minor",
+    "pending_frequency",
     "pause_requested_at",
     "pending_resumes_at",
     "payment_bounced_at",
@@ -70,7 +72,7 @@ def handle_subscription_updated(
         pledge, subscription=update.subscription, customer=update.customer, renews_at=update.renews_at
     )
     is_started = update.is_started or update.is_past_due
-    past_due = _latest_past_due(pledge, update) if is_started else None
+    past_due = _latest_past_due(session, pledge, update) if is_started else None
     sync_pledge_status(session, pledge, gateway_past_due=past_due, is_started=is_started, now=now)
 
 
@@ -134,7 +136,7 @@ def replace_subscription(session: Session, pledge: Pledge, subscription: str, *,
     pledge.subscription_reference = subscription
 
 
-def _latest_past_due(pledge: Pledge, update: SubscriptionUpdated) -> bool | None:
+def _latest_past_due(session: Session, pledge: Pledge, update: SubscriptionUpdated) -> bool | None:
     """Return whether the latest known report says past due; None if a newer report than `update` is known.
 
     Of two reports of the same second, past due wins.
@@ -147,7 +149,7 @@ def _latest_past_due(pledge: Pledge, update: SubscriptionUpdated) -> bool | None
         return None
     is_newer = previous_at is None or update.occurred_at > previous_at
     if is_newer or _follows(pledge, update):
-        _sync_state(pledge, update, is_newer=is_newer)
+        _sync_state(session, pledge, update, is_newer=is_newer)
     pledge.subscription_status_at = update.occurred_at
     if not is_newer:
         return update.is_past_due or pledge.status == PledgeStatus.PAST_DUE
@@ -176,8 +178,8 @@ def _follows(pledge: Pledge, update: SubscriptionUpdated) -> bool:
     return follows
 
 
-def _sync_state(pledge: Pledge, update: SubscriptionUpdated, *, is_newer: bool) -> None:
-    """Follow the amount, the end and the pause that the gateway reports."""
+def _sync_state(session: Session, pledge: Pledge, update: SubscriptionUpdated, *, is_newer: bool) -> None:
+    """Follow the amount, the frequency, the end and the pause that the gateway reports."""
     if update.is_current:
         pledge.previous_subscription_state = LOOKED_UP
     elif is_newer:
@@ -185,6 +187,9 @@ def _sync_state(pledge: Pledge, update: SubscriptionUpdated, *, is_newer: bool) 
     pledge.subscription_state = update.state
     pledge.cancel_at, pledge.is_paused = update.cancel_at, update.is_paused
     pledge.resumes_at = update.resumes_at if update.is_paused else None
+    # While a change of our own is pending, its outcome decides.
+    if update.frequency is not None and pledge.frequency != Frequency.ONCE and pledge.pending_frequency is None:
+        set_frequency(session, pledge, update.frequency)
     if update.money is not None:
         sync_amount(pledge, update.money)
 
@@ -198,3 +203,15 @@ def sync_amount(pledge: Pledge, money: Money) -> None:
         return
     fees = pledge.fees_minor if money.amount_minor > pledge.fees_minor else 0
     pledge.amount_minor, pledge.fees_minor = money.amount_minor - fees, fees
+
+
+def set_frequency(session: Session, pledge: Pledge, frequency: Frequency) -> None:
+    """Change how often a locked pledge is paid; the receipts of its payments so far keep the former frequency."""
+    if pledge.frequency == frequency:
+        return
+    session.execute(
+        update(Payment)
+        .where(Payment.pledge_id == pledge.id, Payment.frequency.is_(None))
+        .values(frequency=pledge.frequency)
+    )
+    pledge.frequency = frequency

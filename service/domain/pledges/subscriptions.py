@@ -1,4 +1,4 @@
-"""Recurring pledges: cancelling one, and changing its amount or payment method.
+"""Recurring pledges: cancelling one, and changing its amount, frequency or payment method.
 
 A change is recorded as requested before the gateway is called, and its outcome afterwards. After a crash in
 between, the same call, or the reconciler, completes it. No transaction is open during a call to the gateway.
@@ -16,18 +16,29 @@ from service.db.models.campaign import Campaign
 from service.db.models.pledge import Pledge
 from service.domain.campaigns.amounts import covered_fees, find_option, validate_amount
 from service.domain.errors import (
+    ChangeNotPossible,
+    CurrencyNotAccepted,
+    FrequencyNotOffered,
     GatewayMismatch,
     InvalidTransition,
     PaymentRequestRejected,
+    PaymentsRescheduled,
     PaymentsUnavailable,
 )
 from service.domain.money import Money
 from service.domain.pledges.customers import has_same_customer, pledges_with_same_supporter
 from service.domain.pledges.notifications import enqueue_cancellation
 from service.domain.pledges.pledges import get_pledge, total_charge, transition_pledge
-from service.domain.pledges.renewals import SANDBOX_GATEWAY
+from service.domain.pledges.renewals import (
+    OBSTACLES,
+    SANDBOX_GATEWAY,
+    Obstacle,
+    is_paused_at,
+    schedule_obstacle,
+    scheduled_payment_at,
+)
 from service.domain.pledges.status import RUNNING_STATUSES, PledgeEvent, next_status
-from service.domain.pledges.subscription_reports import sync_amount
+from service.domain.pledges.subscription_reports import set_frequency, sync_amount
 from service.domain.ports import (
     Clock,
     GatewayAmountChanged,
@@ -38,6 +49,7 @@ from service.domain.ports import (
 )
 
 RETRY_AFTER_SECONDS = 30
+OTHER_FREQUENCY = {Frequency.MONTHLY: Frequency.ANNUAL, Frequency.ANNUAL: Frequency.MONTHLY}
 UNAVAILABLE = "The payment provider isn't responding right now; please try again soon."
 CANCELLATION_RECORDED = "Stripe does not answer right now. The pledge will be cancelled when Stripe answers."
 
@@ -107,7 +119,7 @@ def mark_cancelled(session: Session, pledge: Pledge, *, now: datetime.datetime) 
         pledge.ended_at = pledge.ended_at or now
         pledge.renews_at = None
     # A requested change has no effect any more.
-    pledge.pending_amount_minor = None
+    pledge.pending_amount_minor = pledge.pending_frequency = None
     pledge.pause_requested_at = pledge.pending_resumes_at = None
     enqueue_cancellation(session, pledge, now=now)
 
@@ -132,16 +144,85 @@ def change_amount(
         require_same_gateway(pledge, gateway)
         limits = gateway.charge_limits(pledge.currency)
         money = Money(amount_minor, pledge.currency)
-        validate_amount(pledge.campaign, pledge.frequency, money, limits=limits, lang=lang)
+        frequency = pledge.pending_frequency or pledge.frequency
+        validate_amount(pledge.campaign, frequency, money, limits=limits, lang=lang)
         subscription_reference(pledge)
         pledge.pending_amount_minor = amount_minor
     return complete_amount_change(transaction, gateway, pledge_id)
 
 
+def switch_frequency(
+    transaction: TransactionFactory,
+    gateway: PaymentGateway,
+    pledge_id: uuid.UUID,
+    frequency: Frequency,
+    amount_minor: int,
+    *,
+    next_payment_at: datetime.datetime,
+    clock: Clock,
+    lang: str,
+) -> Pledge:
+    """Charge this amount in another frequency, first on the day of the next payment, which the reader was told.
+
+    Raises:
+        PledgeNotFound: no pledge has this id.
+        InvalidTransition: the pledge is not charged again.
+        ChangeNotPossible: not now, or it is a one-time pledge.
+        PaymentsRescheduled: the next payment is on another day than the reader was told.
+        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
+        each names what would be accepted.
+        GatewayMismatch: the pledge was made with another gateway.
+        PaymentsUnavailable: the request is recorded, and the reconciler completes it.
+        PaymentRequestRejected: the gateway refuses; nothing has changed.
+    """
+    with transaction() as session:
+        now = clock()
+        pledge = get_pledge(session, pledge_id, for_update=True)
+        require_recurring_active(pledge)
+        require_same_gateway(pledge, gateway)
+        if (pledge.frequency, pledge.amount_minor) == (frequency, amount_minor):
+            return pledge
+        obstacle = switch_obstacle(pledge, now=now)
+        if obstacle is not None:
+            raise ChangeNotPossible(OBSTACLES[obstacle])
+        if Frequency.ONCE in (frequency, pledge.frequency):
+            raise ChangeNotPossible("Only monthly and annual support can be switched.")
+        if scheduled_payment_at(pledge, now=now) != next_payment_at:
+            raise PaymentsRescheduled("The day of the next payment has changed.")
+        limits = gateway.charge_limits(pledge.currency)
+        validate_amount(pledge.campaign, frequency, Money(amount_minor, pledge.currency), limits=limits, lang=lang)
+        subscription_reference(pledge)
+        pledge.pending_amount_minor, pledge.pending_frequency = amount_minor, frequency
+        if pledge.gateway == SANDBOX_GATEWAY:
+            pledge.renews_at = next_payment_at
+    return complete_amount_change(transaction, gateway, pledge_id)
+
+
+def switch_obstacle(pledge: Pledge, *, now: datetime.datetime) -> Obstacle | None:
+    """Return why the frequency of an active recurring pledge cannot be changed now, or None if it can."""
+    if pledge.pause_requested_at is not None or pledge.pending_amount_minor is not None:
+        return Obstacle.PENDING
+    if is_paused_at(pledge, now):
+        return Obstacle.PAUSED
+    return schedule_obstacle(pledge, now=now)
+
+
+def may_switch(pledge: Pledge, *, now: datetime.datetime) -> bool:
+    """Whether a reader is offered the other frequency: the campaign takes it, and nothing stands against it."""
+    other = OTHER_FREQUENCY.get(pledge.frequency)
+    if other is None or switch_obstacle(pledge, now=now) is not None:
+        return False
+    try:
+        find_option(pledge.campaign, other, pledge.currency)
+    except (CurrencyNotAccepted, FrequencyNotOffered):
+        return False
+    return True
+
+
 def complete_amount_change(
     transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, is_late: bool = False
 ) -> Pledge:
-    """Send the requested amount of a pledge to the gateway; a pledge without one stays as it is.
+    """Send the requested amount and frequency of a pledge to the gateway; a pledge without stays as it is.
 
     An amount that was set at the gateway in the meantime outweighs a request that `is_late`.
 
@@ -151,7 +232,7 @@ def complete_amount_change(
     """
     with transaction() as session:
         pledge = get_pledge(session, pledge_id)
-        requested = pledge.pending_amount_minor
+        requested, frequency = pledge.pending_amount_minor, pledge.pending_frequency
         if requested is None:
             return pledge
         require_same_gateway(pledge, gateway)
@@ -160,21 +241,24 @@ def complete_amount_change(
         expected = total_charge(pledge) if is_late else None
     try:
         with translate_gateway_errors():
-            gateway.update_subscription_amount(subscription, charge, pledge_id=pledge_id, expected=expected)
+            gateway.update_subscription_amount(
+                subscription, charge, pledge_id=pledge_id, expected=expected, frequency=frequency
+            )
     except PaymentRequestRejected as error:
         with transaction() as session:
             pledge = get_pledge(session, pledge_id, for_update=True)
-            if pledge.pending_amount_minor == requested:
-                pledge.pending_amount_minor = None
+            if (pledge.pending_amount_minor, pledge.pending_frequency) == (requested, frequency):
+                pledge.pending_amount_minor = pledge.pending_frequency = None
                 if isinstance(error.__cause__, GatewayAmountChanged):
                     sync_amount(pledge, error.__cause__.money)
         raise
     with transaction() as session:
         pledge = get_pledge(session, pledge_id, for_update=True)
         # A concurrent request for another amount sends that amount itself.
-        if pledge.pending_amount_minor == requested:
+        if (pledge.pending_amount_minor, pledge.pending_frequency) == (requested, frequency):
             pledge.amount_minor, pledge.fees_minor = requested, charge.amount_minor - requested
-            pledge.pending_amount_minor = None
+            set_frequency(session, pledge, frequency or pledge.frequency)
+            pledge.pending_amount_minor = pledge.pending_frequency = None
     return pledge
 
 

@@ -9,7 +9,7 @@ import datetime
 import uuid
 from dataclasses import dataclass, field
 
-from schemas.enums import DisputeStatus, RefundStatus
+from schemas.enums import DisputeStatus, Frequency, RefundStatus
 from service.domain.money import Money
 from service.domain.ports.balance import GatewayBalanceTransaction
 
@@ -133,6 +133,7 @@ class SubscriptionUpdated:
     money: Money | None = None
     renews_at: datetime.datetime | None = None
     cancel_at: datetime.datetime | None = None
+    frequency: Frequency | None = None
     is_paused: bool = False
     resumes_at: datetime.datetime | None = None
     state: str | None = None

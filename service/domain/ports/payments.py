@@ -187,9 +187,17 @@ class PaymentGateway(Protocol):
         """
 
     def update_subscription_amount(
-        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+        self,
+        subscription: str,
+        money: Money,
+        *,
+        pledge_id: uuid.UUID,
+        expected: Money | None = None,
+        frequency: Frequency | None = None,
     ) -> None:
         """Change the amount from the next payment on, without proration of the current period.
+
+        A `frequency` changes as well; the next payment stays on its day.
 
         Given the `expected` present amount, raise GatewayAmountChanged if somebody else has set another one.
         """

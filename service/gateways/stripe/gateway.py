@@ -4,6 +4,7 @@ import datetime
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
+from schemas.enums import Frequency
 from service.domain.money import Money
 from service.domain.ports import (
     ChargeLimits,
@@ -74,11 +75,17 @@ class StripeGateway:
         return customer_erasure.erase_customer(self._api, customer)
 
     def update_subscription_amount(
-        self, subscription: str, money: Money, *, pledge_id: uuid.UUID, expected: Money | None = None
+        self,
+        subscription: str,
+        money: Money,
+        *,
+        pledge_id: uuid.UUID,
+        expected: Money | None = None,
+        frequency: Frequency | None = None,
     ) -> None:
         """Replace the price of the subscription, without proration."""
         subscriptions.update_subscription_amount(
-            self._api, subscription, money, pledge_id=pledge_id, expected=expected
+            self._api, subscription, money, pledge_id=pledge_id, expected=expected, frequency=frequency
         )
 
     def set_pause(self, subscription: str, *, resumes_at: datetime.datetime | None, key: str) -> None:

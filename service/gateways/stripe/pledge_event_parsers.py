@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from schemas.enums import Frequency
 from service.domain.money import Money
 from service.domain.ports import InvalidEvent
 from service.domain.ports.payment_events import (
@@ -41,11 +42,17 @@ from service.gateways.stripe.event_fields import (
     to_money,
 )
 from service.gateways.stripe.payments import invoice_subscription
-from service.gateways.stripe.subscriptions import ENDED_STATUSES, PAUSED_STATUS, PROMOTION_KEY_PREFIX
+from service.gateways.stripe.subscriptions import (
+    ENDED_STATUSES,
+    INTERVALS,
+    PAUSED_STATUS,
+    PROMOTION_KEY_PREFIX,
+)
 
 CHECKOUT_COMPLETED: Final = "checkout.session.completed"
 SUBSCRIPTION_MODE: Final = "subscription"
 PAST_DUE_STATUSES: Final = frozenset({"past_due", "unpaid"})
+FREQUENCIES: Final = {interval: frequency for frequency, interval in INTERVALS.items()}
 STARTED_STATUSES: Final = PAST_DUE_STATUSES | {"active", "trialing", PAUSED_STATUS}
 
 # Checkout Session, see https://docs.stripe.com/checkout/fulfillment
@@ -310,6 +317,7 @@ def subscription_update(
         money=_subscription_price(subscription),
         renews_at=None if ended else _period_end(subscription),
         cancel_at=_cancel_at(subscription),
+        frequency=_frequency(subscription),
         is_paused=pause is not None or status == PAUSED_STATUS,
         resumes_at=parse_timestamp(get_path(pause, "resumes_at")),
         state=_subscription_state(subscription),
@@ -326,10 +334,11 @@ def _cancel_at(subscription: StripeJson) -> datetime.datetime | None:
 
 
 def _subscription_state(subscription: StripeJson) -> str:
-    """Return a digest of what staff may change in the dashboard: the amount, the end and the pause."""
+    """Return a digest of what staff may change in the dashboard: amount, frequency, end and pause."""
     pause = subscription.get("pause_collection")
     facts = (
         _subscription_price(subscription),
+        _frequency(subscription),
         _cancel_at(subscription),
         pause is not None or subscription.get("status") == PAUSED_STATUS,
         get_path(pause, "resumes_at"),
@@ -354,6 +363,16 @@ def _subscription_price(subscription: StripeJson) -> Money | None:
         total = amount if type(amount) is int else 0
         currency = get_path(subscription, "plan", "currency") or currency
     return to_money(total, currency) if total > 0 else None
+
+
+def _frequency(subscription: StripeJson) -> Frequency | None:
+    """Return how often the first item is paid; None if it is neither each month nor each year."""
+    for item in list_data(subscription, "items"):
+        recurring = get_path(item, "price", "recurring")
+        if isinstance(recurring, dict) and recurring.get("interval_count", 1) == 1:
+            return FREQUENCIES.get(str(recurring.get("interval")))
+        break
+    return None
 
 
 def _period_end(subscription: StripeJson) -> datetime.datetime | None:

@@ -8,6 +8,7 @@ import datetime
 import uuid
 from typing import Any, Final
 
+from schemas.enums import Frequency
 from service.domain.money import Money
 from service.domain.ports import GatewayAmountChanged, GatewayInvoice, GatewayRejected
 from service.gateways.stripe.client import NO_RETRIES, StripeApiClient, call_idempotent
@@ -17,6 +18,9 @@ from service.gateways.stripe.products import reactivate_product
 
 ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
 PAUSED_STATUS: Final = "paused"
+# Of these, the time that is paid for is known.
+PAID_UP_STATUSES: Final = frozenset({"active", "trialing"})
+INTERVALS: Final = {Frequency.MONTHLY: "month", Frequency.ANNUAL: "year"}
 PROMOTION_KEY_PREFIX: Final = "promote/"
 OPEN_STATUS: Final = "open"
 PAID_STATUS: Final = "paid"
@@ -46,8 +50,12 @@ def update_subscription_amount(
     *,
     pledge_id: uuid.UUID,
     expected: Money | None = None,
+    frequency: Frequency | None = None,
 ) -> None:
-    """Replace the price of a subscription, from its next payment on.
+    """Replace the price of a subscription, from its next payment on; with a `frequency`, also its interval.
+
+    Stripe starts a new period at once when the interval changes, and charges it. A trial until the end of the paid
+    period (https://docs.stripe.com/billing/subscriptions/billing-cycle) puts that off to the next day of payment.
 
     Raises:
         GatewayAmountChanged: the price is neither the `expected` one nor one that an earlier call set.
@@ -61,7 +69,9 @@ def update_subscription_amount(
     price, amount = item["price"], _amount(money)
     if price["currency"] != money.currency.lower():
         raise GatewayRejected("A subscription cannot change its currency.")
-    if price["unit_amount"] == amount and item.get("quantity", 1) == 1:
+    interval = price["recurring"]["interval"]
+    wanted = interval if frequency is None else INTERVALS[frequency]
+    if price["unit_amount"] == amount and item.get("quantity", 1) == 1 and wanted == interval:
         return
     if expected is not None:
         _require_own_amount(existing, expected)
@@ -76,8 +86,8 @@ def update_subscription_amount(
                     "currency": price["currency"],
                     "product": price["product"],
                     "recurring": {
-                        "interval": price["recurring"]["interval"],
-                        "interval_count": price["recurring"].get("interval_count", 1),
+                        "interval": wanted,
+                        "interval_count": price["recurring"].get("interval_count", 1) if wanted == interval else 1,
                     },
                     "unit_amount": amount,
                 },
@@ -87,6 +97,9 @@ def update_subscription_amount(
     }
     # Each change creates a new price, so the key differs when a reader returns to an earlier amount.
     key = f"amount/{pledge_id}/{price['id']}/{amount}"
+    if wanted != interval:
+        params["trial_end"] = _paid_until(existing)
+        key = f"{key}/{wanted}"
     try:
         _update_subscription(api, subscription, params, key)
     except GatewayRejected:
@@ -94,6 +107,16 @@ def update_subscription_amount(
         if not reactivate_product(api, price["product"]):
             raise
         _update_subscription(api, subscription, params, f"{key}/product")
+
+
+def _paid_until(subscription: dict[str, Any]) -> int:
+    """Return the end of the period that is paid for, in seconds since 1970."""
+    if subscription.get("status") not in PAID_UP_STATUSES:
+        raise GatewayRejected("The last payment at Stripe is not made yet.")
+    if subscription.get("pause_collection") is not None:
+        raise GatewayRejected("The payments are paused at Stripe.")
+    end: int = subscription["items"]["data"][0]["current_period_end"]
+    return end
 
 
 def _require_own_amount(subscription: dict[str, Any], expected: Money) -> None:

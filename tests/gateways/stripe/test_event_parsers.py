@@ -215,6 +215,7 @@ def test_amount_change_yields_new_amount_and_renewal_date(
         occurred_at=clock(),
         is_started=True,
         money=Money(900, "USD"),
+        frequency=Frequency.MONTHLY,
         renews_at=clock() + datetime.timedelta(days=30),
         pledge_id=PLEDGE_ID,
         customer=session["customer"],
