@@ -7,8 +7,8 @@ from service.pages.account_card import account_card
 from service.pages.account_data import account_data
 from service.pages.account_email import account_email
 from service.pages.account_erase import account_erase
-from service.pages.account_invoices import account_invoices
 from service.pages.account_frequency import account_frequency
+from service.pages.account_invoices import account_invoices
 from service.pages.account_pauses import account_pauses
 from service.pages.account_pledges import account_pledges
 from service.pages.api_docs import ApiMetadata, docs, init_api_metadata

@@ -39,12 +39,9 @@ from service.pages.translations import Texts, default_texts
 from service.web import check_rate_limit, current_container, read_only, transaction
 
 # What a page may say was done, besides a reminder on a certain day.
-DONE = ("amount", "ended", "paid", "paused", "reminder", "resumed", "settled", "trying")
+DONE = ("amount", "ended", "paid", "paused", "reminder", "resumed", "settled", "switched", "trying")
 # Its states are `form`, `sent`, `enter` and `over`.
 TEMPLATE = "sign_in.html"
-
-# What the page confirms after an action.
-DONE = ("amount", "ended", "paused", "reminder", "resumed", "switched")
 
 account = Blueprint("account", __name__)
 account.before_request(reject_cross_site_requests)
