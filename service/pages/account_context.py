@@ -129,6 +129,7 @@ def render_not_now(context: PledgeContext, title: str, obstacle: Obstacle) -> Re
         title=title,
         message=context.texts[f"me_not_now_{obstacle}"],
         return_url=context.return_url,
+        pay_url=None,
     )
     response.headers["X-Robots-Tag"] = "noindex"
     return response
