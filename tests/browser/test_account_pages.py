@@ -172,8 +172,12 @@ def test_print_style_hides_everything_but_the_receipt(live_server: LiveServer, p
     pledge_id = create_paid_pledge(live_server, page, "prints@example.org")
     page.goto(pledge_page_url(live_server, pledge_id))
     page.get_by_role("link", name="Receipt").click()
-    page.emulate_media(media="print")
-    expect(page.get_by_role("article")).to_be_visible()
+    page.emulate_media(media="print", color_scheme="dark")
+    receipt, logo = page.get_by_role("article"), page.get_by_role("banner").get_by_role("img")
+    expect(receipt).to_be_visible()
+    # Paper is white, so the logo for dark mode could not be seen on it.
+    assert logo.evaluate("image => new URL(image.currentSrc).pathname") == logo.get_attribute("src")
+    assert logo.bounding_box()["x"] == receipt.bounding_box()["x"]
     button = page.locator("button[data-print]")
     # A logo is printed, too (see test_brand.py).
     for hidden in (page.get_by_text("Print this page"), button, page.locator("footer")):

@@ -151,7 +151,8 @@ def test_pages_show_the_logo_in_the_place_of_the_name(
     )
     assert masthead
     assert (
-        f'<source srcset="/brand/images/{DARK.name}" width="56" height="56" media="(prefers-color-scheme: dark)">'
+        f'<source srcset="/brand/images/{DARK.name}" width="56" height="56" '
+        f'media="screen and (prefers-color-scheme: dark)">'
         f'<img class="logo" src="/brand/images/{LOGO.name}" width="280" height="44" alt="The Harbour Lantern">'
     ) in client.get(path, headers=BROWSER).text
     put(client, container, brand={"logo": LOGO.name, "logo_dark": None})
