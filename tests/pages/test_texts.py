@@ -1,7 +1,7 @@
 """The texts of pages and emails are complete and consistent in every language."""
 
 import datetime
-import json
+import re
 from importlib import resources
 
 import pytest
@@ -105,11 +105,24 @@ def test_stored_override_with_an_unknown_placeholder_is_ignored() -> None:
     assert texts["back"] == ENGLISH_WIDGET["back"]
 
 
+@pytest.mark.parametrize("lang", ["ru", "uk"])
 @pytest.mark.parametrize("namespace", NAMESPACES)
-def test_no_russian_sentence_ends_with_a_date(namespace: str) -> None:
-    # A long Russian date ends with the full stop of "г.", so that a sentence would end with two.
-    russian = json.loads((TEXTS / f"{namespace}.ru.json").read_text("utf-8"))
-    assert [name for name, text in russian.items() if "{date}." in text] == []
+def test_no_sentence_ends_with_a_date_and_two_full_stops(namespace: str, lang: str) -> None:
+    # A long Russian or Ukrainian date ends with the full stop of "г." or "р.".
+    dates = re.compile(r"\{(date|since|first|last|next)\}\.")
+    assert [name for name, text in read_texts(namespace, lang).items() if dates.search(text)] == []
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_readers_are_addressed_alike_in_every_text(namespace: str) -> None:
+    """Spanish says tú, German and French say Sie and vous."""
+    other_forms = {
+        "es": r"\b(usted|le ha|Sus?|(?i:introduzca|inténtelo|responda|indique|escriba|confirme|compruebe))\b",
+        "de": r"\b(?i:du|dir|dich|deine?[mnrs]?)\b",
+        "fr": r"\b(?i:tu|toi|ton|tes)\b",
+    }
+    for lang, pattern in other_forms.items():
+        assert [name for name, text in read_texts(namespace, lang).items() if re.search(pattern, text)] == [], lang
 
 
 def test_text_names_are_unique() -> None:
