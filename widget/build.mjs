@@ -34,7 +34,7 @@ export const MANGLED_PROPS = [
   "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst leaveFrame",
   "keyForBody minor money nodes preset readUrl rejectUrl resetKey retryAfterSeconds setBusy setMessage setState showClose showError",
   "showFieldError showPledge showReminder watchView showView submitPledge commonFields symbol preloadPart sendRequest",
-  "currencyField feesCheckbox offers updateFees setBrand",
+  "currencyField feesCheckbox offers updateFees setBrand fetchCampaign createContext notice requested showChangedOffer",
 ].flatMap((line) => line.split(" "));
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.origins import allows_origin, any_campaign_allows, validate_origin
+from service.domain.errors import OriginNotAllowed
 from service.web import current_container, read_only
 
 EXPOSE_HEADERS = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
@@ -70,6 +71,10 @@ def _add_cors_headers(response: Response) -> Response:
         response.headers.extend(ALLOW_ANY_ORIGIN)
         return response
     response.vary.add("Origin")
+    if g.get("problem_code") == OriginNotAllowed.code:
+        # The refusal holds nothing, and a box on a page that was allowed before can say what happened.
+        response.headers.extend(ALLOW_ANY_ORIGIN)
+        return response
     origin = request.headers.get("Origin")
     if origin is None:
         return response

@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from collections.abc import Mapping
 
 
 class DomainError(Exception):
@@ -313,9 +314,25 @@ class UnknownTimezone(DomainError):
 
 
 class UnparsableAmount(DomainError):
-    """The text is not an amount, or is ambiguous."""
+    """The locale of the text writes no amount so.
+
+    `text_name` is that of the reader's text, with `values` for its placeholders; `suggested_minor` is the amount
+    that the reader may have meant.
+    """
 
     code = "unreadable_amount"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        text_name: str = "amount_invalid",
+        values: Mapping[str, object] | None = None,
+        suggested_minor: int | None = None,
+    ) -> None:
+        super().__init__(detail, field=field)
+        self.text_name, self.values, self.suggested_minor = text_name, values or {}, suggested_minor
 
 
 class InvalidTransition(DomainError):

@@ -26,6 +26,16 @@ _MINOR_DIGITS: Final = {
     for code in codes.split()
 }
 
+# The narrow symbols of CLDR, which Babel does not have, where they are not a sign of the standard symbol.
+_NARROW_SYMBOLS_TABLE: Final = """
+AFN:؋ AMD:֏ AOA:Kz ARS:$ AZN:₼ BAM:KM BBD:$ BDT:৳ BMD:$ BND:$ BOB:Bs BSD:$ BWP:P BZD:$ CLP:$ COP:$ CRC:₡ CUP:$
+CZK:Kč DKK:kr DOP:$ EGP:E£ FJD:$ FKP:£ GEL:₾ GHS:GH₵ GIP:£ GNF:FG GTQ:Q GYD:$ HNL:L HUF:Ft IDR:Rp ISK:kr JMD:$
+KHR:៛ KMF:CF KYD:$ KZT:₸ LAK:₭ LBP:L£ LKR:Rs LRD:$ MGA:Ar MMK:K MNT:₮ MUR:Rs MYR:RM NAD:$ NGN:₦ NIO:C$ NOK:kr
+NPR:Rs PKR:Rs PLN:zł PYG:₲ RON:lei RUB:₽ RWF:RF SBD:$ SEK:kr SGD:$ SHP:£ SRD:$ SSP:£ SYP:£ THB:฿ TOP:T$ TRY:₺
+TTD:$ UAH:₴ UYU:$ XCG:Cg. ZAR:R ZMW:ZK
+"""
+_NARROW_SYMBOLS: Final = dict(pair.split(":") for pair in _NARROW_SYMBOLS_TABLE.split())
+
 _ENGLISH: Final = "en"
 _MAX_LANGUAGE_TAG_LENGTH: Final = 35  # RFC 5646, section 4.4.1
 # CLDR puts a no-break space between letters and digits, "KWD 1.500" (UTS 35, Currency Spacing). Babel does not.
@@ -174,6 +184,12 @@ def _leaves_four_digits_ungrouped(locale: Locale) -> bool:
     return locale.language in _GROUP_FROM_FIVE_DIGITS or str(locale) in ("es", "es_ES", "pt_PT")
 
 
+def format_input_amount(money: Money, lang: str) -> str:
+    """Return an amount in the language's notation, without a symbol: "7.50", in Russian "7,50"; "5" if whole."""
+    units, _, decimals = format_major_units(money).partition(".")
+    return units if not decimals.strip("0") else f"{units}{decimal_separator(resolve_locale(lang))}{decimals}"
+
+
 def decimal_separator(locale: Locale) -> str:
     """Return the decimal separator: a point in English, a comma in Russian."""
     return get_decimal_symbol(locale)
@@ -185,8 +201,12 @@ def accepted_symbols(currency: str, locale: Locale) -> tuple[str, ...]:
 
     A Canadian campaign in British English shows "CA$". Its readers type "$", which can mean no other dollar there.
     """
+    narrow = _NARROW_SYMBOLS.get(currency)
     symbols = {get_currency_symbol(currency, locale), get_currency_symbol(currency, _ENGLISH)}
+    symbols |= {narrow} if narrow else set()
     signs = {sign for symbol in symbols for sign in symbol if unicodedata.category(sign) == "Sc"}
+    # Every dollar is also written like "US$".
+    signs |= {currency[:2] + sign for sign in signs}
     return tuple(sorted({currency, *map(strip_format_characters, symbols), *signs}, key=len, reverse=True))
 
 

@@ -1,4 +1,7 @@
-"""Parsing an amount that a reader typed, by the rules of their locale and without guessing."""
+"""Reading an amount that a person typed, by the rules of their locale and without guessing.
+
+The widget reads amounts in the same way (widget/src/amount.js); both run the cases of tests/amounts.json.
+"""
 
 import re
 import unicodedata
@@ -6,12 +9,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from babel.numbers import get_group_symbol
+
 from service.domain.errors import UnparsableAmount
 from service.domain.money import (
     Money,
     accepted_symbols,
     decimal_separator,
     exponent,
+    format_input_amount,
     format_major_units,
     resolve_locale,
     strip_format_characters,
@@ -19,45 +25,104 @@ from service.domain.money import (
 
 _MAX_DIGITS: Final = 15
 _MAX_LENGTH: Final = 100
-_THOUSAND: Final = 3  # digits in a group of thousands
+_ARABIC_COMMA: Final = "\u060c"
 _ARABIC_DECIMAL_SEPARATOR: Final = "\u066b"  # It has this one meaning in every locale, unlike the point and comma.
-_DIGITS_AND_SEPARATORS: Final = re.compile(r"[0-9][0-9.,'’ \u00a0\u2009\u202f\u066b\u066c]*|[.,\u066b][0-9]+")
+_WIDE_FORMS: Final = re.compile("[\uff00-\uffef]")
+_SPACES: Final = re.compile(r"\s+")
+_CODE_BESIDE_NUMBER: Final = re.compile(r"^[a-z]{3}(?=[\s0-9])|(?<=[\s0-9])[a-z]{3}$")
+_ONE_MARK: Final = re.compile("[0-9]*[.,][0-9]+")
+_DETAILS: Final = {
+    "amount_missing": "Enter an amount, for example {example}.",
+    "amount_invalid": "Enter only an amount, for example {example}.",
+    "amount_currency": "Amounts are in {currency} here; enter just the number, for example {example}.",
+    "amount_decimals": "Enter at most {count} decimals, for example {example}.",
+    "amount_whole": "Enter an amount without decimals, for example {example}.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _AmountFormat:
-    """The format of amounts in one currency and one language: decimals, separator and accepted symbols."""
+    """How a locale writes amounts in one currency.
 
+    `digits` are the decimals of the currency, and `decimals` those that can be charged.
+    """
+
+    currency: str
     digits: int
-    separator: str
+    decimals: int
+    decimal_mark: str
+    group_mark: str
     symbols: tuple[str, ...]
 
     @property
     def example(self) -> str:
-        return f"7{self.separator}{'5'.ljust(self.digits, '0')}" if self.digits else "7"
+        return f"7{self.decimal_mark}{'5'.ljust(self.decimals, '0')}" if self.decimals else "500"
+
+    def read(self, number: str, decimal_mark: str, group_mark: str) -> int | None:
+        """Return the amount in minor units, with these marks. A space or apostrophe always groups."""
+        match = _number_pattern(decimal_mark, group_mark, self.decimals, self.digits).fullmatch(number)
+        if match is None or not any(map(str.isdecimal, number)):
+            return None
+        whole = re.sub("[^0-9]", "", match["whole"] or "")
+        return int(whole + (match["decimals"] or "").ljust(self.digits, "0"))
 
 
-def parse_amount(text: str, *, currency: str, lang: str) -> int:
-    """Return the amount in minor units: "7.50" in English is 750 cents.
+def parse_amount(text: str, *, currency: str, lang: str, step_minor: int = 1) -> int:
+    """Return the amount in minor units: "7.50" in English is 750 cents, and "1,000" is 100,000.
 
     Surrounding space, the currency's code or symbol at either end, and the digits of any script are accepted. The
-    locale's decimal separator is the only one allowed. "1.000" means a thousand to one reader and one to another,
-    so unless the currency has three decimals it is refused with a hint.
+    locale decides what separates thousands and decimals. Every amount is a multiple of `step_minor`.
 
     Raises:
-        UnparsableAmount: the text is not such an amount; the detail says what to write instead.
+        UnparsableAmount: the locale writes no amount so. It has the text to show, and maybe a suggestion.
         ValueError: `currency` is not an ISO 4217 code.
 
     """
-    style = _amount_format(currency, lang)
-    if len(text) > _MAX_LENGTH:
-        raise UnparsableAmount(f"Enter only the amount, for example {style.example}.", field="amount")
-    typed = _strip_currency(text, style)
-    whole, separator, decimals = typed.partition(style.separator)
-    is_number = _is_digits(whole) and (_is_digits(decimals) or not separator)
-    if not is_number or len(decimals) > style.digits or len(whole + decimals) > _MAX_DIGITS:
-        raise UnparsableAmount(_error_message(typed, style), field="amount")
-    return int(whole + decimals.ljust(style.digits, "0"))
+    style = _amount_format(currency, lang, step_minor)
+    number = _strip_currency(_normalize(text[:_MAX_LENGTH], style), style)
+    amount = style.read(number, style.decimal_mark, style.group_mark)
+    if amount is not None and len(text) <= _MAX_LENGTH:
+        return amount
+    raise _explain(number, style, lang)
+
+
+def _explain(number: str, style: _AmountFormat, lang: str) -> UnparsableAmount:
+    """Return why a text is no amount of its locale, or what the reader may have meant."""
+    name = _error_name(number, style)
+    if name is None:
+        other = "," if style.decimal_mark == "." else "."
+        readings = (style.read(number, style.decimal_mark, other), style.read(number, other, style.decimal_mark))
+        found = [amount for amount in readings if amount is not None]
+        if len(found) == 1:
+            suggestion = format_input_amount(Money(found[0], style.currency), lang)
+            return UnparsableAmount(
+                f"Did you mean {suggestion}?",
+                field="amount",
+                text_name="amount_suggested",
+                suggested_minor=found[0],
+            )
+        is_one_number = not found and _ONE_MARK.fullmatch(number)
+        name = _too_many_decimals(style) if is_one_number else "amount_invalid"
+    values = {"example": style.example, "count": style.decimals, "currency": style.currency}
+    return UnparsableAmount(_DETAILS[name].format(**values), field="amount", text_name=name, values=values)
+
+
+def _error_name(number: str, style: _AmountFormat) -> str | None:
+    """Return the name of the error's text; None if the text may be an amount in another notation."""
+    if not number:
+        return "amount_missing"
+    signs = {character for character in number if unicodedata.category(character) == "Sc"}
+    names_currency = any(map(str.isdecimal, number)) and _CODE_BESIDE_NUMBER.search(number)
+    if names_currency or signs.difference(style.symbols):
+        return "amount_currency"
+    # One decimal mark of the locale is never a group: "7.555" is not 7,555.
+    if re.fullmatch(rf"[0-9]*{re.escape(style.decimal_mark)}[0-9]+", number):
+        return _too_many_decimals(style)
+    return None
+
+
+def _too_many_decimals(style: _AmountFormat) -> str:
+    return "amount_decimals" if style.decimals else "amount_whole"
 
 
 def parse_written_amount(text: str, *, currency: str, lang: str) -> int:
@@ -107,59 +172,41 @@ def parse_written_amount(text: str, *, currency: str, lang: str) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _amount_format(currency: str, lang: str) -> _AmountFormat:
+def _amount_format(currency: str, lang: str, step_minor: int) -> _AmountFormat:
     locale = resolve_locale(lang)
-    return _AmountFormat(exponent(currency), decimal_separator(locale), accepted_symbols(currency, locale))
+    digits = exponent(currency)
+    return _AmountFormat(
+        currency=currency,
+        digits=digits,
+        # A step is a power of ten.
+        decimals=digits + 1 - len(str(step_minor)),
+        decimal_mark=decimal_separator(locale),
+        group_mark=get_group_symbol(locale),
+        symbols=tuple(symbol.lower() for symbol in accepted_symbols(currency, locale)),
+    )
 
 
-def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
+@lru_cache(maxsize=256)
+def _number_pattern(decimal_mark: str, group_mark: str, decimals: int, digits: int) -> re.Pattern[str]:
+    mark = rf"(?P<mark>[ '’\u066c{re.escape(group_mark)}])"
+    whole = rf"(?P<whole>[0-9]+|[1-9][0-9]{{0,2}}{mark}(?:[0-9]{{2,3}}(?P=mark))*[0-9]{{3}})?"
+    # A step rules out some decimals unless they are zero.
+    fraction = rf"(?P<decimals>[0-9]{{0,{decimals}}}0{{0,{digits - decimals}}})"
+    return re.compile(rf"{whole}(?:{re.escape(decimal_mark)}{fraction})?")
+
+
+def _normalize(text: str, style: _AmountFormat) -> str:
+    """Return text in lower case with ASCII digits, ordinary spaces and no direction marks."""
+    if not text.isascii():
+        text = _WIDE_FORMS.sub(lambda wide: unicodedata.normalize("NFKC", wide[0]), strip_format_characters(text))
+        text = "".join(str(unicodedata.decimal(character, character)) for character in text)
+        text = text.replace(_ARABIC_COMMA, ",").replace(_ARABIC_DECIMAL_SEPARATOR, style.decimal_mark)
+    return _SPACES.sub(" ", text).strip().lower()
 
 
 def _strip_currency(text: str, style: _AmountFormat) -> str:
-    """Remove the space and the currency around the number, and convert its digits to ASCII."""
-    bare = text if text.isascii() else strip_format_characters(text)
-    bare = bare.strip()
-    for symbol in style.symbols:
-        if bare[: len(symbol)].casefold() == symbol.casefold():
-            bare = bare[len(symbol) :].lstrip()
-            break
-    for symbol in style.symbols:
-        if bare[-len(symbol) :].casefold() == symbol.casefold():
-            bare = bare[: -len(symbol)].rstrip()
-            break
-    if bare.isascii():
-        return bare
-    bare = "".join(str(unicodedata.digit(character)) if character.isdecimal() else character for character in bare)
-    return bare.replace(_ARABIC_DECIMAL_SEPARATOR, style.separator)
-
-
-def _error_message(typed: str, style: _AmountFormat) -> str:
-    """Return one sentence that says how to write the refused amount."""
-    if not typed:
-        return f"Enter an amount, for example {style.example}."
-    if typed[0] in "-−–" or typed[-1] in "-−–":
-        return f"Enter an amount above zero, without a minus sign, for example {style.example}."
-    if not _DIGITS_AND_SEPARATORS.fullmatch(typed):
-        return f"Enter the amount in digits only, for example {style.example}."
-    groups = re.findall(r"[0-9]+", typed)
-    if len("".join(groups)) > _MAX_DIGITS:
-        return f"This amount is too large; enter a smaller one, for example {style.example}."
-    return _separator_hint(typed, groups, style)
-
-
-def _separator_hint(typed: str, groups: list[str], style: _AmountFormat) -> str:
-    """Return how to write digits that separators split into groups or decimals."""
-    whole, last = "".join(groups[:-1]), groups[-1]
-    if not whole:
-        whole, last = (last, "") if typed[0].isdecimal() else ("0", last)
-    if len(last) == _THOUSAND and not whole.startswith("0"):
-        also = f" or {whole}{style.separator}{last}" if style.digits == _THOUSAND else ""
-        return f"This can be read as more than one amount; write {whole}{last}{also}, with no other separator."
-    if len(last) > style.digits:
-        most = f"at most {style.digits} decimals" if style.digits else "no decimals in this currency"
-        return f"Enter {most}, for example {style.example}."
-    if not last:
-        return f"Enter {whole}, with no separator after it."
-    separator = style.separator
-    return f"Enter {whole}{separator}{last}, with “{separator}” before the decimals and no other separator."
+    """Remove the currency at either end, and the space beside it."""
+    before = next((symbol for symbol in style.symbols if text.startswith(symbol)), "")
+    text = text.removeprefix(before)
+    after = next((symbol for symbol in style.symbols if text.endswith(symbol)), "")
+    return text.removesuffix(after).strip()

@@ -8,15 +8,15 @@ from flask import Response, request
 
 from schemas.enums import Frequency
 from service.domain.campaigns.amounts import find_option
-from service.domain.errors import DomainError
-from service.domain.money import Money, format_money, resolve_locale
+from service.domain.errors import DomainError, UnparsableAmount
+from service.domain.money import Money, format_input_amount, format_money, resolve_locale
 from service.domain.money_input import parse_amount
 from service.domain.pledges import subscriptions
 from service.domain.pledges.renewals import MONTHS, next_payment_at
 from service.pages.account_context import PledgeContext
 from service.pages.account_view import format_campaign_date, format_pledge_summary
-from service.pages.form_errors import FieldError
-from service.pages.formatting import format_input_amount, format_pledge
+from service.pages.form_errors import FieldError, describe_typed_amount
+from service.pages.formatting import format_pledge
 from service.pages.rendering import render_page
 from service.pages.support_form import parse_int
 from service.web import current_container
@@ -41,9 +41,11 @@ def submitted_amount(context: PledgeContext) -> int | None:
     Raises:
         UnparsableAmount: the typed text is no amount.
     """
-    typed = request.form.get("amount", "")
+    # The button with what the reader may have meant replaces what they typed.
+    typed, currency = request.form.get("use_amount") or request.form.get("amount", ""), context.pledge.currency
     if typed.strip():
-        return parse_amount(typed, currency=context.pledge.currency, lang=context.texts.lang)
+        limits = current_container().gateway.charge_limits(currency)
+        return parse_amount(typed, currency=currency, lang=context.texts.lang, step_minor=limits.step_minor)
     return parse_int(request.form.get("preset", ""))
 
 
@@ -93,9 +95,9 @@ def render_amount_form(
 def amount_error(context: PledgeContext, frequency: Frequency, error: DomainError) -> FieldError | None:
     """Return the form error for a rejected amount; None if the error has another cause."""
     texts = context.texts
-    if error.code == "unreadable_amount":
-        message = texts.format("amount_invalid", example=_example(context))
-    elif error.code in LIMIT_CODES:
+    if isinstance(error, UnparsableAmount):
+        return describe_typed_amount(error, texts, context.pledge.currency)
+    if error.code in LIMIT_CODES:
         name = "me_amount_steps" if error.code == "amount_not_chargeable" else "me_amount_limits"
         message = texts.format(name, **_limits(context, frequency))
     elif error.code in UNAVAILABLE_CODES:

@@ -6,10 +6,16 @@ from babel.lists import format_list
 
 from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import options_for_currency
-from service.domain.errors import AmountNotChargeable, DomainError, DueDateOutOfRange, PaymentsUnavailable
-from service.domain.money import Money, format_money, resolve_locale
+from service.domain.errors import (
+    AmountNotChargeable,
+    DomainError,
+    DueDateOutOfRange,
+    PaymentsUnavailable,
+    UnparsableAmount,
+)
+from service.domain.money import Money, format_input_amount, format_money, resolve_locale
 from service.pages.api_docs import http_status_for
-from service.pages.formatting import format_day, format_input_amount
+from service.pages.formatting import format_day
 from service.pages.translations import Texts
 
 
@@ -19,6 +25,14 @@ class FormError(Exception):
     def __init__(self, code: str, *, field: str) -> None:
         super().__init__(code)
         self.code, self.field = code, field
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """An amount that the reader may have meant: as text for the field, and as the label of a button."""
+
+    value: str
+    label: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +46,14 @@ class FieldError:
     message: str
     status: int
     is_retryable: bool = False
+    suggestion: Suggestion | None = None
 
 
 # The form field and the text name of an error code. Any other code is shown on an error page.
 FIELD_AND_TEXT_BY_CODE = {
     "frequency_missing": ("frequency", "frequency_missing"),
-    "frequency_not_offered": ("frequency", "frequency_missing"),
+    "frequency_not_offered": ("form", "offer_changed"),
+    "reminders_not_offered": ("form", "offer_changed"),
     "amount_missing": ("amount", "amount_missing"),
     "unreadable_amount": ("amount", "amount_invalid"),
     "amount_below_minimum": ("amount", "amount_below_minimum"),
@@ -73,15 +89,14 @@ def describe_error(
     if error.code not in FIELD_AND_TEXT_BY_CODE:
         raise error
     amount_currency = currency or campaign.currency
+    if isinstance(error, UnparsableAmount):
+        return describe_typed_amount(error, texts, amount_currency)
 
     def format_amount(amount_minor: int) -> str:
         return format_money(Money(amount_minor, amount_currency), texts.lang)
 
     options = {option.frequency.value: option for option in options_for_currency(campaign, amount_currency)}
-    values = {
-        "campaign": campaign.name,
-        "example": format_input_amount(Money(750, amount_currency), texts.lang),
-    }
+    values = {"campaign": campaign.name}
     if frequency in options:
         option = options[frequency]
         limit = option.minimum_minor if error.code == "amount_below_minimum" else option.maximum_minor
@@ -98,4 +113,21 @@ def describe_error(
         message=texts.format(name, **values),
         status=http_status_for(error) if isinstance(error, DomainError) else 422,
         is_retryable=isinstance(error, PaymentsUnavailable),
+    )
+
+
+def describe_typed_amount(error: UnparsableAmount, texts: Texts, currency: str) -> FieldError:
+    """Return why a typed amount is none, with what the reader may have meant."""
+    if error.suggested_minor is None:
+        message = texts.format(error.text_name, **error.values)
+        return FieldError(field="amount", message=message, status=422)
+    suggested = Money(error.suggested_minor, currency)
+    amount = format_money(suggested, texts.lang)
+    return FieldError(
+        field="amount",
+        message=texts.format(error.text_name, amount=amount),
+        status=422,
+        suggestion=Suggestion(
+            format_input_amount(suggested, texts.lang), texts.format("amount_use", amount=amount)
+        ),
     )

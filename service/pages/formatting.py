@@ -7,14 +7,7 @@ from babel.dates import format_date, format_skeleton
 from schemas.enums import Frequency
 from schemas.reminder_labels import reminder_button
 from service.db.models.campaign import Campaign
-from service.domain.money import (
-    Money,
-    decimal_separator,
-    format_major_units,
-    format_money,
-    regional_language,
-    resolve_locale,
-)
+from service.domain.money import Money, format_money, regional_language, resolve_locale
 from service.pages.translations import Texts
 
 MONTHS_IN_A_YEAR = 12
@@ -26,12 +19,6 @@ A_YEAR_LESS_A_MONTH = datetime.timedelta(days=334)
 def format_pledge(texts: Texts, frequency: Frequency, money: Money) -> str:
     """Return an amount with its frequency: "$2 a month"."""
     return texts.format(f"gift_{frequency}", amount=format_money(money, texts.lang))
-
-
-def format_input_amount(money: Money, lang: str) -> str:
-    """Return an amount in the language's notation, without a symbol: "7.50", in Russian "7,50"; "5" if whole."""
-    units, _, decimals = format_major_units(money).partition(".")
-    return units if not decimals.strip("0") else f"{units}{decimal_separator(resolve_locale(lang))}{decimals}"
 
 
 def format_long_date(date: datetime.date, lang: str) -> str:

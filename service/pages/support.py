@@ -17,7 +17,7 @@ from service.db.models.campaign import Campaign
 from service.domain.campaigns.amounts import campaign_currencies, covered_fees, fee_rate, options_for_currency
 from service.domain.campaigns.definitions import impact_lines
 from service.domain.errors import DomainError
-from service.domain.money import Money, format_money, resolve_locale
+from service.domain.money import Money, format_input_amount, format_money, resolve_locale
 from service.domain.offer_changes import describe_changes
 from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.queries import pledges_for_supporter
@@ -26,7 +26,7 @@ from service.domain.reminders.reminders import create_or_update_reminder
 from service.domain.reminders.schedule import pickable_days
 from service.pages.calendar_file import calendar_file
 from service.pages.form_errors import FieldError, FormError, describe_error
-from service.pages.formatting import format_day, format_input_amount, format_reminder_button
+from service.pages.formatting import format_day, format_reminder_button
 from service.pages.gateway_redirect import custom_origin, gateway_origins, redirect_to_gateway
 from service.pages.page_head import support_page_head
 from service.pages.reminders import (
@@ -95,7 +95,8 @@ def create_pledge(slug: str) -> BaseResponse:
     check_campaign_rate_limit("pledge", campaign)
     texts, form = texts_for_campaign(campaign), form_from_request(campaign, request.form)
     try:
-        payload = parse_form(campaign, form, texts.lang)
+        limits = container.gateway.charge_limits(selected_currency(campaign, form.currency))
+        payload = parse_form(campaign, form, texts.lang, limits=limits)
         checkout = create_pledge_checkout(
             container.database.transaction,
             container.gateway,
@@ -323,7 +324,8 @@ def _reminder_form_with_choice(campaign: Campaign, form: SupportForm, lang: str)
     values = {"frequency": form.frequency, "currency": currency}
     if form.currency == currency and form.frequency in form.presets:
         with suppress(FormError, DomainError):
-            values["amount"] = str(parse_form_amount(form, lang))
+            limits = current_container().gateway.charge_limits(currency)
+            values["amount"] = str(parse_form_amount(form, lang, limits=limits))
     return reminder_form_from_request(values)
 
 

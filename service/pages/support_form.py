@@ -10,12 +10,14 @@ from marshmallow import ValidationError
 from schemas.enums import Frequency
 from schemas.pledge import PledgeRequest
 from service.db.models.campaign import Campaign
-from service.domain.campaigns.amounts import campaign_currencies, options_for_currency
+from service.domain.campaigns.amounts import campaign_currencies, find_option, options_for_currency
 from service.domain.campaigns.preferences import OfferedPreference, offered_preference
+from service.domain.errors import UnparsableAmount
+from service.domain.money import format_input_amount
 from service.domain.money_input import parse_amount
 from service.domain.pledges.pledges import CreatePledge
+from service.domain.ports.payments import ChargeLimits
 from service.pages.form_errors import FormError
-from service.pages.formatting import format_input_amount
 
 VARIANT = "support-page"
 MAX_KEY_LENGTH = 200
@@ -86,25 +88,30 @@ def form_from_request(campaign: Campaign, values: Mapping[str, str]) -> SupportF
         frequency=values.get("frequency", ""),
         presets={str(frequency): values.get(f"preset_{frequency}", "") for frequency in frequencies},
         currency=currency,
-        other_amount=values.get("other_amount", ""),
+        # The button with what the reader may have meant replaces what they typed.
+        other_amount=values.get("use_amount") or values.get("other_amount", ""),
         covers_fees=values.get("cover_fees") == "yes",
         reminder_token=_token(values),
     )
     return replace(form, key=key) if key_is_valid else form
 
 
-def parse_form(campaign: Campaign, form: SupportForm, lang: str) -> CreatePledge:
+def parse_form(campaign: Campaign, form: SupportForm, lang: str, *, limits: ChargeLimits) -> CreatePledge:
     """Return the command that the form describes.
 
     Raises:
         FormError: a field is missing or invalid.
-        UnparsableAmount: the typed amount is not an amount, or is ambiguous.
+        UnparsableAmount: the typed amount is none of the language.
     """
     if form.currency not in campaign_currencies(campaign):
         raise FormError("currency_not_accepted", field="form")
     if form.frequency not in form.presets:
-        raise FormError("frequency_missing", field="frequency")
-    amount = parse_form_amount(form, lang)
+        # The page offered another frequency before the campaign changed.
+        raise FormError(
+            "frequency_not_offered" if form.frequency in list(Frequency) else "frequency_missing",
+            field="frequency",
+        )
+    amount = _amount_within_limits(campaign, form, lang, limits)
     try:
         payload = PledgeRequest().load(
             {
@@ -130,10 +137,24 @@ def selected_currency(campaign: Campaign, requested: str) -> str:
     return requested if requested in campaign_currencies(campaign) else campaign.currency
 
 
-def parse_form_amount(form: SupportForm, lang: str) -> int:
+def _amount_within_limits(campaign: Campaign, form: SupportForm, lang: str, limits: ChargeLimits) -> int:
+    """Return the amount in minor units. An amount that could not be given is not suggested."""
+    try:
+        return parse_form_amount(form, lang, limits=limits)
+    except UnparsableAmount as error:
+        option = find_option(campaign, Frequency(form.frequency), form.currency)
+        suggested = error.suggested_minor
+        if suggested is not None and suggested < option.minimum_minor:
+            raise FormError("amount_below_minimum", field="amount") from error
+        if suggested is not None and suggested > option.maximum_minor:
+            raise FormError("amount_above_maximum", field="amount") from error
+        raise
+
+
+def parse_form_amount(form: SupportForm, lang: str, *, limits: ChargeLimits) -> int:
     """Return the amount in minor units: the typed amount, else the preset of the chosen frequency."""
     if form.other_amount.strip():
-        return parse_amount(form.other_amount, currency=form.currency, lang=lang)
+        return parse_amount(form.other_amount, currency=form.currency, lang=lang, step_minor=limits.step_minor)
     amount = parse_int(form.presets[form.frequency])
     if amount is None:
         raise FormError("amount_missing", field="amount")

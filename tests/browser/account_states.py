@@ -111,7 +111,7 @@ def amount_form(visit: AccountPage) -> None:
 
 def invalid_amount(visit: AccountPage) -> None:
     visit.open_by_link("/amount")
-    visit.page.locator("[name=amount]").last.fill("1.000")
+    visit.page.locator("[name=amount]").last.fill("12,50")
     visit.press("main .main-button")
 
 

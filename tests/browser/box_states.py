@@ -35,6 +35,11 @@ def invalid(box: SupportBox) -> None:
     box.continue_button.click()
 
 
+def suggested(box: SupportBox) -> None:
+    box.other_amount.fill("12,50")
+    box.continue_button.click()
+
+
 def submitting(box: SupportBox) -> None:
     pause_requests(box.page, PLEDGES)
     box.continue_button.click()
@@ -95,6 +100,7 @@ STATES = [
     (loading_failed, "error"),
     (form, "form"),
     (invalid, "invalid"),
+    (suggested, "invalid"),
     (submitting, "submitting"),
     (error, "error"),
     (rate_limited, "error"),

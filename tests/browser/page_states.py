@@ -52,7 +52,7 @@ def support_with_reminder_form(visit: Visit) -> None:
 
 def support_with_amount_to_correct(visit: Visit) -> None:
     support(visit)
-    visit.page.locator("[name=other_amount]").fill("1.000")
+    visit.page.locator("[name=other_amount]").fill("12,50")
     visit.page.locator("[data-continue]").click()
 
 
@@ -60,7 +60,7 @@ def support_with_invalid_amount(visit: Visit) -> None:
     # The script would explain the error before anything is sent.
     visit.page.route(SUPPORT_SCRIPT, lambda route: route.abort())
     support(visit)
-    visit.page.locator("[name=other_amount]").fill("1.000")
+    visit.page.locator("[name=other_amount]").fill("12,50")
     visit.page.locator(".gift .main-button").first.click()
     visit.page.locator("[aria-invalid=true]").wait_for()
 

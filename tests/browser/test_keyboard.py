@@ -154,6 +154,6 @@ def test_support_page_error_summary_gets_the_focus(page: Page) -> None:
     page.get_by_label("Other amount").fill("1.000")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_be_focused()
-    assert press(page, "Tab").startswith("Enter an amount")
+    assert press(page, "Tab").startswith("Enter at most")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Other amount")).to_be_focused()

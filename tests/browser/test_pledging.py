@@ -106,9 +106,10 @@ def test_back_from_the_checkout_allows_another_choice(demo: SupportBox) -> None:
     ("typed", "message"),
     [
         ("1.99", "The minimum is $2."),
-        ("1.000", "Enter an amount, such as 1000."),
+        ("1.000", "Enter at most 2 decimals, such as 7.50."),
+        ("7.555", "Enter at most 2 decimals, such as 7.50."),
+        ("20 €", "Amounts here are in USD. Enter just the number, such as 7.50."),
         ("10000.01", "The most you can give here is $10,000. Want to give more? Contact us."),
-        ("2,50", "Enter an amount, such as 2.50."),
         ("some", "Enter an amount, such as 7.50."),
     ],
 )
@@ -128,6 +129,46 @@ def test_invalid_amount_shows_error_and_sends_no_request(
     demo.other_amount.fill("5")
     demo.expect_state("form")
     expect(demo.error).to_be_empty()
+
+
+def test_amount_in_another_notation_is_offered_as_a_button(
+    demo: SupportBox, sent: RecordedRequests[Request]
+) -> None:
+    demo.choose("Monthly", "12,50")
+    expect(demo.continue_button).to_have_text("Continue")
+    demo.continue_button.click()
+    demo.expect_state("invalid")
+    expect(demo.error).to_contain_text("Did you mean $12.50?")
+    expect(demo.other_amount).to_be_focused()
+    demo.page.keyboard.press("Tab")
+    suggestion = demo.host.get_by_role("button", name="Use $12.50")
+    expect(suggestion).to_be_focused()
+    demo.page.keyboard.press("Enter")
+    demo.expect_state("form")
+    expect(demo.error).to_be_empty()
+    expect(demo.other_amount).to_have_value("12.50")
+    expect(demo.submit).to_have_text("Continue – $12.50 a month")
+    expect(demo.submit).to_be_focused()
+    assert sent == []
+    demo.page.keyboard.press("Enter")
+    expect(demo.page).to_have_url(CHECKOUT)
+
+
+@pytest.mark.parametrize(
+    ("typed", "label"),
+    [
+        ("1,000", "$1,000"),
+        ("1 000.50", "$1,000.50"),
+        ("٧٫٥", "$7.50"),
+        ("۷٫۵", "$7.50"),
+        ("＄２０", "$20"),
+        ("20 USD", "$20"),
+        ("1'000", "$1,000"),
+    ],
+)
+def test_button_states_the_amount_as_it_is_read(demo: SupportBox, typed: str, label: str) -> None:
+    demo.choose("Once", typed)
+    expect(demo.submit).to_have_text(f"Continue – {label} once")
 
 
 @pytest.mark.parametrize("again", ["a second click", "Enter"])

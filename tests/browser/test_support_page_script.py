@@ -167,6 +167,32 @@ def test_page_is_complete_if_the_script_is_blocked(live_server: LiveServer, page
     expect(page.get_by_role("button", name="Pay $30 a year")).to_be_visible()
 
 
+def test_amount_in_another_notation_is_offered_as_a_button(support: Page) -> None:
+    choose(support, "Once")
+    other_amount(support).fill("12,50")
+    expect(button(support)).to_have_text("Continue")
+    button(support).click()
+    expect(support.locator("#amount-complaint")).to_contain_text("Did you mean $12.50?")
+    support.get_by_role("button", name="Use $12.50").click()
+    expect(other_amount(support)).to_have_value("12.50")
+    expect(support.locator("#amount-complaint")).to_have_count(0)
+    expect(button(support)).to_have_text("Continue – $12.50 once")
+    expect(button(support)).to_be_focused()
+
+
+def test_suggestion_of_the_service_works_after_the_script_has_started(
+    live_server: LiveServer, page: Page, campaign: None
+) -> None:
+    page.route(SUPPORT_SCRIPT, lambda route: route.abort(), times=1)
+    page.goto(PAGE)
+    expect(button(page)).to_have_text("Continue")
+    choose(page, "Annual")
+    other_amount(page).fill("30,50")
+    button(page).click()
+    page.get_by_role("button", name="Use $30.50").click()
+    expect(page.get_by_role("button", name="Pay $30.50 a year")).to_be_visible()
+
+
 def test_reminder_keeps_the_choice(live_server: LiveServer, support: Page) -> None:
     choose(support, "Once")
     other_amount(support).fill("12.50")
@@ -197,7 +223,7 @@ def test_yen_have_no_decimals(live_server: LiveServer, page: Page, tmp_path: Pat
     expect(button(page)).to_have_text("Continue – ¥500 once")
     other_amount(page).fill("7.5")
     button(page).click()
-    expect(page.locator("#amount-complaint")).to_contain_text("7")
+    expect(page.locator("#amount-complaint")).to_have_text("Enter a whole amount, such as 500.")
     other_amount(page).fill("1200")
     expect(button(page)).to_have_text("Continue – ¥1,200 once")
 

@@ -44,7 +44,7 @@ def test_presets_follow_the_frequency(support: Page) -> None:
     expect(support.get_by_role("button", name="Pay $100 a year")).to_be_visible()
 
 
-@pytest.mark.parametrize(("typed", "message"), [("1.000", "Enter an amount, such as 7.50."), ("$1.99", "$2")])
+@pytest.mark.parametrize(("typed", "message"), [("1.000", "Enter at most 2 decimals"), ("$1.99", "$2")])
 def test_form_error_keeps_the_input(live_server: LiveServer, support: Page, typed: str, message: str) -> None:
     before = live_server.count("pledges")
     support.get_by_role("radio", name="Annual").check()
@@ -63,6 +63,28 @@ def test_form_error_keeps_the_input(live_server: LiveServer, support: Page, type
     field.fill("25")
     support.get_by_role("button", name="Continue").click()
     expect(support.get_by_role("button", name="Pay $25 a year")).to_be_visible()
+
+
+def test_amount_in_another_notation_is_offered_as_a_button(live_server: LiveServer, support: Page) -> None:
+    before = live_server.count("pledges")
+    support.get_by_role("radio", name="Annual").check()
+    support.get_by_label("Other amount").fill("25,50")
+    support.get_by_role("button", name="Continue").click()
+    expect(support.get_by_label("Other amount")).to_have_value("25,50")
+    expect(support.get_by_role("alert")).to_contain_text("Did you mean $25.50?")
+    assert live_server.count("pledges") == before
+    support.get_by_role("button", name="Use $25.50").click()
+    expect(support.get_by_role("button", name="Pay $25.50 a year")).to_be_visible()
+
+
+def test_enter_sends_the_corrected_amount_and_not_the_suggestion(support: Page) -> None:
+    support.get_by_role("radio", name="Annual").check()
+    support.get_by_label("Other amount").fill("25,50")
+    support.get_by_role("button", name="Continue").click()
+    expect(support.get_by_role("button", name="Use $25.50")).to_be_visible()
+    support.get_by_label("Other amount").fill("31")
+    support.get_by_label("Other amount").press("Enter")
+    expect(support.get_by_role("button", name="Pay $31 a year")).to_be_visible()
 
 
 def test_double_click_creates_one_pledge(live_server: LiveServer, support: Page) -> None:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from service.domain.money import Money, exponent, format_major_units, format_money
+from service.domain.money import Money, exponent, format_input_amount, format_major_units, format_money
 from service.domain.money_input import parse_amount
-from service.pages.formatting import format_input_amount
 
 DECIMALS = {"JPY": 0, "USD": 2, "KWD": 3}
 SEPARATORS = {"en": ".", "ru": ","}

@@ -17,9 +17,10 @@ export function parseRetryAfter(header, now = Date.now()) {
  * @param {string} [body] JSON; a request with a body is a POST, without one a GET
  * @param {string} [key] the Idempotency-Key
  * @param {AbortController} [controller] aborts the request
+ * @param {RequestCache} [cache] "reload" asks the service and not a cache
  * @returns {Promise<ApiResponse>}
  */
-export async function request(url, body, key, controller = new AbortController()) {
+export async function request(url, body, key, controller = new AbortController(), cache) {
   const timer = setTimeout(() => controller.abort(), TIMEOUT_MS);
   try {
     const response = await fetch(url, {
@@ -29,6 +30,7 @@ export async function request(url, body, key, controller = new AbortController()
       credentials: "omit",
       referrerPolicy: "no-referrer",
       signal: controller.signal,
+      cache,
     });
     return {
       status: response.status,

@@ -36,9 +36,9 @@ export function createBox(host) {
   };
 
   /** @type {SendRequest} */
-  const sendRequest = async (path, body, key) => {
+  const sendRequest = async (path, body, key, cache) => {
     controller = new AbortController();
-    const response = await request(new URL(path, import.meta.url).href, body, key, controller);
+    const response = await request(new URL(path, import.meta.url).href, body, key, controller, cache);
     // A box that the page has removed does nothing more.
     return host.isConnected ? response : new Promise(() => {});
   };
@@ -49,24 +49,28 @@ export function createBox(host) {
     const text = createTranslator();
     frame.hideClose();
     frame.showView("loading", fallbackView(text("loading")), moveFocus);
-    const requested = pageLanguage(host);
-    const lang = requested && `&lang=${requested}`;
-    const path = `/v1/campaigns/${encodeURIComponent(slug())}?texts=full${lang}`;
-    const { status, body, retryAfterSeconds } = await sendRequest(path);
-    const offers = status === 200 && (hasOffers(body) ? await loadPart("offers").catch(() => {}) : {});
+    const loaded = await fetchCampaign();
     if (loadId !== latestLoad) return;
-    if (offers) return renderCampaign(body, offers, requested, moveFocus);
-    const retry = retryButton(text, retryAfterSeconds, () => loadCampaign(true));
+    if (loaded.offers) return createContext(loaded).showPledge(moveFocus);
+    const retry = retryButton(text, loaded.response.retryAfterSeconds, () => loadCampaign(true));
     frame.showView("error", fallbackView(text("error_loading"), retry), moveFocus);
   }
 
-  /**
-   * @param {Campaign} campaign
-   * @param {Partial<OffersPart>} offers
-   * @param {string} requested a language tag
-   * @param {boolean} moveFocus
-   */
-  function renderCampaign(campaign, offers, requested, moveFocus) {
+  /** @param {RequestCache} [cache] @returns {Promise<LoadedCampaign>} */
+  async function fetchCampaign(cache) {
+    const requested = pageLanguage(host);
+    const lang = requested && `&lang=${requested}`;
+    const path = `/v1/campaigns/${encodeURIComponent(slug())}?texts=full${lang}`;
+    const response = await sendRequest(path, undefined, undefined, cache);
+    const { status, body } = response;
+    const offers = status === 200 && (hasOffers(body) ? await loadPart("offers").catch(() => {}) : {});
+    return { response, offers, requested };
+  }
+
+  /** Prepares to show a campaign. @param {LoadedCampaign} loaded @returns {CheckoutContext} */
+  function createContext({ response, offers, requested }) {
+    /** @type {Campaign} */
+    const campaign = response.body;
     const lang = chooseLanguage(requested, campaign.lang);
     const text = createTranslator(campaign.texts, lang);
     const currencies = currencyOptions(campaign, lang);
@@ -74,6 +78,9 @@ export function createBox(host) {
     const { isState, setBusy, setState, showView, watchView } = frame;
     /** @type {Checkout | undefined} */
     let checkout;
+
+    /** Keeps the checkout, so that a retry is the same pledge. @param {typeof import("./parts/checkout.js").default} create */
+    const getCheckout = (create) => (checkout ??= create(context));
 
     /**
      * Opens a part once it is loaded, unless the reader does something else meanwhile. The plain page can do the same.
@@ -105,7 +112,7 @@ export function createBox(host) {
       host,
       isState,
       lang,
-      offers,
+      offers: offers || {},
       sendRequest,
       setBusy,
       setState,
@@ -115,17 +122,29 @@ export function createBox(host) {
       commonFields: () => commonFields(context),
       preloadPart: (name) => void loadPart(name).catch(() => {}),
       showFieldError: ({ errorKey, values }) => frame.showFieldError(text(errorKey, values)),
-      showPledge: () => showView("form", pledgeView(context)),
+      fetchCampaign,
+      createContext,
+      async showChangedOffer(response, isReminder) {
+        const isStillShown = watchView();
+        const create = await loadPart("checkout").catch(() => {});
+        if (!isStillShown()) return true;
+        return create && getCheckout(create).showChangedOffer(response, isReminder);
+      },
+      showPledge: (moveFocus) => showView("form", pledgeView(context), moveFocus !== false),
       showError: (response, goBack, retry, link) =>
         showView("error", errorView(context, response, goBack, retry, link)),
       /** Waits for the checkout. A choice that can be sent disables the form at once, so it is sent once. */
       submitPledge() {
         if (isState("submitting")) return;
-        if (readAmount(choice).minor) setBusy(text("submitting"));
+        if (readAmount(choice)) setBusy(text("submitting"));
         const { showPledge, submitPledge } = context;
-        /** @param {typeof import("./parts/checkout.js").default} create */
-        const submit = (create) => (checkout ??= create(context)).submitPledge();
-        openPart("checkout", submit, showPledge, submitPledge, "continue_on_page");
+        openPart(
+          "checkout",
+          (create) => getCheckout(create).submitPledge(),
+          showPledge,
+          submitPledge,
+          "continue_on_page",
+        );
       },
       showReminder() {
         /** @param {typeof import("./parts/reminder.js").default} show */
@@ -141,7 +160,7 @@ export function createBox(host) {
     };
     frame.setBrand(campaign.brand);
     frame.showClose(lang, text("close"));
-    showView("form", pledgeView(context), moveFocus);
+    return context;
   }
 
   return {

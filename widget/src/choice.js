@@ -2,35 +2,21 @@
 
 import { optionFor } from "./currencies.js";
 
-/** @param {Pick<Choice, "currencyOption" | "frequency">} choice */
-const optionOf = ({ currencyOption, frequency }) => optionFor(currencyOption, frequency);
-
 /**
- * Describes the limit that an amount exceeds, whether the widget or the service found it.
- * @param {"amount_below_minimum" | "amount_above_maximum"} errorKey
- * @param {Pick<Choice, "currencyOption" | "frequency">} choice
- * @returns {FieldError}
+ * Returns the preset, or the amount that the reader typed; NaN if it is not one.
+ * @param {Pick<Choice, "currencyOption" | "customAmount" | "preset">} choice
  */
-export function limitError(errorKey, choice) {
-  const { minimum, maximum } = optionOf(choice);
-  const limit = errorKey === "amount_below_minimum" ? minimum : maximum;
-  return { errorKey, values: { limit: choice.currencyOption.money.format(limit) } };
-}
+export const chosenAmount = ({ currencyOption, customAmount, preset }) =>
+  customAmount.trim() || !preset ? currencyOption.money.parse(customAmount) : preset;
 
 /**
- * Parses the chosen amount and checks it against the limits of its frequency.
+ * Returns the chosen amount if the frequency allows it, in minor units.
  * @param {Pick<Choice, "currencyOption" | "customAmount" | "frequency" | "preset">} choice
- * @returns {ParsedAmount}
  */
 export function readAmount(choice) {
-  const { currencyOption, customAmount, preset } = choice;
-  const { minimum, maximum } = optionOf(choice);
-  /** @type {ParsedAmount} */
-  const parsed = customAmount.trim() || !preset ? currencyOption.money.parse(customAmount) : { minor: preset };
-  if (parsed.errorKey) return parsed;
-  if (parsed.minor < minimum) return limitError("amount_below_minimum", choice);
-  if (parsed.minor > maximum) return limitError("amount_above_maximum", choice);
-  return parsed;
+  const { minimum, maximum } = optionFor(choice.currencyOption, choice.frequency);
+  const minor = chosenAmount(choice);
+  return minor >= minimum && minor <= maximum ? minor : undefined;
 }
 
 /**
@@ -60,7 +46,7 @@ export const initialChoice = ({ default_frequency, reminder }, currencyOption) =
 export const commonFields = ({ campaign, choice, lang }) => ({
   campaign: campaign.slug,
   frequency: choice.frequency,
-  amount: readAmount(choice).minor,
+  amount: readAmount(choice),
   currency: choice.currencyOption.currency,
   // The query and the fragment may hold personal data.
   page_url: /^http/.test(location.href) ? location.origin + location.pathname : undefined,

@@ -87,10 +87,16 @@ type ApiResponse = {
   body: any;
 };
 
-/** The text of an error at a field, and the values of its placeholders. */
-type FieldError = { minor?: undefined; errorKey: TextKey; values?: Record<string, string | number> };
-
-type ParsedAmount = { minor: number; errorKey?: undefined } | FieldError;
+/**
+ * The text of an error at a field, and the values of its placeholders. `suggestion` is what the reader may have meant to
+ * type.
+ */
+type FieldError = {
+  minor?: undefined;
+  errorKey: TextKey;
+  values?: Record<string, string | number>;
+  suggestion?: string;
+};
 
 /** Returns a text with its placeholders filled. */
 type Translate = (key: TextKey, values?: Record<string, string | number>) => string;
@@ -122,8 +128,11 @@ type ViewContext = {
   /** Returns the JSON fields that pledges and reminders share. */
   commonFields: () => CommonFields;
   showFieldError: (error: FieldError) => void;
-  showPledge: () => void;
+  /** @param moveFocus false leaves the focus where it is */
+  showPledge: (moveFocus?: unknown) => void;
   showReminder: () => void;
+  /** What has changed since the reader made the choice. */
+  notice?: string;
   preloadPart: (name: keyof typeof PART_HASHES) => void;
   /** @param link another way to what the reader wanted */
   showError: (response: ApiResponse, goBack: () => void, retry: () => void, link?: Node) => void;
@@ -168,17 +177,42 @@ type CommonFields = {
  */
 type PartContext = Pick<
   ViewContext,
-  "campaign" | "choice" | "commonFields" | "lang" | "setState" | "showError" | "showFieldError" | "showPledge" | "text"
+  "campaign" | "choice" | "commonFields" | "lang" | "notice" | "setState" | "showError" | "showFieldError" | "showPledge" | "text"
 > &
-  Pick<import("./frame.js").Frame, "isState" | "setBusy" | "showView"> & { emit: Emit; sendRequest: SendRequest };
+  Pick<import("./frame.js").Frame, "isState" | "setBusy" | "showView"> & {
+    emit: Emit;
+    sendRequest: SendRequest;
+    /**
+     * Shows today's offer if it is why the service refused a request. A v1.js from before checkout-1.js lacks it.
+     * @param isReminder whether the reader was about to set a reminder
+     * @returns whether something is shown; if not, the refusal has another reason
+     */
+    showChangedOffer?: (response: ApiResponse, isReminder?: boolean) => Promise<boolean | undefined>;
+  };
+
+/** The response to the request for a campaign, and the part for its currencies and fees if the response needs one. */
+type LoadedCampaign = {
+  response: ApiResponse;
+  offers: Partial<OffersPart> | false | undefined;
+  /** A language tag. */
+  requested: string;
+};
 
 /** What the checkout gets, by the same rule. */
-type CheckoutContext = ViewContext & PartContext & Pick<import("./frame.js").Frame, "watchView"> & { host: HTMLElement };
+type CheckoutContext = ViewContext &
+  PartContext &
+  Pick<import("./frame.js").Frame, "watchView"> & {
+    host: HTMLElement;
+    fetchCampaign: (cache?: RequestCache) => Promise<LoadedCampaign>;
+    /** Returns the context of a campaign that was loaded anew, with the initial choice. Nothing is shown yet. */
+    createContext: (loaded: LoadedCampaign) => CheckoutContext;
+  };
 
 /** The checkout of one box. */
 type Checkout = {
   /** Sends the choice, or shows what is wrong with it. */
   submitPledge: () => Promise<void>;
+  showChangedOffer: (response: ApiResponse, isReminder?: boolean) => Promise<boolean>;
   /** Makes the next request another pledge, even if the choice is the same. */
   resetKey: () => void;
 };
@@ -198,7 +232,7 @@ type State =
   | "dismissed";
 
 /** Sends a GET, or a POST if there is a body. */
-type SendRequest = (path: string, body?: string, key?: string) => Promise<ApiResponse>;
+type SendRequest = (path: string, body?: string, key?: string, cache?: RequestCache) => Promise<ApiResponse>;
 
 /** Dispatches a `support-box:*` event for the newsroom's analytics. It never holds personal data. */
 type Emit = (name: "pledged" | "reminded" | "dismissed", detail?: object) => void;

@@ -75,6 +75,12 @@ function setUp(attributes, ...responses) {
     emit,
     host,
     sendRequest,
+    fetchCampaign: async (cache) => {
+      recorded.cache = cache;
+      return recorded.loaded ?? { response: { status: 0, body: {} } };
+    },
+    createContext: () => recorded.next,
+    showChangedOffer: async () => false,
     showFieldError: ({ errorKey, values }) => Object.assign(recorded, { state: "invalid", error: context.text(errorKey, values) }),
     submitPledge: () => checkout.submitPledge(),
   };
@@ -226,15 +232,33 @@ test("a retry after a payment outage keeps its idempotency key", async () => {
   assert.deepEqual([redirect, keys[0], sent[0]], [CHECKOUT, keys[1], sent[1]]);
 });
 
-for (const [code, error] of [
-  ["amount_below_minimum", "Не меньше 2 $."],
-  ["amount_above_maximum", "Не больше 1 000 $."],
-])
-  test(`${code} shows the widget's text with the limit of the chosen frequency`, async () => {
-    const { recorded, submitPledge } = setUp({}, rejected(code, { errors: { amount: ["For operators."] } }));
-    await submitPledge();
-    assert.deepEqual([recorded.state, plain(recorded.error)], ["invalid", error]);
-  });
+test("a refusal about the offer shows today's, with the choice that still fits", async () => {
+  const { recorded, context, submitPledge } = setUp({}, rejected("amount_below_minimum"));
+  const [today] = context.currencies;
+  recorded.loaded = { response: { status: 200, body: { ...context.campaign, name: "Today" } }, offers: {}, requested: "" };
+  recorded.next = {
+    campaign: { reminder: { options: [] } },
+    currencies: [{ ...today, frequencies: [{ ...today.frequencies[1], presets: [900], default: 900, minimum: 800 }] }],
+    choice: {},
+    lang: "ru",
+    text: context.text,
+    showPledge: () => Object.assign(recorded, { state: "form" }),
+  };
+  context.choice.email = "kept@example.org";
+  await submitPledge();
+  const { choice, notice } = recorded.next;
+  assert.deepEqual([recorded.state, recorded.cache], ["form", "reload"]);
+  assert.equal(plain(notice), "The choices here have just changed. Please check yours. Не меньше 8 $.");
+  assert.deepEqual([choice.frequency, choice.preset, choice.email], ["monthly", 900, "kept@example.org"]);
+});
+
+test("a lost connection does not make the next try another pledge", async () => {
+  const { recorded, submitPledge } = setUp({}, { status: 0, body: {} }, created());
+  await submitPledge();
+  assert.deepEqual([recorded.state, recorded.cache], ["error", "reload"]);
+  await submitPledge();
+  assert.equal(recorded.keys[0], recorded.keys[1]);
+});
 
 for (const response of [rejected("invalid_email"), rejected("validation_failed", { errors: { email: ["Too long."] } })])
   test(`an email address rejected as ${response.body.code} shows the widget's text`, async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readAmount, initialChoice, limitError, defaultsFor } from "../src/choice.js";
+import { readAmount, initialChoice, defaultsFor } from "../src/choice.js";
 import { currencyOptions } from "../src/currencies.js";
+import { explainAmount } from "../src/explain-amount.js";
 
 const once = { frequency: "once", presets: [500, 1500], default: 500, minimum: 100, maximum: 50000 };
 const monthly = { frequency: "monthly", presets: [500, 1500], default: 1500, minimum: 200, maximum: 100000 };
@@ -32,13 +33,13 @@ test("a campaign without reminders has an initial choice", () => {
 });
 
 test("a custom amount overrides the preset", () =>
-  assert.deepEqual(readAmount(choiceWith({ customAmount: "2" })), { minor: 200 }));
+  assert.equal(readAmount(choiceWith({ customAmount: "2" })), 200));
 
 test("a blank custom amount keeps the preset", () =>
-  assert.deepEqual(readAmount(choiceWith({ customAmount: " " })), { minor: 1500 }));
+  assert.equal(readAmount(choiceWith({ customAmount: " " })), 1500));
 
 test("an amount is missing without a preset and a custom amount", () =>
-  assert.equal(readAmount(choiceWith({ preset: 0 })).errorKey, "amount_missing"));
+  assert.equal(explainAmount(choiceWith({ preset: 0 }), "en").errorKey, "amount_missing"));
 
 for (const [customAmount, frequency, errorKey, limit] of [
   ["1.99", "monthly", "amount_below_minimum", "$2"],
@@ -48,12 +49,15 @@ for (const [customAmount, frequency, errorKey, limit] of [
   ["99999999999999999999", "annual", "amount_above_maximum", "$10,000"],
   ["9".repeat(400), "annual", "amount_above_maximum", "$10,000"],
 ])
-  test(`${customAmount.slice(0, 20)} ${frequency} is rejected with the limit ${limit}`, () =>
-    assert.deepEqual(readAmount(choiceWith({ frequency, customAmount })), { errorKey, values: { limit } }));
+  test(`${customAmount.slice(0, 20)} ${frequency} is rejected with the limit ${limit}`, () => {
+    const choice = choiceWith({ frequency, customAmount });
+    assert.equal(readAmount(choice), undefined);
+    assert.deepEqual(explainAmount(choice, "en"), { errorKey, values: { limit } });
+  });
 
 test("the minimum and the maximum are accepted", () => {
-  assert.deepEqual(readAmount(choiceWith({ customAmount: "2" })), { minor: 200 });
-  assert.deepEqual(readAmount(choiceWith({ customAmount: "1000" })), { minor: 100000 });
+  assert.equal(readAmount(choiceWith({ customAmount: "2" })), 200);
+  assert.equal(readAmount(choiceWith({ customAmount: "1000" })), 100000);
 });
 
 test("a new currency applies its own preset, limits and decimals, and keeps the custom amount", () => {
@@ -62,13 +66,15 @@ test("a new currency applies its own preset, limits and decimals, and keeps the 
   const { currencyOption, frequency, preset, customAmount } = choice;
   assert.deepEqual([currencyOption, frequency, preset, customAmount], [yen, "once", 500, "7.50"]);
   assert.deepEqual([choice.email, choice.coversFees], ["reader@example.org", true]);
-  assert.equal(readAmount(choice).errorKey, "amount_invalid");
-  assert.deepEqual(readAmount({ ...choice, customAmount: "99" }), {
+  assert.equal(explainAmount(choice, "en").errorKey, "amount_whole");
+  assert.deepEqual(explainAmount({ ...choice, customAmount: "99" }, "en"), {
     errorKey: "amount_below_minimum",
     values: { limit: "¥100" },
   });
-  assert.deepEqual(readAmount({ ...choice, customAmount: "100" }), { minor: 100 });
+  assert.equal(readAmount({ ...choice, customAmount: "100" }), 100);
 });
 
-test("a limit error formats the limit in the chosen currency", () =>
-  assert.equal(limitError("amount_above_maximum", choiceWith(defaultsFor(yen, "once"))).values.limit, "¥50,000"));
+test("a limit error formats the limit in the chosen currency", () => {
+  const choice = choiceWith({ ...defaultsFor(yen, "once"), customAmount: "60000" });
+  assert.equal(explainAmount(choice, "en").values.limit, "¥50,000");
+});

@@ -32,7 +32,7 @@ test("each currency is parsed and formatted with its own decimals", () => {
     currencies.map(({ currency, money }) => [currency, money.format(1250).replace(/\s/g, " ")]),
     [["EUR", "€12.50"], ["JPY", "¥1,250"], ["KWD", "KWD 1.250"]],
   );
-  assert.deepEqual(currencies.map(({ money }) => money.parse("12").minor), [1200, 12, 12000]);
+  assert.deepEqual(currencies.map(({ money }) => money.parse("12")), [1200, 12, 12000]);
 });
 
 test("a campaign without other_currencies has one currency", () =>

@@ -1,7 +1,9 @@
 /** Submits pledges, and leads the reader to the checkout. */
 
-import { limitError, readAmount } from "../choice.js";
+import { readAmount } from "../choice.js";
 import { button, createElement } from "../dom.js";
+import { explainAmount } from "../explain-amount.js";
+import { showChangedOffer } from "./changed-offer.js";
 import { createKeyStore } from "./idempotency.js";
 import { createReturnUrl } from "./return-url.js";
 
@@ -19,18 +21,37 @@ function readVariant(host) {
 
 /** @param {CheckoutContext} context @returns {Checkout} */
 export function createCheckout(context) {
-  const { choice, emit, host, sendRequest, showFieldError, showPledge, text } = context;
+  const { choice, emit, host, lang, sendRequest, showFieldError, showPledge, text } = context;
   const keyStore = createKeyStore();
   const returnUrl = createReturnUrl(host);
 
   async function submitPledge() {
-    const parsed = readAmount(choice);
-    if (parsed.errorKey) showFieldError(parsed);
-    else await sendPledge(parsed);
+    const amount = readAmount(choice);
+    if (amount) await sendPledge(amount);
+    else showAmountError();
   }
 
-  /** @param {ParsedAmount} parsed @returns {Promise<void>} */
-  async function sendPledge(parsed) {
+  /** Says beside the field what is wrong, and offers what the reader may have meant. */
+  function showAmountError() {
+    const error = explainAmount(choice, lang);
+    showFieldError(error);
+    const { suggestion } = error;
+    if (!suggestion) return;
+    const field = /** @type {HTMLInputElement} */ (findPart("input#amount"));
+    const use = button("link", text("amount_use", error.values), () => {
+      field.value = suggestion;
+      field.dispatchEvent(new Event("input"));
+      findPart("[part=submit]").focus();
+    });
+    // The message of the next change replaces it.
+    findPart("[part=error]").append(use);
+  }
+
+  /** @param {string} selector @returns {HTMLElement} */
+  const findPart = (selector) => /** @type {any} */ (host.shadowRoot).querySelector(selector);
+
+  /** @param {number} amount in minor units @returns {Promise<void>} */
+  async function sendPledge(amount) {
     const return_url = returnUrl.readUrl();
     const body = JSON.stringify({
       ...context.commonFields(),
@@ -46,17 +67,15 @@ export function createCheckout(context) {
     // The newsroom set the URL and the reader cannot correct it, so the pledge is sent again without it.
     if (return_url && (code === "return_url_not_allowed" || errors?.return_url)) {
       returnUrl.rejectUrl(errors?.return_url?.[0] ?? code);
-      return sendPledge(parsed);
+      return sendPledge(amount);
     }
     if (response.status !== 201) {
       // A rejected request created nothing, so the next one gets a new key.
       if (response.status === 422) keyStore.resetKey();
-      if (code !== "amount_below_minimum" && code !== "amount_above_maximum")
-        return context.showError(response, showPledge, context.submitPledge);
-      showPledge();
-      return showFieldError(limitError(code, choice));
+      if (!(await showChangedOffer(context, response))) context.showError(response, showPledge, context.submitPledge);
+      return;
     }
-    emit("pledged", { frequency, amount: parsed.minor, currency, fees });
+    emit("pledged", { frequency, amount, currency, fees });
     const { top, window } = globalThis;
     if (top === window) location.assign(checkout_url);
     else leaveFrame(checkout_url);
@@ -87,5 +106,9 @@ export function createCheckout(context) {
     context.showView("submitting", { nodes: [link, button("link", text("back"), showPledge)] });
   }
 
-  return { submitPledge, resetKey: keyStore.resetKey };
+  return {
+    submitPledge,
+    showChangedOffer: (response, isReminder) => showChangedOffer(context, response, isReminder),
+    resetKey: keyStore.resetKey,
+  };
 }

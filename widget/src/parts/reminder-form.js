@@ -69,7 +69,7 @@ export function createReminderForm(context, onSubmit) {
     /** @type {View} */
     view: {
       heading: text("reminder_heading"),
-      message: text("reminder_message"),
+      message: `${context.notice ?? ""} ${text("reminder_message")}`.trim(),
       nodes: [
         form,
         button("link", text("reminder_calendar"), saveCalendarFile),

@@ -12,7 +12,7 @@ const MAX_TITLE_LENGTH = 200;
  * @param {() => void} form.showForm
  * @param {(dueOn: string) => void} form.showCreated takes a date, YYYY-MM-DD
  * @param {() => void} form.showDayError
- * @returns {() => Promise<void>}
+ * @returns {() => Promise<unknown>}
  */
 export function createReminderRequest(context, { showForm, showCreated, showDayError }) {
   const { campaign, choice, lang, sendRequest, text } = context;
@@ -46,7 +46,10 @@ export function createReminderRequest(context, { showForm, showCreated, showDayE
     }
     const isEmailError = code === "invalid_email" || errors?.email;
     const isDayError = errors?.due_on && code !== "reminder_choice_not_offered";
-    if (!isEmailError && !isDayError) return context.showError(response, showForm, submit);
+    if (!isEmailError && !isDayError) {
+      const isShown = await context.showChangedOffer?.(response, true);
+      return isShown || context.showError(response, showForm, submit);
+    }
     showForm();
     if (!isEmailError) return showDayError();
     // Which addresses the newsroom's mail server can reach is known to the service alone, so it words that error.

@@ -4,7 +4,8 @@
  */
 
 import { readAmount } from "../choice.js";
-import { createElement } from "../dom.js";
+import { button, createElement } from "../dom.js";
+import { explainAmount } from "../explain-amount.js";
 import { createMoney } from "../money.js";
 import { coveredFees } from "../parts/fees.js";
 import { createTranslator } from "../texts.js";
@@ -30,16 +31,15 @@ function upgrade(form, offer) {
     if (!frequency) return;
     const customAmount = /** @type {string} */ (data.get("other_amount"));
     const preset = Number(data.get(`preset_${frequency}`));
-    const parsed = readAmount({ currencyOption, frequency, customAmount, preset });
-    return { frequency, parsed, coversFees: data.has("cover_fees") };
+    return { currencyOption, frequency, customAmount, preset, coversFees: data.has("cover_fees") };
   }
 
   /** Shows what the current choice comes to. Returns what covering the fees adds, or "" without an amount. */
   function update() {
     const choice = readChoice();
     if (!choice) return "";
-    const { frequency, parsed, coversFees } = choice;
-    const { minor = 0 } = parsed;
+    const { frequency, coversFees } = choice;
+    const minor = readAmount(choice) ?? 0;
     const fees = minor && coveredFees(minor, currencyOption);
     const amount = money.format(minor + (coversFees ? fees : 0));
     submit.textContent = minor ? text(`continue_${frequency}`, { amount }) : text("continue");
@@ -55,13 +55,13 @@ function upgrade(form, offer) {
       Object.assign(reminder?.querySelector(`[name=${name}]`) ?? {}, { value });
   }
 
-  /** Says beside the field what is wrong; an empty message clears it. @param {string} message */
-  function showError(message) {
+  /** Says beside the field what is wrong; an empty message clears it. @param {string} message @param {...Node} nodes */
+  function showError(message, ...nodes) {
     document.getElementById("amount-complaint")?.remove();
     amount.removeAttribute("aria-invalid");
     amount.setAttribute("aria-describedby", `${message && "amount-complaint "}${describedBy}`);
     if (!message) return;
-    const error = createElement("p", { className: "complaint", id: "amount-complaint" }, message);
+    const error = createElement("p", { className: "complaint", id: "amount-complaint" }, message, ...nodes);
     amount.closest(".well")?.before(error);
     amount.setAttribute("aria-invalid", "true");
     amount.focus();
@@ -82,10 +82,18 @@ function upgrade(form, offer) {
   // Some browsers fill in a field with "change" only, and a preset that is checked already sends no more than "click".
   for (const type of ["input", "change", "click"]) form.addEventListener(type, onChange);
   form.addEventListener("submit", (event) => {
-    const parsed = readChoice()?.parsed;
-    if (!parsed?.errorKey) return;
+    const choice = readChoice();
+    // The service's own button for what the reader may have meant sends that amount.
+    if (!choice || readAmount(choice) || event.submitter?.getAttribute("name")) return;
     event.preventDefault();
-    showError(text(parsed.errorKey, parsed.values));
+    const { errorKey, values, suggestion } = explainAmount(choice, lang);
+    const use = button("", text("amount_use", values), () => {
+      amount.value = suggestion ?? "";
+      amount.dispatchEvent(new Event("input", { bubbles: true }));
+      submit.focus();
+    });
+    use.className = "quiet-button";
+    showError(text(errorKey, values), ...(suggestion ? [use] : []));
   });
   // A page from the browser's history has the reader's choice only now. Its fees stay as they are, so nothing moves.
   addEventListener("pageshow", update);

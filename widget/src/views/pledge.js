@@ -32,7 +32,7 @@ export function pledgeView(context) {
   /** Shows the current choice, and clears the messages about the previous one. */
   function update() {
     const { frequency, currencyOption, preset } = choice;
-    const { minor = 0 } = readAmount(choice);
+    const minor = readAmount(choice) ?? 0;
     const fee = fees?.updateFees(minor) ?? 0;
     submit.textContent = minor
       ? text(`continue_${frequency}`, { amount: currencyOption.money.format(minor + fee) })
@@ -93,6 +93,7 @@ export function pledgeView(context) {
 
   return {
     heading: campaign.heading,
+    message: context.notice,
     nodes: [
       ...campaign.message.map((paragraph) => createElement("p", { part: "message", dir: "auto" }, paragraph)),
       campaign.closed ? "" : form,
