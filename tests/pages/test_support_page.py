@@ -61,7 +61,7 @@ def test_amount_is_parsed_in_the_page_language(container: Container, client: Fla
         ("0", "The minimum is $2."),
         ("10000.01", "The most you can give here is $10,000. Want to give more? Contact us."),
         ("999999999999", "The most you can give here is $10,000. Want to give more? Contact us."),
-        ("1.000", "Enter an amount, such as 7.50."),
+        ("1.000", "Enter at most 2 decimals, such as 7.50."),
         ("seven", "Enter an amount, such as 7.50."),
         ("<b>", "Enter an amount, such as 7.50."),
         ("-5", "Enter an amount, such as 7.50."),

@@ -79,7 +79,7 @@ def test_amount_is_parsed_in_the_shown_currency(
 @pytest.mark.parametrize(
     ("currency", "typed", "message"),
     [
-        ("JPY", "15.00", "Enter an amount, such as 750."),
+        ("JPY", "15.00", "Enter a whole amount, such as 500."),
         ("JPY", "299", "The minimum is ¥300."),
         ("KWD", "0.499", f"The minimum is KWD{NBSP}0.500."),
         ("EUR", "5001", "The most you can give here is €5,000. Want to give more? Contact us."),
@@ -159,12 +159,14 @@ def test_unchargeable_amount_suggests_alternatives(
 ) -> None:
     assert AmountNotChargeable.code in FIELD_AND_TEXT_BY_CODE
     monkeypatch.setattr(
-        container.gateway, "charge_limits", lambda currency: ChargeLimits(smallest_minor=100, step_minor=10)
+        container.gateway, "charge_limits", lambda currency: ChargeLimits(smallest_minor=2000, step_minor=10)
     )
     form = get_support_form(client, currency="KWD", lang="ru")
-    text = visible_text(submit_pledge(client, form, other_amount="1,505").text)
-    assert "Можно: 1,500 KWD или 1,510 KWD." in text.replace(NBSP, " ")
+    text = visible_text(submit_pledge(client, form, other_amount="1,5").text)
+    assert "Можно: 2 KWD." in text.replace(NBSP, " ")
     assert count(container, Pledge) == 0
+    # A step rules out the last decimal, and the box says the same.
+    assert "Не больше 2 знаков" in visible_text(submit_pledge(client, form, other_amount="2,505").text)
 
 
 def test_gateway_failure_offers_retry_and_reminder(
