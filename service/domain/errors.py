@@ -314,11 +314,7 @@ class UnknownTimezone(DomainError):
 
 
 class UnparsableAmount(DomainError):
-    """The locale of the text writes no amount so.
-
-    `text_name` is that of the reader's text, with `values` for its placeholders; `suggested_minor` is the amount
-    that the reader may have meant.
-    """
+    """The locale of the text writes no amount so."""
 
     code = "unreadable_amount"
 
@@ -331,6 +327,7 @@ class UnparsableAmount(DomainError):
         values: Mapping[str, object] | None = None,
         suggested_minor: int | None = None,
     ) -> None:
+        """`text_name` and `values` word it for the reader, who may have meant `suggested_minor`."""
         super().__init__(detail, field=field)
         self.text_name, self.values, self.suggested_minor = text_name, values or {}, suggested_minor
 
