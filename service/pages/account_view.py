@@ -164,8 +164,9 @@ def _when(pledge: Pledge, texts: Texts) -> str:
     created_on = format_campaign_date(pledge.created_at, pledge, texts)
     if not is_recurring_active(pledge):
         return texts.format("me_on", date=created_on)
-    # Neither a payment that failed nor a cancellation dates from the day on which the support began.
-    has_trouble = pledge.status == PledgeStatus.PAST_DUE or is_cancelling(pledge)
+    # Neither a payment that failed nor a cancellation or pause dates from the day on which the support began.
+    is_paused = is_paused_at(pledge, current_container().clock())
+    has_trouble = pledge.status == PledgeStatus.PAST_DUE or is_cancelling(pledge) or is_paused
     return texts.format("me_given_since" if has_trouble else "me_since", date=created_on)
 
 

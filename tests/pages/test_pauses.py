@@ -49,6 +49,7 @@ def test_skipping_one_payment_and_ending_the_pause(
     assert "Your support is paused." in home
     assert "Paused until January 23, 2027. You won’t be charged before then." in home
     assert "Next payment: $2 on January 23, 2027" in home
+    assert "Paused giving since November 23, 2026" in home
     pledge = stored(container, access_path.id)
     assert (pledge.status, pledge.is_paused, pledge.pause_requested_at) == (PledgeStatus.ACTIVE, True, None)
     assert emails(container, EmailKind.PAUSED) == 1
