@@ -22,7 +22,10 @@ from service.domain.errors import EmailChangeLinkExpired
 from service.domain.tokens import InvalidToken, issue_token, verify_token
 
 LINK_TTL = datetime.timedelta(hours=24)
+# With the day in which a change is confirmed, not longer than the request is kept.
+UNDO_TTL = datetime.timedelta(days=6)
 PURPOSE = "change email address"
+UNDO_PURPOSE = "undo change of email address"
 
 
 def request_email_change(
@@ -45,6 +48,27 @@ def request_email_change(
     # The notification refers to the row.
     session.flush()
     _enqueue(session, EmailKind.EMAIL_CHANGE, change, lang=lang, now=now)
+
+
+def add_confirmed_change(
+    session: Session, supporter_id: uuid.UUID, *, old: str | None, new: str, now: datetime.datetime
+) -> EmailChange:
+    """Add a change that needs no link, and that nobody can undo."""
+    keyring = session_keyring(session)
+    change = EmailChange(
+        id=new_id(),
+        supporter_id=supporter_id,
+        new_email=new,
+        new_email_hash=address_hashes(keyring, new)[0],
+        old_email=old,
+        old_email_hash=None if old is None else address_hashes(keyring, old)[0],
+        requested_at=now,
+        confirmed_at=now,
+    )
+    session.add(change)
+    # The notification refers to the row.
+    session.flush()
+    return change
 
 
 def enqueue_old_address_notification(
@@ -81,6 +105,32 @@ def find_open_change(
         query = query.with_for_update().execution_options(populate_existing=True)
     change = session.scalar(query)
     if change is None:
+        raise _link_expired()
+    return change
+
+
+def undo_token(keyring: Keyring, change_id: uuid.UUID, undo_until: datetime.datetime) -> str:
+    """Return the token of the link by which the owner of the old address undoes a change."""
+    return issue_token(keyring, purpose=UNDO_PURPOSE, subject=change_id, expires_at=undo_until)
+
+
+def find_undoable_change(
+    session: Session, token: str, *, now: datetime.datetime, for_update: bool = False
+) -> EmailChange:
+    """Return the confirmed change that a link undoes. The check does not use the link up.
+
+    Raises:
+        EmailChangeLinkExpired: the change was undone, is too old, was followed by a merge, or never existed.
+    """
+    try:
+        change_id = verify_token(session_keyring(session), purpose=UNDO_PURPOSE, token=token, now=now)
+    except InvalidToken as error:
+        raise _link_expired() from error
+    query = select(EmailChange).where(EmailChange.id == change_id, EmailChange.undo_until > now)
+    if for_update:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    change = session.scalar(query)
+    if change is None or change.old_email is None:
         raise _link_expired()
     return change
 

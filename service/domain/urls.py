@@ -81,6 +81,10 @@ class UrlBuilder:
         """Return the page that the link to a new address opens (see `email_changes`)."""
         return f"{self.public_url}/me/email/{token}"
 
+    def undo_email_change_url(self, token: str) -> str:
+        """Return the page that the link in the email to an old address opens."""
+        return f"{self.public_url}/me/email/undo/{token}"
+
     def confirm_erasure_url(self, token: str) -> str:
         """Return the page that the link to confirm an erasure opens (see `erasure_requests`)."""
         return f"{self.public_url}/me/erase/{token}"

@@ -5,16 +5,18 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
-from service.domain.email_changes import find_open_change, request_email_change
+from service.domain.email_changes import find_open_change, find_undoable_change, request_email_change
 from service.domain.errors import (
     EmailChangeLinkExpired,
     EmailInUse,
     ErasureUnderWay,
     SupporterNotFound,
 )
-from service.domain.privacy.address_changes import confirm_email_change
+from service.domain.privacy.address_changes import confirm_email_change, undo_email_change
+from service.domain.supporters import get_address
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.email_form import EMAIL_FORM_ERRORS, render_email_form, render_email_form_error
+from service.pages.form_errors import FieldError
 from service.pages.session_cookie import current_supporter_id, session_token
 from service.pages.translations import default_texts
 from service.web import (
@@ -25,7 +27,7 @@ from service.web import (
     transaction,
 )
 
-# Its states are `form`, `sent`, `confirm`, `over` and `done`.
+# Its states are `form`, `sent`, `confirm`, `over`, `done`, `undo`, `undo_over` and `undone`.
 TEMPLATE = "change_email.html"
 
 account_email = Blueprint("account_email", __name__)
@@ -35,8 +37,9 @@ account_email.before_request(reject_cross_site_requests)
 @account_email.get("/me/email")
 def show_email_form() -> BaseResponse:
     """Show the form for a new address to a signed-in supporter, or the result of a confirmation to anybody."""
-    if "done" in request.args:
-        return render_email_form(TEMPLATE, default_texts(), "done")
+    for state in ("done", "undone"):
+        if state in request.args:
+            return render_email_form(TEMPLATE, default_texts(), state)
     with read_only() as session:
         supporter_id = current_supporter_id(session)
     if supporter_id is None:
@@ -56,6 +59,9 @@ def request_change() -> BaseResponse:
         address = normalise_address(typed)
         check_email_change_rate_limit(supporter_id)
         with transaction() as session:
+            if get_address(session, supporter_id) == address:
+                same = FieldError(field="email", message=texts.me_email_same, status=422)
+                return render_email_form(TEMPLATE, texts, "form", email=typed, field_error=same)
             require_supported_address(session, address, server=container.settings.mail.server_address)
             request_email_change(session, supporter_id, address, lang=texts.lang, now=container.clock())
     except EMAIL_FORM_ERRORS as error:
@@ -92,3 +98,28 @@ def confirm_change(token: str) -> BaseResponse:
     except (EmailChangeLinkExpired, EmailInUse, ErasureUnderWay, SupporterNotFound):
         return render_email_form(TEMPLATE, texts, "over", status=404)
     return redirect(url_for(".show_email_form", done="yes", lang=request.args.get("lang")), 303)
+
+
+@account_email.get("/me/email/undo/<token>")
+def show_undo(token: str) -> Response:
+    """Show the button that gives the old address back to its owner."""
+    try:
+        with read_only() as session:
+            find_undoable_change(session, token, now=current_container().clock())
+    except EmailChangeLinkExpired:
+        return render_email_form(TEMPLATE, default_texts(), "undo_over", status=404)
+    return render_email_form(TEMPLATE, default_texts(), "undo")
+
+
+@account_email.post("/me/email/undo/<token>")
+def undo_change(token: str) -> BaseResponse:
+    """Change the address back. The link alone is enough, because its reader may be signed in nowhere."""
+    check_rate_limit("reader")
+    container, texts = current_container(), default_texts()
+    try:
+        undo_email_change(
+            container.database.transaction, container.gateway, token, lang=texts.lang, clock=container.clock
+        )
+    except (EmailChangeLinkExpired, EmailInUse, ErasureUnderWay, SupporterNotFound):
+        return render_email_form(TEMPLATE, texts, "undo_over", status=404)
+    return redirect(url_for(".show_email_form", undone="yes", lang=request.args.get("lang")), 303)

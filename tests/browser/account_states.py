@@ -11,6 +11,7 @@ from tests.browser.accounts import (
     fresh_sign_in_link,
     pledge_page_url,
     session_cookie,
+    undo_link,
 )
 from tests.browser.live_server import LiveServer
 
@@ -259,6 +260,26 @@ def email_changed(visit: AccountPage) -> None:
     visit.press("main .main-button")
 
 
+def present_email(visit: AccountPage) -> None:
+    visit.open_signed_in("/email")
+    visit.page.locator("[name=email]").fill(visit.email)
+    visit.press("main .main-button")
+
+
+def email_undo(visit: AccountPage) -> None:
+    email_changed(visit)
+    visit.page.goto(f"{undo_link(visit.live_server, visit.pledge_id)}?lang={visit.lang}")
+
+
+def email_undone(visit: AccountPage) -> None:
+    email_undo(visit)
+    visit.press("main .main-button")
+
+
+def expired_undo_link(visit: AccountPage) -> None:
+    visit.page.goto(f"/me/email/undo/no-such-link?lang={visit.lang}")
+
+
 def expired_email_link(visit: AccountPage) -> None:
     visit.page.goto("/me/email/no-such-link")
 
@@ -392,6 +413,10 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (email_link_sent, "me_email_sent_title"),
     (email_confirmation, "me_email_confirm_title"),
     (email_changed, "me_email_done_title"),
+    (present_email, "me_email_title"),
+    (email_undo, "me_email_undo_title"),
+    (email_undone, "me_email_undone_title"),
+    (expired_undo_link, "me_email_undo_over_title"),
     (expired_email_link, "me_email_over_title"),
     (receipt, "me_receipt_title"),
     (refunded_and_disputed_receipt, "me_receipt_title"),

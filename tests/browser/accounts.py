@@ -11,7 +11,7 @@ from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasureRequest
 from service.db.models.pledge import Pledge
 from service.db.models.sign_in import SignIn
-from service.domain.email_changes import email_change_token, request_email_change
+from service.domain.email_changes import email_change_token, request_email_change, undo_token
 from service.domain.erasure_requests import erasure_token, request_own_erasure
 from service.domain.pledges.links import pledge_token
 from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in
@@ -76,6 +76,20 @@ def email_change_link(live_server: LiveServer, pledge_id: str) -> str:
         token = email_change_token(keyring, newest.id, newest.requested_at)
     container.database.engine.dispose()
     return f"{live_server.base_url}/me/email/{token}"
+
+
+def undo_link(live_server: LiveServer, pledge_id: str) -> str:
+    """Return the link that undoes the latest change of the address of a pledge's supporter."""
+    container = build_container(settings_for(live_server.database_url))
+    with container.database.read_only() as session:
+        supporter_id = session.get_one(Pledge, uuid.UUID(pledge_id)).supporter_id
+        query = select(EmailChange).where(
+            EmailChange.supporter_id == supporter_id, EmailChange.undo_until.is_not(None)
+        )
+        change = session.scalars(query.order_by(EmailChange.id.desc()).limit(1)).one()
+        token = undo_token(container.database.keyring, change.id, change.undo_until)
+    container.database.engine.dispose()
+    return f"{live_server.base_url}/me/email/undo/{token}"
 
 
 def erasure_link(live_server: LiveServer, pledge_id: str) -> str:

@@ -1,4 +1,4 @@
-"""My data in a browser without JavaScript: download it, and delete it."""
+"""My data in a browser without JavaScript: download it, delete it, and change the address."""
 
 import re
 import zipfile
@@ -64,15 +64,40 @@ def test_reader_deletes_their_data(live_server: LiveServer, page: Page, new_page
     expect(phone.get_by_role("heading", level=1)).to_have_text("Your data is deleted")
 
 
-def link_in_email(live_server: LiveServer, email: str) -> str:
-    """Wait for the email to confirm, and return the link in it."""
+def link_in_email(live_server: LiveServer, email: str, action: str = "erase") -> str:
+    """Wait for an email with a link to an action of the account, and return the link."""
     links: list[str] = []
-    pattern = rf"{re.escape(live_server.base_url)}/me/erase/[\w.-]+"
+    pattern = rf"{re.escape(live_server.base_url)}/me/{action}/[\w.-]{{20,}}"
 
     def arrived() -> bool:
         for path in live_server.emails_to(email):
             links.extend(re.findall(pattern, live_server.get_html(path)))
         return bool(links)
 
-    wait_until(arrived, what=f"the link to confirm for {email}")
+    wait_until(arrived, what=f"the link to {action} for {email}")
     return links[0]
+
+
+def test_reader_changes_their_address_and_the_old_owner_undoes_it(
+    live_server: LiveServer, page: Page, new_page: NewPage
+) -> None:
+    old, new = "first.address@example.org", "second.address@example.org"
+    create_paid_pledge(live_server, page, old)
+    page.context.add_cookies([session_cookie(live_server, old)])
+    page.goto("/me")
+    page.get_by_role("link", name="Change my email address").click()
+    page.get_by_label("New email address").fill(new)
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your email")
+    page.goto(link_in_email(live_server, new, "email"))
+    page.get_by_role("button", name="Use this address").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your email address has changed")
+
+    owner = new_page(java_script_enabled=False)
+    owner.goto(link_in_email(live_server, old, "email/undo"))
+    expect(owner.get_by_role("heading", level=1)).to_have_text("Change your email address back?")
+    owner.get_by_role("button", name="Change it back").click()
+    expect(owner.get_by_role("heading", level=1)).to_have_text("Your old address is back")
+    assert "address" not in owner.url
+    page.goto("/me")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to manage your support")

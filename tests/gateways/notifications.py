@@ -53,6 +53,7 @@ VARIANTS: list[dict[str, Any]] = [
         for is_running in (False, True)
     ),
     {"kind": EmailKind.ERASURE, "frequency": None, "money": None, "event_date": None},
+    {"kind": EmailKind.EMAIL_CHANGED, "frequency": None, "money": None, "can_be_undone": True},
     {"kind": EmailKind.MONTHLY_YEARLY, "since": datetime.date(2024, 12, 1)},
     {"kind": EmailKind.PAUSED},
     {"kind": EmailKind.RESUMING},

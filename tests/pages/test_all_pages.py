@@ -11,7 +11,13 @@ from service.container import Container
 from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasureRequest
 from service.db.models.pledge import Pledge
-from service.domain.email_changes import email_change_token, request_email_change
+from service.domain.email_changes import (
+    UNDO_TTL,
+    add_confirmed_change,
+    email_change_token,
+    request_email_change,
+    undo_token,
+)
 from service.domain.erasure_requests import erasure_token, request_own_erasure
 from service.settings import Settings
 from tests.api.client import pay_pledge, post_pledge, post_reminder, reminder_token_for
@@ -35,6 +41,8 @@ PAGES = (
     "/me?sent=yes",
     "/me/enter",
     "/me/email?done=yes",
+    "/me/email?undone=yes",
+    "/me/email/undo",
     "/me/email",
     "/me/erase",
     "/p",
@@ -66,14 +74,20 @@ def paths(container: Container, client: FlaskClient) -> dict[str, str]:
     request_link(client)
     with container.database.transaction() as session:
         supporter_id = session.scalars(select(Pledge.supporter_id)).one()
+        undone = add_confirmed_change(
+            session, supporter_id, old="reader@example.org", new="new@example.org", now=container.clock()
+        )
+        undone.undo_until = container.clock() + UNDO_TTL
+        undo = undo_token(container.database.keyring, undone.id, undone.undo_until)
         request_email_change(session, supporter_id, "new@example.org", lang="en", now=container.clock())
-        change = session.scalars(select(EmailChange)).one()
+        change = session.scalars(select(EmailChange).where(EmailChange.confirmed_at.is_(None))).one()
         token = email_change_token(container.database.keyring, change.id, change.requested_at)
         request_own_erasure(session, supporter_id, lang="en", now=container.clock())
         asked = session.scalars(select(ErasureRequest)).one()
         erase_token = erasure_token(container.database.keyring, asked.id, asked.requested_at)
     return {
         "/me/email": f"/me/email/{token}",
+        "/me/email/undo": f"/me/email/undo/{undo}",
         "/me/erase": f"/me/erase/{erase_token}",
         "/me/enter": f"/me/enter/{sign_in_link(container)}",
         "/p": pledge_path,

@@ -16,15 +16,25 @@ from service.db.models.email_change import EmailChange
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.domain.email.suppression import suppress
+from service.domain.email_changes import LINK_TTL, UNDO_TTL
 from service.domain.privacy.key_rotation import rotate_keys
 from service.domain.privacy.retention import EMAIL_CHANGE_RETENTION, purge_email_changes
 from service.domain.supporters import erase_supporter
-from tests.api.client import count, post_reminder
+from tests.api.client import count, post_reminder, reminder_token_for
 from tests.clock import FakeClock
 from tests.conftest import settings_for
 from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import run
-from tests.pages.accounts import READER, create_paid_pledge, page, request_link, sign_in, sign_in_link, stored
+from tests.pages.accounts import (
+    READER,
+    create_paid_pledge,
+    page,
+    pledge_link,
+    request_link,
+    sign_in,
+    sign_in_link,
+    stored,
+)
 from tests.pages.html import BROWSER, visible_text
 
 NEW, NEWER = "new@example.org", "newer@example.org"
@@ -76,7 +86,9 @@ def test_confirmed_address_is_used_and_the_old_one_is_told(
     assert "Your email address has changed" in visible_text(page(client, done.headers["Location"]))
     # The session stays valid.
     assert "$2 a month" in visible_text(page(client, "/me"))
-    assert sent(container) == [(READER, EmailKind.EMAIL_CHANGED, "/me")]
+    [(to, kind, path)] = sent(container)
+    assert (to, kind) == (READER, EmailKind.EMAIL_CHANGED)
+    assert path.startswith("/me/email/undo/")
     assert sent(container) == []
     request_link(client, NEW)
     assert [to for to, _, _ in sent(container)] == [NEW]
@@ -300,3 +312,132 @@ def test_key_rotation_moves_both_addresses_to_the_first_key(
         assert change.new_email_hash == rotated.database.keyring.lookup_hash(NEW)
         assert change.old_email_hash == rotated.database.keyring.lookup_hash(READER)
     rotated.database.engine.dispose()
+
+
+def change_to(container: Container, client: FlaskClient, address: str = NEW) -> str:
+    """Change the address; return the path of the link to undo it, in the email to the old one."""
+    assert client.post(request_and_open(container, client, address), headers=BROWSER).status_code == 303
+    [(_, kind, path)] = sent(container)
+    assert kind == EmailKind.EMAIL_CHANGED
+    return path
+
+
+def test_owner_of_the_old_address_undoes_the_change(
+    app: Flask, container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    path = change_to(container, client)
+    owner = app.test_client()
+    # Opening it changes nothing, because email scanners follow links.
+    for _ in range(3):
+        assert "Change your email address back?" in visible_text(page(owner, path))
+        owner.head(path)
+    assert address(container) == NEW
+    undone = owner.post(f"{path}?lang=en", headers=BROWSER)
+    assert (undone.status_code, undone.headers["Location"]) == (303, "/me/email?undone=yes&lang=en")
+    assert "Your old address is back" in visible_text(page(owner, undone.headers["Location"]))
+    assert address(container) == READER
+    # Whoever changed it is signed out, and the replaced address is told, without a link to undo this.
+    assert "Sign in to manage your support" in visible_text(page(client, "/me"))
+    assert sent(container) == [(NEW, EmailKind.EMAIL_CHANGED, "/me")]
+    for response in (owner.get(path, headers=BROWSER), owner.post(path, headers=BROWSER)):
+        assert response.status_code == 404
+        assert "reply to the email" in visible_text(response.text)
+    assert address(container) == READER
+
+
+def test_undo_voids_a_link_to_another_address(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    path = change_to(container, client)
+    waiting = request_and_open(container, client, NEWER)
+    assert client.post(path).status_code == 303
+    assert client.post(waiting).status_code == 404
+    assert address(container) == READER
+
+
+def test_two_changes_in_a_row_tell_each_replaced_address(
+    container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    first = change_to(container, client)
+    assert client.post(request_and_open(container, client, NEWER)).status_code == 303
+    [(to, _, second)] = sent(container)
+    assert (to, address(container)) == (NEW, NEWER)
+    # The first owner gets it back, whatever followed; then the second link is worthless.
+    assert client.post(first).status_code == 303
+    assert address(container) == READER
+    assert client.post(second).status_code == 404
+    assert address(container) == READER
+
+
+@pytest.mark.parametrize(("days", "status"), [(5.99, 303), (6.01, 404)])
+def test_change_can_be_undone_for_six_days(
+    container: Container, client: FlaskClient, clock: FakeClock, pledge_id: str, days: float, status: int
+) -> None:
+    path = change_to(container, client)
+    clock.advance(days=days)
+    assert client.post(path).status_code == status
+    assert UNDO_TTL + LINK_TTL <= EMAIL_CHANGE_RETENTION
+
+
+def test_change_that_merged_two_supporters_cannot_be_undone(
+    app: Flask, container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    """The owner of the old address must not see what belonged to the owner of the new one."""
+    create_paid_pledge(container, client, email=NEW)
+    run(container, FakeMailer())
+    client.post(request_and_open(container, client))
+    assert sent(container) == [(READER, EmailKind.EMAIL_CHANGED, "/me")]
+
+
+def test_later_merge_ends_the_time_to_undo(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    path = change_to(container, client)
+    create_paid_pledge(container, client, email=NEWER)
+    run(container, FakeMailer())
+    client.post(request_and_open(container, client, NEWER))
+    assert client.post(path).status_code == 404
+    assert address(container) == NEWER
+
+
+def test_supporter_who_has_the_old_address_by_now_is_merged_by_an_undo(
+    container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    path = change_to(container, client)
+    other_pledge = create_paid_pledge(container, client, email=READER)
+    run(container, FakeMailer())
+    assert client.post(path).status_code == 303
+    assert address(container) == READER
+    assert stored(container, pledge_id).supporter_id == stored(container, other_pledge).supporter_id
+
+
+def test_undo_of_an_erased_supporter_is_over(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    path = change_to(container, client)
+    with container.database.transaction() as session:
+        erase_supporter(session, NEW, now=container.clock())
+    assert client.post(path).status_code == 404
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
+def test_another_site_cannot_undo(
+    container: Container, client: FlaskClient, pledge_id: str, headers: dict[str, str]
+) -> None:
+    path = change_to(container, client)
+    assert client.post(path, headers=headers).status_code == 403
+    # A token for one purpose is invalid for another.
+    assert client.post(path.replace("/undo", "")).status_code == 404
+    assert address(container) == NEW
+
+
+def test_links_in_earlier_emails_work_after_a_change(
+    container: Container, client: FlaskClient, pledge_id: str
+) -> None:
+    post_reminder(client, email=READER)
+    reminder, pledge = f"/r/{reminder_token_for(container, READER)}", pledge_link(container, pledge_id)
+    change_to(container, client)
+    assert "Cancel the reminder" in visible_text(page(client, reminder))
+    assert "$2 a month" in visible_text(page(client, pledge))
+    assert client.post(f"/v1/reminders/{reminder_token_for(container, NEW)}/cancel").status_code == 204
+
+
+def test_present_address_is_no_change(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    response = request_change(client, READER)
+    assert response.status_code == 422
+    assert "This is already your address." in visible_text(response.text)
+    assert sent(container) == []

@@ -15,8 +15,9 @@ EMAIL_CHANGE_TYPE = EncryptedText("email_changes.email")
 class EmailChange(UUIDPrimaryKey, Base):
     """A supporter's request for another address, which a link to the new address confirms.
 
-    `old_email` is stored when the change is confirmed, for the email that tells the old address of it. The hashes
-    are keyed (see `address_hashes`); an erasure finds both addresses by them.
+    `old_email` is stored when the change is confirmed, for the email that tells the old address of it. By a link
+    in that email its owner can undo the change until `undo_until`, which is empty after a merge. The hashes are
+    keyed (see `address_hashes`); an erasure finds both addresses by them.
     """
 
     __tablename__ = "email_changes"
@@ -34,3 +35,4 @@ class EmailChange(UUIDPrimaryKey, Base):
     old_email_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     requested_at: Mapped[datetime.datetime]
     confirmed_at: Mapped[datetime.datetime | None]
+    undo_until: Mapped[datetime.datetime | None]

@@ -57,6 +57,7 @@ class EmailChangeRequest:
     id: uuid.UUID
     requested_at: datetime.datetime
     confirmed_at: datetime.datetime | None
+    undo_until: datetime.datetime | None
     encrypted_new: bytes
     encrypted_old: bytes | None
 
@@ -193,6 +194,7 @@ def _load_email_changes(
         EmailChange.id,
         EmailChange.requested_at,
         EmailChange.confirmed_at,
+        EmailChange.undo_until,
         type_coerce(EmailChange.new_email, LargeBinary).label("encrypted_new"),
         type_coerce(EmailChange.old_email, LargeBinary).label("encrypted_old"),
     ).where(EmailChange.id.in_([change_id for change_id in change_ids if change_id is not None]))

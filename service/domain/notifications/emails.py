@@ -28,7 +28,7 @@ from service.domain.email.rendering import (
 )
 from service.domain.email.status import EmailEvent
 from service.domain.email.suppression import Recipient, find_suppressed
-from service.domain.email_changes import email_change_token
+from service.domain.email_changes import email_change_token, undo_token
 from service.domain.erasure_requests import erasure_token
 from service.domain.ledger.totals import net_amount
 from service.domain.money import Money
@@ -178,7 +178,7 @@ def build_notification_email(
     if notification.kind == EmailKind.EMAIL_CHANGE:
         return _email_change(session, context, base, urls=urls)
     if notification.kind == EmailKind.EMAIL_CHANGED:
-        return base
+        return _email_changed(session, context, campaign, base, urls=urls, now=now)
     if notification.kind == EmailKind.ERASURE:
         return _erasure(session, context, base, urls=urls)
     if pledge is None:
@@ -248,6 +248,28 @@ def _email_change(
         raise EmailNotBuildable("its change of address was deleted")
     token = email_change_token(session_keyring(session), change.id, change.requested_at)
     return dataclasses.replace(base, page_url=urls.confirm_email_change_url(token))
+
+
+def _email_changed(
+    session: Session,
+    context: NotificationContext,
+    campaign: Campaign,
+    base: NotificationEmail,
+    *,
+    urls: UrlBuilder,
+    now: datetime.datetime,
+) -> NotificationEmail:
+    """Return the email to the old address; its button undoes the change, as long as that is possible."""
+    change = context.email_change
+    if change is None or change.undo_until is None or change.undo_until <= now:
+        return base
+    token = undo_token(session_keyring(session), change.id, change.undo_until)
+    return dataclasses.replace(
+        base,
+        page_url=urls.undo_email_change_url(token),
+        event_date=_local_date(change.undo_until, campaign),
+        can_be_undone=True,
+    )
 
 
 def _erasure(

@@ -83,8 +83,9 @@ class NotificationEmail:
     gateway's page to pay an open invoice; with `needs_confirmation` the bank wants the payment confirmed there,
     and the button links to it. `legal_name` and `tax_line` are for receipts. Of a refund, `money` is what was
     returned, and `net` what is left of what was `paid`; on a receipt, what is left of `money` if something came
-    back. `since` is when the reader began to give. The button links to `page_url`, which with `links_to_pledge` is
-    the pledge's page. `account_url` is the page with all of a reader's pledges. Dates are
+    back. `since` is when the reader began to give. The button in the email to an address that was replaced undoes
+    the change, if it `can_be_undone` (until `event_date`). The button links to `page_url`, which with
+    `links_to_pledge` is the pledge's page. `account_url` is the page with all of a reader's pledges. Dates are
     written as in the region of `campaign_lang`.
     """
 
@@ -115,6 +116,7 @@ class NotificationEmail:
     method: PaymentMethod | None = None
     paid: Money | None = None
     net: Money | None = None
+    can_be_undone: bool = False
     since: datetime.date | None = None
 
 

@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from service.db.models.email_change import EmailChange
 from service.db.session import constraint_name, session_keyring
 from service.domain.email.addresses import address_hashes
-from service.domain.email_changes import enqueue_old_address_notification, find_open_change
+from service.domain.email_changes import (
+    UNDO_TTL,
+    add_confirmed_change,
+    enqueue_old_address_notification,
+    find_open_change,
+    find_undoable_change,
+)
 from service.domain.errors import EmailInUse, ErasureUnderWay
 from service.domain.event_addresses import is_being_erased
 from service.domain.payments.customer_addresses import EMAIL_CONSTRAINT, record_address, update_customers
@@ -87,6 +95,46 @@ def confirm_email_change(
     update_customers(transaction, gateway, supporter_id, clock=clock)
 
 
+def undo_email_change(
+    transaction: TransactionFactory, gateway: PaymentGateway, token: str, *, lang: str, clock: Clock
+) -> None:
+    """Give a supporter their old address back, end every session, and tell the address that is replaced.
+
+    Another supporter who has got the old address since is merged, as when a change is confirmed.
+
+    Raises:
+        EmailChangeLinkExpired: the change was undone, is too old, was followed by a merge, or never existed.
+        ErasureUnderWay, SupporterNotFound, EmailInUse: as `confirm_email_change`.
+    """
+    try:
+        supporter_id = _undo(transaction, token, lang=lang, now=clock())
+    except EmailInUse:
+        supporter_id = _undo(transaction, token, lang=lang, now=clock())
+    update_customers(transaction, gateway, supporter_id, clock=clock)
+
+
+def _undo(transaction: TransactionFactory, token: str, *, lang: str, now: datetime.datetime) -> uuid.UUID:
+    with translate_conflict(), transaction() as session:
+        change = find_undoable_change(session, token, now=now)
+        supporter_id, address = change.supporter_id, change.old_email or ""
+        _lock(session, supporter_id, address)
+        change = find_undoable_change(session, token, now=now, for_update=True)
+        if change.supporter_id != supporter_id:
+            raise _email_in_use()
+        replaced = get_address(session, supporter_id)
+        # Whoever changed the address may be signed in.
+        end_other_sessions(session, supporter_id, None)
+        replace_address(session, supporter_id, address, merge=True, now=now)
+        session.execute(
+            update(EmailChange).where(EmailChange.supporter_id == supporter_id).values(undo_until=None)
+        )
+        # Being the newest, it makes a link that waits to be opened worthless.
+        undone = add_confirmed_change(session, supporter_id, old=replaced, new=address, now=now)
+        if replaced is not None and replaced != address:
+            enqueue_old_address_notification(session, undone, lang=lang, now=now)
+        return supporter_id
+
+
 def _confirm(
     transaction: TransactionFactory, token: str, *, session_secret: str | None, lang: str, now: datetime.datetime
 ) -> uuid.UUID:
@@ -105,6 +153,8 @@ def _confirm(
             end_other_sessions(session, supporter_id, session_secret)
         replace_address(session, supporter_id, change.new_email, merge=True, now=now)
         change.confirmed_at = now
+        # The link to undo it would open what the other supporter gave to the owner of the old address.
+        change.undo_until = None if other_id is not None else now + UNDO_TTL
         if old is not None and old != change.new_email:
             change.old_email = old
             change.old_email_hash = address_hashes(session_keyring(session), old)[0]

@@ -552,14 +552,14 @@ def kept_data(session: Session, gateway: PaymentGateway, erasure: Erasure) -> tu
     """Return what an erasure leaves, as far as it has come."""
     query = select(ErasedCustomer.deleted_at).where(ErasedCustomer.erasure_id == erasure.id)
     deletions = session.scalars(query).all()
-    kept = [KeptData.HASH]
+    kept = []
     if erasure.pledges:
         kept.append(KeptData.PLEDGES)
     if deletions or (erasure.pledges and gateway.name != SANDBOX_GATEWAY):
         kept.append(KeptData.AT_PROCESSOR)
     if None in deletions:
         kept.append(KeptData.CUSTOMER)
-    return tuple(kept)
+    return (*kept, KeptData.HASH)
 
 
 def _result(session: Session, gateway: PaymentGateway, erasure: Erasure) -> ErasureResult:

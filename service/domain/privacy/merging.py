@@ -48,6 +48,8 @@ def merge_supporters(
     session.execute(emails.with_for_update())
     for table in (Pledge, SignIn, EmailChange, OutgoingEmail, CustomerUpdate):
         session.execute(update(table).where(table.supporter_id == duplicate).values(supporter_id=kept))
+    # Nor may a link in an older mailbox open what belonged to the other one.
+    session.execute(update(EmailChange).where(EmailChange.supporter_id == kept).values(undo_until=None))
     # Who asked to be erased has not seen what now belongs to them, too.
     session.execute(delete(ErasureRequest).where(ErasureRequest.supporter_id.in_((kept, duplicate))))
     by_campaign = {reminder.campaign_id: reminder for reminder in reminders if reminder.supporter_id == kept}

@@ -401,6 +401,7 @@ SECTIONS: Final = (
             type_coerce(EmailChange.new_email, CHANGED_EMAIL).label("new_email"),
             EmailChange.requested_at,
             EmailChange.confirmed_at,
+            EmailChange.undo_until,
         ),
         lambda query, owner: query.where(EmailChange.supporter_id == owner.id).order_by(EmailChange.id),
     ),

@@ -241,6 +241,11 @@ def _running_parts(_email: NotificationEmail) -> dict[str, str]:
     return {"button": "renewal_button", "after": "renewal_after"}
 
 
+def _email_changed_parts(email: NotificationEmail) -> dict[str, str]:
+    names = ("message", "button", "after") if email.can_be_undone else ()
+    return {name: f"email_changed_undo_{name}" for name in names}
+
+
 def _no_other_parts(_email: NotificationEmail) -> dict[str, str]:
     return {}
 
@@ -256,6 +261,6 @@ _PARTS_BY_KIND = {
     EmailKind.RESUMING: _running_parts,
     EmailKind.SIGN_IN: _no_other_parts,
     EmailKind.EMAIL_CHANGE: _no_other_parts,
-    EmailKind.EMAIL_CHANGED: _no_other_parts,
+    EmailKind.EMAIL_CHANGED: _email_changed_parts,
     EmailKind.ERASURE: _no_other_parts,
 }
