@@ -6,8 +6,8 @@ Compatible with the release before, which leaves the column empty.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0050"
-down_revision = "0049"
+revision = "0051"
+down_revision = "0050"
 
 
 def upgrade() -> None:
