@@ -18,7 +18,12 @@ const BANNER = "/* Mainstay support box, MIT */\n";
  * The parts, by name. The number in a part's file counts the versions of what it shares with v1.js: `PartContext`,
  * `CheckoutContext`, `View` and the names below.
  */
-const PARTS = { checkout: "src/parts/checkout.js", offers: "src/parts/offers.js", reminder: "src/parts/reminder.js" };
+const PARTS = {
+  checkout: "src/parts/checkout.js",
+  offers: "src/parts/offers.js",
+  placement: "src/parts/placement.js",
+  reminder: "src/parts/reminder.js",
+};
 const partFile = (name) => `${name}-1.js`;
 /** Scripts of our own pages, by file. */
 const PAGE_SCRIPTS = { "support-page.js": "src/support-page/script.js" };
@@ -34,7 +39,7 @@ export const MANGLED_PROPS = [
   "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst leaveFrame",
   "keyForBody minor money nodes preset readUrl rejectUrl resetKey retryAfterSeconds setBusy setMessage setState showClose showError",
   "showFieldError showPledge showReminder watchView showView submitPledge commonFields symbol preloadPart sendRequest",
-  "currencyField feesCheckbox offers updateFees setBrand fetchCampaign createContext notice requested showChangedOffer",
+  "currencyField feesCheckbox offers updateFees setBrand fetchCampaign createContext notice askedLang showChangedOffer isDue isOverlay remember report",
 ].flatMap((line) => line.split(" "));
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";

@@ -14,6 +14,7 @@ from service.pages.account_pledges import account_pledges
 from service.pages.api_docs import ApiMetadata, docs, init_api_metadata
 from service.pages.brand import brand
 from service.pages.demo import demo
+from service.pages.demo_widgets import demo_widgets
 from service.pages.dev_outbox import outbox
 from service.pages.error_pages import register_error_pages
 from service.pages.home import home
@@ -44,6 +45,7 @@ BLUEPRINTS = (
     receipts,
     statements,
     demo,
+    demo_widgets,
     docs,
     files,
     brand,

@@ -39,5 +39,6 @@ def show_demo() -> Response:
         site_name=PAPER,
         days=CANCELLED_DAYS,
         slug=slug,
+        is_production=settings.is_production,
         has_outbox=settings.uses_dev_outbox and settings.is_local_only,
     )

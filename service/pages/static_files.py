@@ -14,6 +14,9 @@ SCRIPT_TYPE = "text/javascript; charset=utf-8"
 TYPES = {
     "pages.css": "text/css; charset=utf-8",
     "pages.js": SCRIPT_TYPE,
+    "gallery.css": "text/css; charset=utf-8",
+    "gallery.js": SCRIPT_TYPE,
+    "gallery-box.js": SCRIPT_TYPE,
     "docs.css": "text/css; charset=utf-8",
     "docs.js": SCRIPT_TYPE,
     "support-page.js": SCRIPT_TYPE,
@@ -23,7 +26,7 @@ TYPES = {
     "preview.png": "image/png",
 }
 # The widget, and the parts that it loads when a reader needs them. `make widget` builds them.
-WIDGET_SCRIPTS = ("v1.js", "checkout-1.js", "offers-1.js", "reminder-1.js")
+WIDGET_SCRIPTS = ("v1.js", "checkout-1.js", "offers-1.js", "placement-1.js", "reminder-1.js")
 WIDGET_CACHE = "public, max-age=300, stale-while-revalidate=86400"
 # PNG is compressed as it is.
 COMPRESSED = ("favicon.ico", "apple-touch-icon.png", "preview.png")

@@ -14,6 +14,7 @@ PLEDGES = "**/v1/pledges"
 REMINDERS = "**/v1/reminders"
 SUPPORT_SCRIPT = "**/static/support-page.js*"
 CHECKOUT_PART = "**/widget/checkout-1.js*"
+PLACEMENT_PART = "**/widget/placement-1.js*"
 REMINDER_PART = "**/widget/reminder-1.js*"
 # Another origin can read a response and its Retry-After header only with these.
 CORS_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}

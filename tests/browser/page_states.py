@@ -168,6 +168,10 @@ def demo_in_russian(visit: Visit) -> None:
     SupportBox(visit.page).expect_state("form")
 
 
+def demo_widgets(visit: Visit) -> None:
+    visit.page.goto("/demo/widgets")
+
+
 def outbox(visit: Visit) -> None:
     visit.page.goto("/dev/outbox")
 
@@ -208,6 +212,7 @@ STATES: list[tuple[Callable[[Visit], None], str | None]] = [
     (reminder_unknown, "trouble_reminder_not_found_title"),
     (demo, None),
     (demo_in_russian, None),
+    (demo_widgets, None),
     (outbox, None),
     (outbox_email, None),
     (docs, None),

@@ -43,6 +43,9 @@ class SupportBox:
         # The newsroom's own link, which is shown while there is no form.
         self.link = self.host.locator("> a")
         self.manage = self.host.get_by_role("link", name=texts["manage_support"])
+        self.undo = self.host.get_by_role("button", name=texts["undo"])
+        self.expand = self.host.get_by_role("button", name=texts["continue"], exact=True)
+        self.dialog = self.host.get_by_role("dialog")
         self.calendar = self.host.get_by_role("button", name=texts["reminder_calendar"])
 
     def expect_state(self, state: str) -> None:

@@ -12,7 +12,7 @@ from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer
 from tests.browser.support_box import SupportBox
 
-PATHS = ("/support/default", "/demo", "/dev/outbox", "/docs", "/no-such-page")
+PATHS = ("/support/default", "/demo", "/demo/widgets", "/dev/outbox", "/docs", "/no-such-page")
 # Twice the text size, as a browser setting does it: everything in rem or em follows.
 DOUBLE_FONT_SIZE = "() => { document.documentElement.style.fontSize = '200%' }"
 ARABIC = {

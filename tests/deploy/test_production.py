@@ -238,7 +238,14 @@ def client(production: Container) -> FlaskClient:
 
 def test_nothing_of_the_demo_exists_in_production(client: FlaskClient) -> None:
     assert client.get("/v1/campaigns/default").status_code == 404
-    for path in ("/demo", "/dev", "/dev/outbox", "/dev/outbox/00000000-0000-7000-8000-000000000000"):
+    for path in (
+        "/demo",
+        "/demo/widgets",
+        "/demo/widgets/box",
+        "/dev",
+        "/dev/outbox",
+        "/dev/outbox/00000000-0000-7000-8000-000000000000",
+    ):
         response = client.get(path, headers=BROWSER | {"Host": "localhost"})
         assert response.status_code == 404, path
     assert "/demo" not in client.get("/docs").text

@@ -28,6 +28,7 @@ from tests.pages.html import BROWSER, path_of, visible_text
 
 PAGES = (
     "/demo",
+    "/demo/widgets",
     "/docs",
     "/dev/outbox",
     "/dev/outbox/email",
@@ -53,7 +54,15 @@ PAGES = (
 )
 
 
-WITH_SCRIPT = ("/demo", "/docs", "/nothing", "/support/default", "/support/default/thank-you", "/p/receipts")
+WITH_SCRIPT = (
+    "/demo",
+    "/demo/widgets",
+    "/docs",
+    "/nothing",
+    "/support/default",
+    "/support/default/thank-you",
+    "/p/receipts",
+)
 
 
 @pytest.fixture

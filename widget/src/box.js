@@ -3,7 +3,8 @@
 import { request } from "./api.js";
 import { commonFields, initialChoice, readAmount } from "./choice.js";
 import { currencyOptions } from "./currencies.js";
-import { newTabLink } from "./dom.js";
+import { button, newTabLink } from "./dom.js";
+import { events } from "./events.js";
 import { createFrame } from "./frame.js";
 import { chooseLanguage, pageLanguage } from "./language.js";
 import { loadPart } from "./parts.js";
@@ -13,16 +14,25 @@ import { pledgeView } from "./views/pledge.js";
 
 /** @typedef {ReturnType<typeof createBox>} Box */
 
+/** What the event for an error says. @param {number} status @param {any} body */
+const errorCode = (status, body) => body.code ?? (status ? "unexpected" : "unreachable");
+
 /** Whether a campaign needs the part for currencies and fees. @param {Campaign} campaign */
 const hasOffers = ({ other_currencies, cover_fees }) => cover_fees || other_currencies?.[0];
 
+/** Boxes with these attributes need the part for placement, which reads them. */
+const PLACEMENT =
+  "[amount],[compact],[currency],[frequency],[placement],[reminder],[storage],[theme]:not([theme=light],[theme=dark])";
+
 /** @param {HTMLElement} host the <support-box> element */
 export function createBox(host) {
-  const frame = createFrame(host, () => {
-    frame.setState("dismissed");
-    host.hidden = true;
-    emit("dismissed");
-  });
+  const frame = createFrame(host, dismiss);
+  /** @type {Placement | undefined} */
+  let placement;
+  /** What the latest campaign is shown with. @type {CheckoutContext | undefined} */
+  let current;
+  /** The path of the campaign that is shown. */
+  let shownPath = "";
   const slug = () => host.getAttribute("campaign") ?? "default";
   /** Only the latest load renders its campaign. */
   let latestLoad = 0;
@@ -30,10 +40,33 @@ export function createBox(host) {
   let controller = new AbortController();
 
   /** @type {Emit} */
-  const emit = (name, properties) => {
+  const emit = (name, properties, pledge) => {
     const detail = { campaign: slug(), variant: host.getAttribute("variant") || undefined, ...properties };
-    host.dispatchEvent(new CustomEvent(`support-box:${name}`, { bubbles: true, composed: true, detail }));
+    if (current) placement?.remember(name, detail, current.campaign, pledge);
+    const cancelable = name === "continue";
+    const event = new CustomEvent(`support-box:${name}`, { bubbles: true, composed: true, cancelable, detail });
+    events.push(event);
+    return host.dispatchEvent(event);
   };
+
+  /** Shows the form, where the box belongs. @param {boolean} moveFocus @param {boolean} [isOpen] */
+  function show(moveFocus, isOpen) {
+    if (!current) return loadCampaign(moveFocus, isOpen);
+    current.showPledge(moveFocus);
+    placement?.show(current.text("continue"), isOpen);
+  }
+
+  function dismiss() {
+    const { text } = /** @type {CheckoutContext} */ (current);
+    emit("dismissed");
+    const undo = button("link", text("undo"), () => {
+      placement?.undo();
+      show(true);
+    });
+    frame.setState("dismissed");
+    const moveFocus = placement?.hide() ?? true;
+    frame.showView("dismissed", { message: text("dismissed"), nodes: [undo] }, moveFocus);
+  }
 
   /** @type {SendRequest} */
   const sendRequest = async (path, body, key, cache) => {
@@ -44,37 +77,61 @@ export function createBox(host) {
   };
 
   /** @param {boolean} moveFocus true only if the reader asked to load, because a page load must not move the focus */
-  async function loadCampaign(moveFocus = false) {
+  async function loadCampaign(moveFocus = false, isOpen = false) {
     const loadId = ++latestLoad;
     const text = createTranslator();
-    frame.hideClose();
-    frame.showView("loading", fallbackView(text("loading")), moveFocus);
+    // Without the part the box is an ordinary one.
+    if (host.matches(PLACEMENT)) placement ??= (await loadPart("placement").catch(() => {}))?.({ host, dismiss, sendRequest });
+    const isDue = isOpen || !placement || (await placement.isDue());
+    if (loadId !== latestLoad) return;
+    if (!isDue) return (host.hidden = true);
+    const path = campaignPath();
+    const isOverlay = placement?.isOverlay();
+    // A campaign that is shown already stays while its attributes are read again.
+    if (path !== shownPath && !isOverlay) {
+      frame.hideClose();
+      frame.showView("loading", fallbackView(text("loading")), moveFocus);
+    }
     const loaded = await fetchCampaign();
     if (loadId !== latestLoad) return;
-    if (loaded.offers) return createContext(loaded).showPledge(moveFocus);
-    const retry = retryButton(text, loaded.response.retryAfterSeconds, () => loadCampaign(true));
+    shownPath = loaded.offers ? path : "";
+    if (loaded.offers) {
+      createContext(loaded);
+      show(moveFocus, isOpen);
+      return new IntersectionObserver(([{ isIntersecting }], observer) => {
+        if (!isIntersecting) return;
+        observer.disconnect();
+        emit("view");
+      }).observe(frame.box);
+    }
+    const { status, body, retryAfterSeconds } = loaded.response;
+    emit("error", { code: errorCode(status, body) });
+    if (isOverlay && !isOpen) return;
+    const retry = retryButton(text, retryAfterSeconds, () => loadCampaign(true, true));
     frame.showView("error", fallbackView(text("error_loading"), retry), moveFocus);
   }
 
+  const campaignPath = (lang = pageLanguage(host)) =>
+    `/v1/campaigns/${encodeURIComponent(slug())}?texts=full${lang && `&lang=${lang}`}`;
+
   /** @param {RequestCache} [cache] @returns {Promise<LoadedCampaign>} */
   async function fetchCampaign(cache) {
-    const requested = pageLanguage(host);
-    const lang = requested && `&lang=${requested}`;
-    const path = `/v1/campaigns/${encodeURIComponent(slug())}?texts=full${lang}`;
-    const response = await sendRequest(path, undefined, undefined, cache);
+    const askedLang = pageLanguage(host);
+    const response = await sendRequest(campaignPath(askedLang), undefined, undefined, cache);
     const { status, body } = response;
     const offers = status === 200 && (hasOffers(body) ? await loadPart("offers").catch(() => {}) : {});
-    return { response, offers, requested };
+    return { response, offers, askedLang };
   }
 
   /** Prepares to show a campaign. @param {LoadedCampaign} loaded @returns {CheckoutContext} */
-  function createContext({ response, offers, requested }) {
+  function createContext({ response, offers, askedLang }) {
+    const lang = chooseLanguage(askedLang, response.body.lang);
+    const text = createTranslator(response.body.texts, lang);
+    const currencies = currencyOptions(response.body, lang);
+    const placed = placement?.apply(response.body, currencies, lang);
     /** @type {Campaign} */
-    const campaign = response.body;
-    const lang = chooseLanguage(requested, campaign.lang);
-    const text = createTranslator(campaign.texts, lang);
-    const currencies = currencyOptions(campaign, lang);
-    const choice = initialChoice(campaign, currencies[0]);
+    const campaign = placed?.campaign ?? response.body;
+    const choice = { ...initialChoice(campaign, currencies[0]), ...placed?.choice };
     const { isState, setBusy, setState, showView, watchView } = frame;
     /** @type {Checkout | undefined} */
     let checkout;
@@ -121,7 +178,10 @@ export function createBox(host) {
       watchView,
       commonFields: () => commonFields(context),
       preloadPart: (name) => void loadPart(name).catch(() => {}),
-      showFieldError: ({ errorKey, values }) => frame.showFieldError(text(errorKey, values)),
+      showFieldError({ errorKey, values }) {
+        frame.showFieldError(text(errorKey, values));
+        emit("error", { code: errorKey });
+      },
       fetchCampaign,
       createContext,
       async showChangedOffer(response, isReminder) {
@@ -131,12 +191,22 @@ export function createBox(host) {
         return create && getCheckout(create).showChangedOffer(response, isReminder);
       },
       showPledge: (moveFocus) => showView("form", pledgeView(context), moveFocus !== false),
-      showError: (response, goBack, retry, link) =>
-        showView("error", errorView(context, response, goBack, retry, link)),
+      showError(response, goBack, retry, link) {
+        showView("error", errorView(context, response, goBack, retry, link));
+        emit("error", { code: errorCode(response.status, response.body) });
+      },
+      report(name) {
+        const { frequency, amount, currency } = context.commonFields();
+        return emit(name, { frequency, amount, currency });
+      },
       /** Waits for the checkout. A choice that can be sent disables the form at once, so it is sent once. */
       submitPledge() {
         if (isState("submitting")) return;
-        if (readAmount(choice)) setBusy(text("submitting"));
+        if (readAmount(choice)) {
+          // The page may want to do something else.
+          if (!context.report("continue")) return;
+          setBusy(text("submitting"));
+        }
         const { showPledge, submitPledge } = context;
         openPart(
           "checkout",
@@ -160,11 +230,17 @@ export function createBox(host) {
     };
     frame.setBrand(campaign.brand);
     frame.showClose(lang, text("close"));
-    return context;
+    return (current = context);
   }
 
   return {
-    load: () => loadCampaign(),
+    // A box that the reader closed stays closed.
+    load: () => frame.isState("dismissed") || loadCampaign(),
+    open: () => show(true, true),
+    reset() {
+      placement?.forget();
+      loadCampaign();
+    },
     /** Re-enables the form after the browser restores the page from its back/forward cache. */
     restore: () => restoreForm(),
     /** Aborts what is under way. Returns whether the campaign must be loaded again. */

@@ -1,5 +1,5 @@
 /**
- * Defines <support-box>, the only global name that the script adds to the page. If a page has scripts of several hosts,
+ * Defines <support-box>, which is with `SupportBox` all that the script adds to the page. If a page has scripts of several hosts,
  * the element is that of the first script, and each host serves its own boxes.
  */
 
@@ -20,7 +20,8 @@ const namedHost = (box) => {
 };
 
 class SupportBox extends HTMLElement {
-  static observedAttributes = ["api", "campaign", "lang"];
+  static observedAttributes =
+    "api campaign lang amount compact currency frequency placement reminder storage theme".split(" ");
   /**
    * What creates the boxes of each host. Scripts of other versions use these names and those of `Box`, so they stay.
    * @type {Record<string, typeof createBox | undefined>}
@@ -47,6 +48,19 @@ class SupportBox extends HTMLElement {
     queueMicrotask(() => {
       if (!this.isConnected && this.#box?.stop()) this.#loadRequests = 0;
     });
+  }
+
+  /** Shows the box, also one that is not due or that the reader closed, and moves the focus to it. */
+  async open() {
+    // A page may call this at once after adding the element.
+    await 0;
+    this.#box?.open?.();
+  }
+
+  /** Forgets what the reader chose and closed, and starts again. */
+  async reset() {
+    await 0;
+    this.#box?.reset?.();
   }
 
   /** Loads the campaign once when a page sets several attributes in a row. */

@@ -2,7 +2,7 @@
 
 import { createElement } from "./dom.js";
 import { textDirection } from "./language.js";
-import { brandSheet, styleSheet } from "./styles.js";
+import { brandStyles, styleSheet } from "./styles.js";
 
 /** @typedef {ReturnType<typeof createFrame>} Frame */
 
@@ -19,12 +19,15 @@ export function createFrame(host, onclose) {
   const box = createElement("section", properties, close, heading, message, body);
   // A box has a shadow root already if another host served it before.
   const shadow = host.shadowRoot ?? host.attachShadow({ mode: "open" });
-  shadow.adoptedStyleSheets = [styleSheet];
+  const look = new CSSStyleSheet();
+  shadow.adoptedStyleSheets = [styleSheet, look];
   shadow.replaceChildren(box);
   /** @type {View} */
   let view;
 
   const frame = {
+    box,
+
     /** @param {State} state */
     setState(state) {
       box.dataset.state = state;
@@ -67,7 +70,7 @@ export function createFrame(host, onclose) {
 
     /** Shows the look of the campaign. @param {Brand | null | undefined} brand */
     setBrand(brand) {
-      shadow.adoptedStyleSheets = brand ? [styleSheet, brandSheet(brand)] : [styleSheet];
+      look.replaceSync(brand ? brandStyles(brand) : "");
     },
 
     /** The box cannot be closed before its campaign is loaded. */

@@ -51,21 +51,21 @@ export const styleSheet = createSheet(
 );
 
 /**
- * Creates the style sheet of a campaign's look. The accent fills the button in both schemes, with text that the service
+ * Returns the style sheet of a campaign's look. The accent fills the button in both schemes, with text that the service
  * found readable on it; the ring is the service's shade of it for the ground. The page's own accent wins.
  * @param {Brand} brand
  */
-export function brandSheet({ accent, on_accent, accent_hover, accent_on_light, accent_on_dark, heading_font }) {
+export function brandStyles({ accent, on_accent, accent_hover, accent_on_light, accent_on_dark, heading_font }) {
   /** @param {string} color */
   const unlessSet = (color) => `var(--support-box-accent,${color})`;
   /** @param {string | null} color */
   const ring = (color) => `.box{--brand-ring:${unlessSet(color ?? "")}}`;
-  return createSheet(
+  return (
     (heading_font ? `.box{--brand-heading-font:${HEADING_FONTS[heading_font]}}` : "") +
-      (accent
-        ? `.box{--brand-accent:${accent};--brand-on-accent:${on_accent}}[part=submit]:hover{background:${unlessSet(
-            accent_hover ?? accent,
-          )};filter:none}${themed(ring(accent_on_light), ring(accent_on_dark))}`
-        : ""),
+    (accent
+      ? `.box{--brand-accent:${accent};--brand-on-accent:${on_accent}}[part=submit]:hover{background:${unlessSet(
+          accent_hover ?? accent,
+        )};filter:none}${themed(ring(accent_on_light), ring(accent_on_dark))}`
+      : "")
   );
 }

@@ -69,6 +69,8 @@ type Campaign = CurrencyDefinition & {
   other_currencies?: CurrencyDefinition[];
   lang: string;
   default_frequency: Frequency;
+  /** Without it in the answer of an older service. */
+  quiet_days?: number;
   /** Without `pick_date` in the answer of an older service. */
   reminder: { enabled: boolean; choices: number[]; options: ReminderOption[]; pick_date?: boolean };
   privacy_url?: string | null;
@@ -130,6 +132,8 @@ type ViewContext = {
   showFieldError: (error: FieldError) => void;
   /** @param moveFocus false leaves the focus where it is */
   showPledge: (moveFocus?: unknown) => void;
+  /** Dispatches an event with the reader's choice. Returns false if the page prevented what follows. */
+  report: (name: "frequency" | "amount" | "continue") => boolean;
   showReminder: () => void;
   /** What has changed since the reader made the choice. */
   notice?: string;
@@ -195,7 +199,7 @@ type LoadedCampaign = {
   response: ApiResponse;
   offers: Partial<OffersPart> | false | undefined;
   /** A language tag. */
-  requested: string;
+  askedLang: string;
 };
 
 /** What the checkout gets, by the same rule. */
@@ -218,7 +222,7 @@ type Checkout = {
 };
 
 /** The hash of each part, which the build sets. */
-declare const PART_HASHES: Record<"checkout" | "offers" | "reminder", string>;
+declare const PART_HASHES: Record<"checkout" | "offers" | "placement" | "reminder", string>;
 
 /** The public values of `data-state`. */
 type State =
@@ -235,7 +239,45 @@ type State =
 type SendRequest = (path: string, body?: string, key?: string, cache?: RequestCache) => Promise<ApiResponse>;
 
 /** Dispatches a `support-box:*` event for the newsroom's analytics. It never holds personal data. */
-type Emit = (name: "pledged" | "reminded" | "dismissed", detail?: object) => void;
+type Emit = (name: EventName, detail?: object, pledge?: string) => boolean;
+
+type EventName = "view" | "frequency" | "amount" | "continue" | "error" | "pledged" | "reminded" | "dismissed";
+
+interface Window {
+  /** What the page may use of the script, beside the element itself. */
+  SupportBox?: {
+    past?: Event[];
+    /** Calls a handler for each event of this name, also for earlier ones. Returns a function that stops that. */
+    on: (name: string, handler: (event: any) => void) => () => void;
+  };
+}
+
+/** What the part for placement gets. `dismiss` closes the box, as its button does. */
+type PlacementContext = { host: HTMLElement; dismiss: () => void; sendRequest: SendRequest };
+
+type Placement = {
+  /** Whether the box may be shown now: no reader closed it lately, and a dialog does not come too early. */
+  isDue: () => Promise<boolean>;
+  /** Whether the box stands above the page and not in its flow. */
+  isOverlay: () => boolean;
+  /** Returns the campaign and the first choice as the attributes of the box want them. */
+  apply: (
+    campaign: Campaign,
+    currencies: CurrencyOption[],
+    lang: string,
+  ) => { campaign: Campaign; choice: Pick<Choice, "currencyOption" | "customAmount" | "frequency" | "preset"> };
+  /** Puts the box where it belongs. A banner begins small, with a button of this label, unless it is opened. */
+  show: (label: string, isOpen?: boolean) => void;
+  /** Puts the box away. Returns whether the focus must move to what is left of it. */
+  hide: () => boolean;
+  /** Notes an event, if the box may remember something. `pledge` is the id of a donation. */
+  remember: (name: EventName, detail: any, campaign: Campaign, pledge?: string) => void;
+  undo: () => void;
+  forget: () => void;
+};
+
+/** What a box remembers. Times are in milliseconds since the epoch. */
+type Memory = { quietUntil?: number; pledge?: string; lastAt?: number; articles?: number; views?: number };
 
 type View = {
   heading?: string;

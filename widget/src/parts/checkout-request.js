@@ -75,7 +75,7 @@ export function createCheckout(context) {
       if (!(await showChangedOffer(context, response))) context.showError(response, showPledge, context.submitPledge);
       return;
     }
-    emit("pledged", { frequency, amount, currency, fees });
+    emit("pledged", { frequency, amount, currency, fees }, response.body.id);
     const { top, window } = globalThis;
     if (top === window) location.assign(checkout_url);
     else leaveFrame(checkout_url);

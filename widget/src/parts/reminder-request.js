@@ -42,7 +42,7 @@ export function createReminderRequest(context, { showForm, showCreated, showDayE
     const { code, due_on, errors } = response.body;
     if (response.status === 201) {
       showCreated(due_on);
-      return context.emit("reminded", when);
+      return void context.emit("reminded", when);
     }
     const isEmailError = code === "invalid_email" || errors?.email;
     const isDayError = errors?.due_on && code !== "reminder_choice_not_offered";

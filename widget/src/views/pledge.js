@@ -19,11 +19,18 @@ export function pledgeView(context) {
     autocomplete: "off",
     part: "input",
     value: choice.customAmount,
-    oninput() {
-      choice.customAmount = customAmount.value;
-      update();
+    oninput: readTyped,
+    // Some browsers fill in a field with "change" only. It also comes when the form goes, and must not change that.
+    onchange() {
+      if (choice.customAmount !== customAmount.value) readTyped();
+      context.report("amount");
     },
   });
+  function readTyped() {
+    choice.customAmount = customAmount.value;
+    update();
+  }
+
   const error = fieldError(customAmount);
   // What the chosen preset pays for, or why the frequency changed.
   const status = createElement("p", { part: "note", role: "status", dir: "auto" });
@@ -52,6 +59,7 @@ export function pledgeView(context) {
           choice.preset = amount;
           choice.customAmount = customAmount.value = "";
           update();
+          context.report("amount");
         }),
       ),
     );
@@ -65,6 +73,7 @@ export function pledgeView(context) {
         radio("frequency", text(frequency), frequency, frequency === chosen, () => {
           Object.assign(choice, defaultsFor(currencyOption, frequency));
           showPresets();
+          context.report("frequency");
         }),
       ),
     );

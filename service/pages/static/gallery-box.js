@@ -1,0 +1,87 @@
+// Brings the box of a gallery frame into the state that the frame is to show: answers its requests, and uses its form.
+
+const { state, heading, message } = document.body.dataset;
+const box = document.querySelector("support-box");
+const send = window.fetch;
+const never = () => new Promise(() => {});
+const fail = (status, code, headers) => () => Response.json({ code }, { status, headers });
+const CAMPAIGN = /\/v1\/campaigns\//;
+const PLEDGES = /\/v1\/pledges/;
+const REMINDERS = /\/v1\/reminders/;
+const inAMonth = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+
+// A request whose URL matches gets this answer; all others are sent.
+const ANSWERS = {
+  loading: [CAMPAIGN, never],
+  "loading-failed": [CAMPAIGN, fail(503)],
+  submitting: [PLEDGES, never],
+  error: [PLEDGES, fail(500)],
+  unavailable: [PLEDGES, fail(503, "payments_unavailable", { "Retry-After": "30" })],
+  busy: [PLEDGES, fail(429, "rate_limited", { "Retry-After": "30" })],
+  "reminder-set": [REMINDERS, () => Response.json({ status: "scheduled", due_on: inAMonth }, { status: 201 })],
+  closed: [CAMPAIGN, change({ closed: true, heading, message: [message] })],
+  impact: [CAMPAIGN, change({ impact: { monthly: { 700: "$7 pays for one records request" } } })],
+};
+
+function change(properties) {
+  return async (...request) => {
+    const campaign = { ...(await (await send(...request)).json()), ...properties };
+    if (campaign.closed) campaign.reminder.enabled = false;
+    return Response.json(campaign);
+  };
+}
+
+window.fetch = (url, options) => {
+  const [pattern, answer] = ANSWERS[state] ?? [];
+  return pattern?.test(url) ? answer(url, options) : send(url, options);
+};
+
+const find = (selector) => box.shadowRoot?.querySelector(selector);
+const press = (selector) => () => find(selector).click();
+const type = (selector, value) => () => {
+  const input = find(selector);
+  input.value = value;
+  input.dispatchEvent(new Event("input"));
+};
+const BODY = "[part=body] > ";
+// What leads to a state: what to wait for, and what to do then.
+const STEPS = {
+  invalid: [[".box[data-state=form] #amount", type("#amount", "1.000")], ["[part=submit]", press("[part=submit]")]],
+  submitting: [["form [part=submit]", press("form [part=submit]")]],
+  error: [["form [part=submit]", press("form [part=submit]")]],
+  unavailable: [["form [part=submit]", press("form [part=submit]")]],
+  busy: [["form [part=submit]", press("form [part=submit]")]],
+  reminder: [[`${BODY}button[part=link]`, press(`${BODY}button[part=link]`)]],
+  "reminder-set": [
+    [`${BODY}button[part=link]`, press(`${BODY}button[part=link]`)],
+    ["#email", type("#email", "reader@example.org")],
+    ["#email", press("form [part=submit]")],
+  ],
+  dismissed: [["form [part=submit]", press("[part=close]")]],
+};
+
+const appears = (selector) =>
+  new Promise((resolve) => {
+    const look = () => (find(selector) ? resolve() : setTimeout(look, 50));
+    look();
+  });
+
+async function act() {
+  for (const [selector, step] of STEPS[state] ?? []) {
+    await appears(selector);
+    step();
+  }
+}
+
+// The frame takes no focus until somebody uses it.
+const { focus } = HTMLElement.prototype;
+HTMLElement.prototype.focus = () => {};
+const restoreFocus = () => (HTMLElement.prototype.focus = focus);
+for (const event of ["pointerdown", "keydown"]) addEventListener(event, restoreFocus, { capture: true, once: true });
+act();
+
+const open = document.querySelector("button");
+if (open) {
+  open.hidden = false;
+  open.addEventListener("click", () => box.open());
+}

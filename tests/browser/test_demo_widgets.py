@@ -1,0 +1,154 @@
+"""The gallery `/demo/widgets`, and its recipes on a host site."""
+
+import html
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from service.pages.widget_recipes import EXAMPLE_URL, RECIPES
+from tests.browser.accessibility import DESKTOP, PHONE, check_page
+from tests.browser.conftest import BOTH_BROWSERS, NewPage
+from tests.browser.host_site import HostSite
+from tests.browser.live_server import LiveServer
+from tests.browser.support_box import SupportBox
+from tests.processes import ROOT
+
+# The state that the box of each example is in.
+STATES = {
+    "form": "form",
+    "impact": "form",
+    "invalid": "invalid",
+    "submitting": "submitting",
+    "error": "error",
+    "unavailable": "error",
+    "busy": "error",
+    "reminder": "reminder-form",
+    "reminder-set": "reminder-set",
+    "dismissed": "dismissed",
+    "loading": "loading",
+    "loading-failed": "error",
+    "closed": "form",
+}
+BODY = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Recipe</title></head>
+<body class="post-template"><main><article><h1>The ferry did not sail</h1></article></main>
+{snippet}
+</body>
+</html>
+"""
+
+
+@BOTH_BROWSERS
+@pytest.mark.parametrize("lang", ["en", "ar"])
+def test_example_shows_its_state_without_taking_the_focus(page: Page, lang: str) -> None:
+    page.goto(f"/demo/widgets?lang={lang}&theme=dark")
+    frames = page.locator("#states iframe")
+    expect(frames).to_have_count(len(STATES) + 1)
+    for name, state in STATES.items():
+        frame = page.locator(f"#state-{name} iframe")
+        frame.scroll_into_view_if_needed()
+        expect(frame.content_frame.locator(".box")).to_have_attribute("data-state", state)
+        expect(frame.content_frame.locator(".box")).to_have_css("color-scheme", "dark")
+    link = page.locator("#state-no-script iframe")
+    link.scroll_into_view_if_needed()
+    expect(link.content_frame.get_by_role("link")).to_be_visible()
+    assert page.evaluate("() => document.activeElement.localName") == "body"
+
+
+def test_copy_puts_the_snippet_on_the_clipboard(new_page: NewPage) -> None:
+    page = new_page(permissions=["clipboard-read", "clipboard-write"])
+    page.goto("/demo/widgets")
+    example = page.locator("#placement-banner")
+    example.get_by_role("button", name="Copy").click()
+    expect(example.get_by_role("status")).to_have_text("Copied")
+    snippet = example.locator("code").inner_text()
+    assert 'placement="banner"' in snippet
+    assert page.evaluate("() => navigator.clipboard.readText()") == snippet
+
+
+def test_dialog_of_the_gallery_opens_by_its_button(page: Page) -> None:
+    page.goto("/demo/widgets")
+    frame = page.locator("#placement-dialog iframe")
+    frame.scroll_into_view_if_needed()
+    frame.content_frame.get_by_role("button", name="open()").click()
+    expect(frame.content_frame.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(frame.content_frame.get_by_role("dialog")).to_have_count(0)
+
+
+def test_gallery_is_complete_without_scripts(new_page: NewPage) -> None:
+    page = new_page(java_script_enabled=False)
+    page.goto("/demo/widgets")
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+    assert page.locator("pre").count() > len(STATES) + len(RECIPES)
+    page.get_by_label("Language").select_option("de")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="States, in German, light")).to_be_visible()
+    frame = page.locator("#state-form iframe")
+    frame.scroll_into_view_if_needed()
+    expect(frame.content_frame.get_by_role("link")).to_be_visible()
+
+
+def test_gallery_is_accessible(page: Page) -> None:
+    page.goto("/demo/widgets")
+    check_page(page, "gallery", widths=(DESKTOP, PHONE))
+
+
+@BOTH_BROWSERS
+@pytest.mark.parametrize("recipe", ["static-page", "wordpress", "ghost"])
+def test_recipe_shows_a_box_that_leads_to_the_checkout(
+    host_site: HostSite, live_server: LiveServer, page: Page, recipe: str
+) -> None:
+    snippet = next(item for item in RECIPES if item.id == recipe).snippet
+    if recipe == "wordpress":
+        # What PHP prints: the module that WordPress enqueues, and the text that the filter appends.
+        appended = "".join(re.findall(r"'(<.*?>.*?)'(?=\n| \.|;)", snippet))
+        snippet = f'<script type="module" src="{EXAMPLE_URL}/widget/v1.js"></script>{appended}'
+    url = host_site.show(is_strict=False)
+    host_site.html = BODY.format(snippet=snippet.replace(EXAMPLE_URL, live_server.base_url))
+    page.goto(url)
+    box = SupportBox(page)
+    box.expect_state("form")
+    box.continue_button.click()
+    page.wait_for_url("**/sandbox/**")
+
+
+@BOTH_BROWSERS
+def test_recipe_for_frames_opens_the_checkout_in_the_whole_window(
+    host_site: HostSite, live_server: LiveServer, page: Page
+) -> None:
+    recipes = {recipe.id: recipe.snippet.replace(EXAMPLE_URL, live_server.base_url) for recipe in RECIPES}
+    framed = BODY.format(snippet=recipes["static-page"])
+    url = host_site.show(is_strict=False)
+    # One server has both pages: the frame's content is in the page that frames it.
+    frame = recipes["iframe"].replace('src="https://paper.example/support-box.html"', f'src="{url}?framed"')
+    host_site.html = BODY.format(snippet=frame)
+    page.route("**/article?framed", lambda route: route.fulfill(body=framed, content_type="text/html"))
+    page.goto(url)
+    box = page.locator("iframe").content_frame.locator("support-box")
+    box.locator("[part=submit]").click()
+    page.wait_for_url("**/sandbox/**")
+
+
+def test_policy_of_the_recipe_lets_the_box_work(host_site: HostSite, live_server: LiveServer, page: Page) -> None:
+    snippet = next(item for item in RECIPES if item.id == "csp").snippet
+    policy = " ".join(snippet.partition(":")[2].split()).replace(EXAMPLE_URL, live_server.base_url)
+    url = host_site.show('placement="banner"', is_strict=False)
+    style = re.compile("<style>.*?</style>")
+    host_site.html = style.sub("", host_site.html).replace(
+        "<head>", f'<head><meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'
+    )
+    page.goto(url)
+    box = SupportBox(page)
+    box.expand.click()
+    box.continue_button.click()
+    page.wait_for_url("**/sandbox/**")
+
+
+def test_guide_has_every_recipe() -> None:
+    guide = (ROOT / "docs" / "widget.md").read_text(encoding="utf-8")
+    for recipe in RECIPES:
+        assert f"### {recipe.name}\n\n{recipe.steps}\n" in guide
+        assert f"\n{recipe.snippet}\n```" in guide

@@ -1,0 +1,336 @@
+"""Where the box stands, what its attributes choose, and what it remembers; in Chromium and in Firefox."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import BOTH_BROWSERS
+from tests.browser.host_site import HostSite
+from tests.browser.live_server import LiveServer
+from tests.browser.network import CAMPAIGN, PLACEMENT_PART, fail_requests
+from tests.browser.support_box import SupportBox
+
+pytestmark = BOTH_BROWSERS
+
+STORED = "() => JSON.parse(localStorage.getItem('support-box:default'))"
+FORGET_QUIET = "() => localStorage.setItem('support-box:default', JSON.stringify({ quietUntil: Date.now() - 1 }))"
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+def open_box(page: Page, host_site: HostSite, attributes: str = "", path: str = "", **options: Any) -> SupportBox:
+    page.goto(host_site.show(attributes, **options) + path)
+    box = SupportBox(page)
+    box.expect_state("form")
+    return box
+
+
+def focused_part(page: Page) -> str | None:
+    return page.locator("support-box").evaluate(
+        "(box) => box.shadowRoot.activeElement?.getAttribute('part') ?? null"
+    )
+
+
+def place_at_the_bottom(page: Page) -> dict[str, float]:
+    """Return the rectangle of the box once it stands at the bottom of the window, where it rises to."""
+    page.wait_for_function(
+        """() => {
+            const { shadowRoot } = document.querySelector("support-box");
+            return Math.abs(innerHeight - shadowRoot.querySelector(".box").getBoundingClientRect().bottom) < 1;
+        }"""
+    )
+    return SupportBox(page).frame.bounding_box()
+
+
+def test_attributes_make_the_first_choice(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site, 'frequency="once" amount="5000"')
+    expect(box.once).to_be_checked()
+    expect(box.submit).to_have_text("Continue – $50 once")
+    expect(box.other_amount).to_have_value("")
+    box = open_box(page, host_site, 'amount="1250"')
+    expect(box.other_amount).to_have_value("12.50")
+    expect(box.submit).to_have_text("Continue – $12.50 a month")
+
+
+def test_attributes_are_observed_while_the_box_is_live(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site)
+    set_attribute = "(box, [name, value]) => box.setAttribute(name, value)"
+    box.host.evaluate(set_attribute, ["frequency", "annual"])
+    expect(box.annual).to_be_checked()
+    box.host.evaluate(set_attribute, ["amount", "2500"])
+    expect(box.submit).to_have_text("Continue – $25 a year")
+    expect(box.not_ready).to_be_visible()
+    box.host.evaluate(set_attribute, ["reminder", "off"])
+    expect(box.not_ready).to_have_count(0)
+    box.host.evaluate("(box) => box.removeAttribute('reminder')")
+    expect(box.not_ready).to_be_visible()
+    message = box.host.locator("[part=body] > [part=message]").first
+    box.host.evaluate(set_attribute, ["compact", ""])
+    expect(message).to_be_hidden()
+    box.host.evaluate("(box) => box.removeAttribute('compact')")
+    expect(message).to_be_visible()
+
+
+def test_currency_attribute_chooses_among_those_of_the_campaign(
+    host_site: HostSite, page: Page, box: SupportBox
+) -> None:
+    box = open_box(page, host_site, 'campaign="three-currencies" currency="JPY" frequency="once"')
+    expect(box.currency).to_have_value("JPY – Japanese Yen")
+    expect(box.submit).to_have_text(re.compile("¥1,500"))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "warning"),
+    [
+        ('frequency="weekly"', 'frequency="weekly": use once, monthly, annual'),
+        ('amount="7.50"', 'amount="7.50": use a whole number from 200 to 1000000'),
+        ('amount="7"', 'amount="7": use a whole number from 200 to 1000000'),
+        ('currency="EUR"', 'currency="EUR": use USD'),
+        ('placement="popup"', 'placement="popup": use inline, banner, dialog'),
+        ('reminder="no"', 'reminder="no": use off'),
+        ('storage="session"', 'storage="session": use local'),
+        ('theme="blue"', 'theme="blue": use light, dark'),
+        ('placement="inline" after-views="0"', 'after-views="0": use a whole number from 1 to 1000'),
+    ],
+)
+def test_invalid_attribute_is_ignored_with_a_warning_that_names_valid_ones(
+    host_site: HostSite, page: Page, expected_console_errors: list[str], attributes: str, warning: str
+) -> None:
+    expected_console_errors.append("<support-box> ignores")
+    warnings: list[str] = []
+    page.on("console", lambda message: warnings.append(message.text))
+    box = open_box(page, host_site, attributes)
+    expect(box.submit).to_have_text("Continue – $7 a month")
+    assert [text for text in warnings if "ignores" in text] == [f"<support-box> ignores {warning}"]
+
+
+def test_closing_leaves_a_line_with_undo_and_keeps_the_choice(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site)
+    box.choose("Once", "12")
+    box.close.click()
+    box.expect_state("dismissed")
+    expect(box.frame.get_by_role("status")).to_have_text("Hidden.")
+    assert focused_part(page) == "message"
+    expect(box.close).to_be_hidden()
+    page.keyboard.press("Tab")
+    expect(box.undo).to_be_focused()
+    page.keyboard.press("Enter")
+    box.expect_state("form")
+    expect(box.submit).to_have_text("Continue – $12 once")
+    assert focused_part(page) == "heading"
+    assert page.evaluate("() => localStorage.length + sessionStorage.length") == 0
+
+
+def test_box_with_storage_stays_hidden_for_its_quiet_days(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site, 'storage="local" quiet-days="7"')
+    box.close.click()
+    box.expect_state("dismissed")
+    stored = page.evaluate(STORED)
+    assert 6.9 * DAY_MS < stored["quietUntil"] - page.evaluate("() => Date.now()") <= 7 * DAY_MS
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.reload()
+    expect(box.host).to_be_hidden()
+    assert not [url for url in requests if "/v1/" in url]
+    page.evaluate(FORGET_QUIET)
+    page.reload()
+    box.expect_state("form")
+
+
+def test_undo_forgets_that_the_box_was_closed(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site, 'storage="local"')
+    box.close.click()
+    box.undo.click()
+    box.expect_state("form")
+    page.reload()
+    box.expect_state("form")
+
+
+def test_campaign_sets_the_quiet_days(
+    host_site: HostSite, page: Page, live_server: LiveServer, tmp_path: Path
+) -> None:
+    live_server.apply_campaign(tmp_path, slug="quiet", quiet_days=3)
+    box = open_box(page, host_site, 'campaign="quiet" storage="local"')
+    box.close.click()
+    box.expect_state("dismissed")
+    until = page.evaluate("() => JSON.parse(localStorage.getItem('support-box:quiet')).quietUntil - Date.now()")
+    assert 2.9 * DAY_MS < until <= 3 * DAY_MS
+
+
+def test_box_with_storage_stays_hidden_until_a_reminder_is_due(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site, 'storage="local"')
+    box.not_ready.click()
+    box.email.fill("quiet@example.org")
+    box.remind.click()
+    box.expect_state("reminder-set")
+    stored = page.evaluate(STORED)
+    assert 27 * DAY_MS < stored["quietUntil"] - page.evaluate("() => Date.now()") < 32 * DAY_MS
+    assert "quiet@example.org" not in json.dumps(stored)
+    page.reload()
+    expect(box.host).to_be_hidden()
+
+
+def test_box_with_storage_stays_hidden_for_90_days_only_if_the_donation_was_paid(
+    host_site: HostSite, page: Page
+) -> None:
+    box = open_box(page, host_site, 'storage="local"')
+    box.once.check()
+    box.continue_button.click()
+    page.wait_for_url("**/sandbox/**")
+    checkout_url = page.url
+    # The reader has not paid yet.
+    box = open_box(page, host_site, 'storage="local"')
+    assert page.evaluate(STORED)["pledge"]
+    page.goto(checkout_url)
+    page.locator("[value=pay]").click()
+    page.wait_for_url("**/thank-you**")
+    page.goto(host_site.show('storage="local"'))
+    expect(box.host).to_be_hidden()
+    stored = page.evaluate(STORED)
+    assert "pledge" not in stored
+    assert 89 * DAY_MS < stored["quietUntil"] - page.evaluate("() => Date.now()") <= 90 * DAY_MS
+
+
+def test_storage_that_throws_is_as_none(host_site: HostSite, page: Page) -> None:
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } })"
+    )
+    box = open_box(page, host_site, 'storage="local"')
+    box.close.click()
+    box.expect_state("dismissed")
+    box.undo.click()
+    box.expect_state("form")
+    box.close.click()
+    page.reload()
+    box.expect_state("form")
+
+
+def test_stored_text_of_another_script_is_as_none(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site, 'storage="local"')
+    for text in ("{", "null", '"text"', "7"):
+        page.evaluate("(text) => localStorage.setItem('support-box:default', text)", text)
+        page.reload()
+        box.expect_state("form")
+
+
+def test_banner_begins_small_at_the_bottom_of_the_window(host_site: HostSite, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 700})
+    box = open_box(page, host_site, 'placement="banner"')
+    assert place_at_the_bottom(page)["height"] < 200
+    expect(box.once).to_be_hidden()
+    expect(box.expand).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("Tab")
+    box.expand.click()
+    expect(box.once).to_be_visible()
+    assert focused_part(page) == "heading"
+    assert place_at_the_bottom(page)["y"] >= 0.1 * 700
+    box.choose("Once", "3")
+    expect(box.submit).to_have_text("Continue – $3 once")
+
+
+def test_escape_closes_a_banner_and_its_line_goes_when_the_reader_goes_on(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site, 'placement="banner"')
+    assert page.evaluate("() => document.documentElement.style.scrollPaddingBlockEnd") != ""
+    box.expand.focus()
+    page.keyboard.press("Escape")
+    box.expect_state("dismissed")
+    assert page.evaluate("() => document.documentElement.style.scrollPaddingBlockEnd") == ""
+    assert focused_part(page) == "message"
+    box.undo.click()
+    expect(box.expand).to_be_visible()
+    box.close.click()
+    box.expect_state("dismissed")
+    page.locator("h1").click()
+    expect(box.host).to_be_hidden()
+    box.host.evaluate("(box) => box.open()")
+    expect(box.once).to_be_visible()
+
+
+def test_dialog_never_opens_over_the_first_article(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show('placement="dialog" storage="local" after-views="1"') + "/1")
+    expect(SupportBox(page).host).to_be_hidden()
+    page.reload()
+    expect(SupportBox(page).dialog).to_be_visible()
+
+
+def test_dialog_opens_after_its_number_of_articles_and_escape_closes_it(host_site: HostSite, page: Page) -> None:
+    url = host_site.show('placement="dialog" storage="local" after-views="2"')
+    box = SupportBox(page)
+    for path in ("/1", "/2"):
+        page.goto(url + path)
+        expect(box.host).to_be_hidden()
+    page.goto(url + "/3")
+    expect(box.dialog).to_be_visible()
+    expect(box.dialog).to_have_accessible_name("This paper is yours to keep")
+    assert focused_part(page) == "heading"
+    page.keyboard.press("Escape")
+    expect(box.dialog).to_have_count(0)
+    box.expect_state("dismissed")
+    page.goto(url + "/4")
+    expect(box.host).to_be_hidden()
+
+
+def test_dialog_without_storage_counts_the_articles_of_a_single_page_app(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show('placement="dialog" after-views="1"'))
+    box = SupportBox(page)
+    expect(box.host).to_be_hidden()
+    again = """(path) => {
+        history.pushState(null, "", path);
+        const box = document.querySelector("support-box");
+        box.replaceWith(box.cloneNode(true));
+    }"""
+    page.evaluate(again, "/article/2")
+    expect(box.dialog).to_be_visible()
+    assert page.evaluate("() => localStorage.length + sessionStorage.length") == 0
+
+
+def test_page_opens_a_dialog_and_resets_it(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show('placement="dialog" storage="local"'))
+    box = SupportBox(page)
+    expect(box.host).to_be_hidden()
+    box.host.evaluate("(box) => box.open()")
+    expect(box.dialog).to_be_visible()
+    box.choose("Once", "3")
+    box.close.click()
+    expect(box.dialog).to_have_count(0)
+    expect(box.frame.get_by_role("status")).to_have_text("Hidden.")
+    box.host.evaluate("(box) => box.open()")
+    expect(box.dialog).to_be_visible()
+    expect(box.submit).to_have_text("Continue – $3 once")
+    box.host.evaluate("(box) => { box.open(); box.open() }")
+    expect(box.dialog).to_be_visible()
+    box.host.evaluate("(box) => box.reset()")
+    expect(box.host).to_be_hidden()
+    assert page.evaluate(STORED)["articles"] == 1
+
+
+def test_open_returns_a_closed_box_and_reset_forgets_the_choice(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site)
+    box.choose("Once", "3")
+    box.close.click()
+    box.host.evaluate("(box) => box.open()")
+    expect(box.submit).to_have_text("Continue – $3 once")
+    assert focused_part(page) == "heading"
+    box.host.evaluate("(box) => box.reset()")
+    expect(box.submit).to_have_text("Continue – $7 a month")
+
+
+def test_dialog_does_not_open_if_its_campaign_cannot_be_loaded(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show('placement="banner"'))
+    SupportBox(page).expect_state("form")
+    fail_requests(page, CAMPAIGN, 503, retry_after=600)
+    with page.expect_response(CAMPAIGN):
+        page.reload()
+    expect(SupportBox(page).frame).to_be_hidden()
+
+
+def test_box_whose_part_cannot_be_loaded_is_an_ordinary_one(host_site: HostSite, page: Page) -> None:
+    page.route(PLACEMENT_PART, lambda route: route.abort())
+    box = open_box(page, host_site, 'placement="banner" frequency="once"')
+    expect(box.submit).to_have_text("Continue – $7 a month")
+    box.close.click()
+    box.undo.click()
+    box.expect_state("form")

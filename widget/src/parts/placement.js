@@ -1,0 +1,115 @@
+/**
+ * What the attributes of a box choose: its first choice, where it stands, and what it may remember. The box loads this
+ * part if it has such an attribute.
+ *
+ * Browsers may run it with the v1.js of an older or newer build, so the two share no module, and the names in
+ * `PlacementContext` and `Placement` keep their meaning.
+ */
+
+import css from "../placement.css";
+import { applyAttributes, oneOf, wholeNumber } from "./attributes.js";
+import { createElement } from "../dom.js";
+import { createMemory } from "./memory.js";
+
+const DEFAULT_AFTER_VIEWS = 3;
+
+/** @type {CSSStyleSheet | undefined} */
+let sheet;
+
+/** Creates the style sheet once, because every box of the page shares it. */
+function placementSheet() {
+  if (!sheet) (sheet = new CSSStyleSheet()).replaceSync(css);
+  return sheet;
+}
+
+/** Keeps what the reader moves the focus to above a banner. @param {string} height */
+const keepAbove = (height) => {
+  document.documentElement.style.scrollPaddingBlockEnd = height;
+};
+
+/** @param {PlacementContext} context @returns {Placement} */
+export default function createPlacement({ host, dismiss, sendRequest }) {
+  const shadow = /** @type {ShadowRoot} */ (host.shadowRoot);
+  const box = /** @type {HTMLElement} */ (shadow.querySelector(".box"));
+  const memory = createMemory(host, sendRequest);
+  const dialog = createElement("dialog", { "aria-labelledby": "heading" });
+  const expand = createElement("button", { type: "button", part: "submit", ariaExpanded: "false", onclick: showAll });
+  const placement = () => oneOf(host, "placement", ["inline", "banner", "dialog"]) ?? "inline";
+  const isDismissed = () => box.dataset.state === "dismissed";
+
+  function showAll() {
+    delete box.dataset.collapsed;
+    expand.remove();
+    focusHeading();
+  }
+
+  function focusHeading() {
+    /** @type {HTMLElement | null} */ (box.querySelector("[part=heading]"))?.focus();
+  }
+
+  /** Puts the box back where its element is on the page. */
+  function unplace() {
+    delete box.dataset.placement;
+    delete box.dataset.collapsed;
+    expand.remove();
+    keepAbove("");
+    shadow.replaceChildren(box);
+    dialog.close();
+  }
+
+  // Escape closes a dialog by itself. The event comes late, so the dialog may be open again.
+  dialog.onclose = () => dialog.isConnected && !dialog.open && !isDismissed() && dismiss();
+  box.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape" && box.dataset.placement && !isDismissed()) dismiss();
+  });
+  // The line that a banner leaves goes once the reader goes on. Another window may have the focus for a while.
+  box.addEventListener("focusout", ({ relatedTarget }) => {
+    const goesOn = document.hasFocus() && !box.contains(/** @type {Node | null} */ (relatedTarget));
+    if (box.dataset.placement && isDismissed() && goesOn) host.hidden = true;
+  });
+
+  return {
+    async isDue() {
+      const { articles, views, isQuiet } = await memory.visit();
+      const afterViews = wholeNumber(host, "after-views", 1, 1000) ?? DEFAULT_AFTER_VIEWS;
+      return !isQuiet && (placement() !== "dialog" || (articles > 1 && views > afterViews));
+    },
+
+    isOverlay: () => placement() !== "inline",
+
+    apply: (campaign, currencies, lang) => applyAttributes(host, campaign, currencies, lang),
+
+    show(label, isOpen) {
+      unplace();
+      host.hidden = false;
+      shadow.adoptedStyleSheets = [...shadow.adoptedStyleSheets, placementSheet()];
+      const where = placement();
+      if (where === "dialog") {
+        shadow.append(dialog);
+        dialog.append(box);
+        dialog.showModal();
+        focusHeading();
+        memory.forgetViews();
+      } else if (where === "banner") {
+        box.dataset.placement = where;
+        if (isOpen) return;
+        box.dataset.collapsed = "";
+        expand.textContent = label;
+        box.append(expand);
+        keepAbove(`${box.offsetHeight}px`);
+      }
+    },
+
+    hide() {
+      const where = placement();
+      unplace();
+      if (where === "banner") box.dataset.placement = where;
+      // A dialog returns the focus to where it was.
+      return where !== "dialog";
+    },
+
+    remember: memory.remember,
+    undo: memory.undo,
+    forget: memory.forget,
+  };
+}
