@@ -52,6 +52,14 @@ PICTURES = {
     "receipt.png": ("en", "light", 1280, "account-receipt"),
     "not-found.png": ("en", "light", 390, "page-not_found"),
 }
+# What was changed last is painted, and the logo of the other colour scheme is chosen, loaded and decoded.
+PAINTED = """async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  await frame();
+  await frame();
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
+  await frame();
+}"""
 # A state's name, and a function that opens it in a new page.
 State = tuple[str, Callable[[Page], None]]
 
@@ -158,8 +166,7 @@ def take(
                 page.set_viewport_size({"width": width, "height": HEIGHT})
                 for scheme in SCHEMES:
                     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                    # The logo of the other scheme is loaded.
-                    page.wait_for_function("() => [...document.images].every((image) => image.complete)")
+                    page.evaluate(PAINTED)
                     path = FOLDER / lang / scheme / str(width) / f"{state}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     page.screenshot(path=path, full_page=True, animations="disabled")
