@@ -4,6 +4,7 @@ import threading
 import uuid
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -25,6 +26,7 @@ from tests.clock import FakeClock
 from tests.events.crash_injection import crash_at
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_erasure import EMAIL, assert_nothing_personal_is_stored, give, pledge_of, subscription_of
+from tests.events.test_simultaneous_changes import run_together
 from tests.pages.html import BROWSER, visible_text
 from tests.stripe_double import FakeStripe
 
@@ -179,3 +181,22 @@ def test_crash_at_any_point_loses_nothing(
     else:
         pytest.fail("the action has more than 39 points")
     assert len(points) >= 6, points
+
+
+def test_button_pressed_several_times_at_once_erases_once(
+    app: Flask, container: Container, scenario: StripeScenario
+) -> None:
+    pledge = give(scenario)
+    token = link(container, pledge)
+
+    def press() -> tuple[int, str]:
+        response = app.test_client().post(f"/me/erase/{token}", headers=BROWSER)
+        return response.status_code, response.headers["Location"]
+
+    assert run_together(press, press, press, press) == [(303, f"/me/erase/{token}")] * 4
+    with container.database.read_only() as session:
+        assert session.scalars(select(Erasure.status)).all() == [ErasureStatus.COMPLETED]
+        entries = session.scalars(select(AuditEntry)).all()
+    assert len(entries) == 1
+    assert count(container, Supporter) == 0
+    assert subscription_of(scenario, pledge)["status"] == "canceled"

@@ -18,8 +18,8 @@ __all__ = ["live_server"]
 UNKNOWN_ADDRESS, TYPO = "stranger.twelve@example.org", "typo.thirteen@"
 
 
-def link_in_mail(live_server: LiveServer) -> str:
-    """Return the token of the sign-in link in the email."""
+def link_in_mail(live_server: LiveServer, action: str = "enter") -> str:
+    """Return the token of the link to an action in the email."""
     found: list[str] = []
 
     def arrived() -> bool:
@@ -27,7 +27,7 @@ def link_in_mail(live_server: LiveServer) -> str:
             messages = [message.message for message in session.scalars(select(DevOutboxEmail))]
         for message in messages:
             plain = message_from_string(message, policy=policy.default).get_body(("plain",))
-            found.extend(re.findall(r"/me/enter/([\w-]+)", str(plain.get_content()) if plain else ""))
+            found.extend(re.findall(rf"/me/{action}/([\w.-]{{20,}})", str(plain.get_content()) if plain else ""))
         return bool(found)
 
     wait_until(arrived, what=f"the link, see {live_server.log}")
@@ -74,5 +74,37 @@ def test_sign_in_tokens_are_not_logged(live_server: LiveServer) -> None:
         assert secret.partition("@")[0] not in logged
     for amount in (AMOUNT, AMOUNT_WRITTEN):
         assert not re.search(rf"(?<![\w-]){re.escape(amount)}(?![\w-])", logged)
+    assert "example.org" not in logged
+    assert "Traceback" not in logged
+
+
+def test_downloads_erasures_and_changes_of_address_are_logged_without_a_token(live_server: LiveServer) -> None:
+    make_pledge(live_server)
+    live_server.send("POST", "/me", 303, data={"email": DONOR})
+    token = live_server.remember_secret(link_in_mail(live_server))
+    entered = live_server.send("POST", f"/me/enter/{token}", 303)
+    cookies = {"mainstay_reader": live_server.remember_secret(entered.cookies["mainstay_reader"])}
+    archive = live_server.send("POST", "/me/data/download", 200, cookies=cookies)
+    assert archive.headers["Content-Type"] == "application/zip"
+    assert archive.content.startswith(b"PK")
+    live_server.send("POST", "/me/email", 303, cookies=cookies, data={"email": UNKNOWN_ADDRESS})
+    token = live_server.remember_secret(link_in_mail(live_server, "email"))
+    live_server.send("POST", f"/me/email/{token}", 303)
+    token = live_server.remember_secret(link_in_mail(live_server, "email/undo"))
+    live_server.send("GET", f"/me/email/undo/{token}", 200)
+    live_server.send("GET", f"/me/email/undo/{token}x", 404)
+    live_server.send("POST", "/me/erase", 303, cookies=cookies)
+    token = live_server.remember_secret(link_in_mail(live_server, "erase"))
+    live_server.send("GET", f"/me/erase/{token}", 200)
+    live_server.send("POST", f"/me/erase/{token}", 303)
+    live_server.send("GET", f"/me/erase/{token}", 200)
+    live_server.send("POST", f"/me/erase/{token}xy", 303)
+
+    logged = live_server.log.read_text(encoding="utf-8")
+    routes = {json.loads(line).get("route") for line in logged.splitlines() if line.startswith("{")}
+    assert {"/me/data/download", "/me/erase", "/me/erase/<token>", "/me/email/undo/<token>"} <= routes
+    for secret in live_server.secrets | {DONOR, UNKNOWN_ADDRESS}:
+        assert secret not in logged
+        assert secret.partition("@")[0] not in logged
     assert "example.org" not in logged
     assert "Traceback" not in logged
