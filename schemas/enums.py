@@ -92,6 +92,7 @@ class EmailKind(StrEnum):
     CANCELLED = "ended"
     REFUND = "refund"
     MONTHLY_YEARLY = "monthly_yearly"
+    YEARLY_RECEIPT = "yearly_receipt"
     PAUSED = "paused"
     RESUMING = "resuming"
     SIGN_IN = "sign_in"

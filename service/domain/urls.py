@@ -93,6 +93,10 @@ class UrlBuilder:
         """Return the page on which readers see all their pledges."""
         return f"{self.public_url}/me"
 
+    def statements_url(self) -> str:
+        """Return the page on which readers download a year's receipt and other statements."""
+        return f"{self.public_url}/me/statements"
+
     def manage_reminder_url(self, token: str) -> str:
         """Return the page for managing a reminder."""
         return f"{self.public_url}/r/{token}"

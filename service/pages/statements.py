@@ -15,22 +15,26 @@ from werkzeug.wrappers import Response as BaseResponse
 from service.domain.errors import CampaignNotFound
 from service.domain.money import regional_language
 from service.domain.notifications.statements import Period, Statement, load_statement, years_with_payments
+from service.domain.notifications.yearly_receipts import choose_receipts, wants_yearly_receipts
 from service.domain.supporters import get_address
 from service.pages.brand import default_brand, default_campaign
+from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
 from service.pages.formatting import format_long_date
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import current_supporter_id
 from service.pages.statement_csv import render_statement_csv
 from service.pages.translations import Texts, default_texts
-from service.web import check_rate_limit, current_container, read_only
+from service.web import check_rate_limit, current_container, read_only, transaction
 
 PDF, CSV = "pdf", "csv"
 CONTENT_TYPES = {PDF: "application/pdf", CSV: "text/csv; charset=utf-8"}
 
 EXAMPLE = "2026-01-31"
+YEARLY = "yearly"
 
 statements = Blueprint("statements", __name__)
+statements.before_request(reject_cross_site_requests)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,18 @@ class FormProblem(Exception):
 
     field: str
     message: str
+
+
+@statements.post("/me/statements/receipts")
+def choose_receipt_emails() -> BaseResponse:
+    """Store whether receipts come after each payment or once a year."""
+    check_rate_limit("reader")
+    with transaction() as session:
+        supporter_id = current_supporter_id(session)
+        if supporter_id is not None:
+            choose_receipts(session, supporter_id, yearly=request.form.get("receipts") == YEARLY)
+    saved = None if supporter_id is None else "yes"
+    return redirect(url_for(".show_statements", saved=saved, lang=request.args.get("lang")), 303)
 
 
 @statements.get("/me/statements")
@@ -109,7 +125,8 @@ def _render(
         last=request.args.get("to", "")[:10],
         today=_today().isoformat(),
         field_error=field_error,
-        message=message,
+        message=texts.statements_receipts_saved if "saved" in request.args else message,
+        wants_yearly=wants_yearly_receipts(session, supporter_id),
     )
     response.headers["X-Robots-Tag"] = "noindex"
     return response

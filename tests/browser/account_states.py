@@ -336,6 +336,12 @@ def statements(visit: AccountPage) -> None:
     visit.open_signed_in("/statements")
 
 
+def yearly_receipts_chosen(visit: AccountPage) -> None:
+    visit.open_signed_in("/statements")
+    visit.page.locator(".tile:has([value=yearly])").click()
+    visit.press("form[action*='/receipts'] button")
+
+
 def statements_with_wrong_days(visit: AccountPage) -> None:
     visit.open_signed_in("/statements")
     visit.page.locator("[name=from]").fill("2026-03-02")
@@ -424,6 +430,7 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (several_cards, "me_one_card_title"),
     (receipt_sent_again, "me_receipt_title"),
     (statements, "statements_title"),
+    (yearly_receipts_chosen, "statements_title"),
     (statements_with_wrong_days, "statements_title"),
     (statements_of_an_empty_period, "statements_title"),
     (payment_being_confirmed, "thanks_confirming_title"),

@@ -130,6 +130,10 @@ VIOLATIONS = [
         (f"ck_emails_{kind}_refers_to_its_own", f"UPDATE emails SET kind = '{kind}' WHERE kind = 'receipt'")
         for kind in ("sign_in", "email_change", "email_changed", "erasure")
     ),
+    (
+        "ck_emails_yearly_receipt_refers_to_its_own",
+        "UPDATE emails SET kind = 'yearly_receipt', supporter_id = NULL WHERE kind = 'receipt'",
+    ),
     *(
         (
             "ck_emails_alert_refers_to_its_own",

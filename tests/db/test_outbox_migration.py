@@ -239,6 +239,7 @@ NOTIFICATION_KINDS = [
         EmailKind.REMINDER_CONFIRMATION,
         EmailKind.REFUND,
         EmailKind.MONTHLY_YEARLY,
+        EmailKind.YEARLY_RECEIPT,
         EmailKind.PAUSED,
         EmailKind.RESUMING,
         EmailKind.ERASURE,

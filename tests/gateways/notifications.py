@@ -55,6 +55,12 @@ VARIANTS: list[dict[str, Any]] = [
     {"kind": EmailKind.ERASURE, "frequency": None, "money": None, "event_date": None},
     {"kind": EmailKind.EMAIL_CHANGED, "frequency": None, "money": None, "can_be_undone": True},
     {"kind": EmailKind.MONTHLY_YEARLY, "since": datetime.date(2024, 12, 1)},
+    {
+        "kind": EmailKind.YEARLY_RECEIPT,
+        "frequency": None,
+        "money": None,
+        "event_date": datetime.date(2026, 12, 31),
+    },
     {"kind": EmailKind.PAUSED},
     {"kind": EmailKind.RESUMING},
     {"kind": EmailKind.CANCELLED, "has_transfer_on_its_way": True, "money": None},

@@ -22,11 +22,12 @@ from service.db.base import new_id
 from service.db.models.campaign import Campaign
 from service.db.models.payment import Dispute, Payment, Refund
 from service.db.models.pledge import Pledge
+from service.db.models.supporter import Supporter
 from service.domain.ledger.totals import totals_by_pledge_query
 from service.domain.money import Money, exponent, format_exact_money, format_major_units
 from service.pages.statement_csv import COLUMNS
 from service.pages.translations import Texts
-from tests.pages.accounts import create_paid_pledge, page, sign_in, stored, the_payment
+from tests.pages.accounts import create_paid_pledge, form_to, page, sign_in, stored, the_payment
 from tests.pages.html import BROWSER, visible_text
 
 UTC = datetime.UTC
@@ -382,3 +383,25 @@ def _replace_history(container: Container, pledges: list[str], history: list[Pai
                     opened_at=at + datetime.timedelta(days=1),
                 )
             )
+
+
+def test_reader_chooses_one_receipt_a_year_and_takes_it_back(
+    container: Container, client: FlaskClient, reader: str
+) -> None:
+    for value, is_yearly in (("yearly", True), ("each", False)):
+        form = form_to(page(client, "/me/statements?lang=en"), "/receipts")
+        response = client.post(form.action, data={"receipts": value}, headers=BROWSER)
+        assert response.status_code == 303
+        html = page(client, response.location)
+        assert "Saved." in visible_text(html)
+        assert re.search(rf'value="{value}" checked', html)
+        with container.database.read_only() as session:
+            assert session.scalars(select(Supporter.yearly_receipts)).one() == is_yearly
+
+
+def test_choice_of_receipts_needs_a_session_of_this_site(client: FlaskClient, reader: str) -> None:
+    path = "/me/statements/receipts"
+    crossing = client.post(path, data={"receipts": "yearly"}, headers=BROWSER | {"Sec-Fetch-Site": "cross-site"})
+    assert crossing.status_code == 403
+    client.post("/me/leave")
+    assert client.post(path, data={"receipts": "yearly"}, headers=BROWSER).location.startswith("/me/statements")

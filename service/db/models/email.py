@@ -38,6 +38,7 @@ REQUIRED_COLUMNS = {
     EmailKind.CANCELLED: ("pledge_id",),
     EmailKind.REFUND: ("pledge_id", "payment_id"),
     EmailKind.MONTHLY_YEARLY: ("pledge_id",),
+    EmailKind.YEARLY_RECEIPT: ("supporter_id",),
     EmailKind.PAUSED: ("pledge_id",),
     EmailKind.RESUMING: ("pledge_id",),
     EmailKind.SIGN_IN: ("sign_in_id",),

@@ -2,7 +2,7 @@
 
 import datetime
 
-from sqlalchemy import Index, LargeBinary, SmallInteger, UniqueConstraint, text
+from sqlalchemy import Index, LargeBinary, SmallInteger, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.base import Base, UUIDPrimaryKey
@@ -16,7 +16,8 @@ class Supporter(UUIDPrimaryKey, Base):
     """A person known by an email address, stored as typed. `email_hash` is the keyed hash by which it is found.
 
     `hash_version` is 2 where the folded address was hashed (see `address_hashes`), and 1 where the release before
-    hashed it as typed. `email_changed_at` is when the address last changed, here or at the gateway.
+    hashed it as typed. `email_changed_at` is when the address last changed, here or at the gateway. With
+    `yearly_receipts` renewals have no receipt of their own by email.
     """
 
     __tablename__ = "supporters"
@@ -35,3 +36,4 @@ class Supporter(UUIDPrimaryKey, Base):
     hash_version: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     created_at: Mapped[datetime.datetime]
     email_changed_at: Mapped[datetime.datetime | None]
+    yearly_receipts: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -33,6 +33,7 @@ PRIORITIES: Final = {
     EmailKind.CANCELLED: PROMPT,
     EmailKind.REFUND: PROMPT,
     EmailKind.MONTHLY_YEARLY: PROMPT,
+    EmailKind.YEARLY_RECEIPT: PROMPT,
     EmailKind.PAUSED: PROMPT,
     EmailKind.RESUMING: PROMPT,
     EmailKind.EMAIL_CHANGED: PROMPT,

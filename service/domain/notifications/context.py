@@ -41,6 +41,7 @@ REFUND_FAILED = "refund_failed"
 # The pause was ended or moved since.
 PAUSE_CHANGED = "pause_changed"
 ALREADY_SENT = "told_before"
+NOT_WANTED = "not_wanted"
 # In the dedup key of a receipt that somebody asked for again, between the payment and the time.
 AGAIN_MARK = "@"
 # An older email is of no use. Rows are kept for longer than this, so an event that arrives again sends nothing
@@ -173,11 +174,17 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
             return _refund_skip_reason(context.refund, now)
         case EmailKind.MONTHLY_YEARLY if pledge is not None and next_payment_at(pledge, now=now) is None:
             return ENDED
+        case EmailKind.YEARLY_RECEIPT if not _wants_yearly_receipts(session, notification.supporter_id):
+            return NOT_WANTED
         case EmailKind.PAUSED | EmailKind.RESUMING if pledge is not None:
             return _pause_skip_reason(context, pledge, now)
         case EmailKind.RENEWAL if pledge is not None:
             return _renewal_skip_reason(session, context, pledge, now)
     return None
+
+
+def _wants_yearly_receipts(session: Session, supporter_id: uuid.UUID | None) -> bool:
+    return session.scalar(select(Supporter.yearly_receipts).where(Supporter.id == supporter_id)) or False
 
 
 def _load_refunds(session: Session, notifications: Collection[OutgoingEmail]) -> dict[str, Refund]:

@@ -181,6 +181,8 @@ def build_notification_email(
         return _email_changed(session, context, campaign, base, urls=urls, now=now)
     if notification.kind == EmailKind.ERASURE:
         return _erasure(session, context, base, urls=urls)
+    if notification.kind == EmailKind.YEARLY_RECEIPT:
+        return dataclasses.replace(base, page_url=urls.statements_url())
     if pledge is None:
         raise EmailNotBuildable("its pledge was deleted")
     base = dataclasses.replace(base, frequency=pledge.frequency)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus, RefundStatus
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import FormerSubscription, Pledge
+from service.db.models.supporter import Supporter
 from service.domain.email.outbox import enqueue_email
 from service.domain.pledges.renewals import ends_before, is_paused_at, renewal_email_at
 from service.domain.ports.payment_events import PaymentActionRequired, PaymentFailed, RenewalUpcoming
@@ -27,8 +28,15 @@ RESUMING_EMAIL_GAP = datetime.timedelta(days=7)
 def enqueue_receipts(
     session: Session, pledge: Pledge, payments: Iterable[Payment], *, now: datetime.datetime
 ) -> None:
-    """Enqueue a receipt for each payment."""
+    """Enqueue a receipt for each payment.
+
+    A reader who wants one receipt a year gets none for a renewal.
+    """
+    # Without the address, which not every process can decrypt.
+    wants_yearly = session.scalar(select(Supporter.yearly_receipts).where(Supporter.id == pledge.supporter_id))
     for payment in payments:
+        if wants_yearly and _is_renewal(session, pledge, payment):
+            continue
         _enqueue(
             session,
             pledge,
@@ -38,6 +46,16 @@ def enqueue_receipts(
             happened_at=payment.paid_at,
             now=now,
         )
+
+
+def _is_renewal(session: Session, pledge: Pledge, payment: Payment) -> bool:
+    """Whether a recurring pledge was paid before."""
+    earlier = select(Payment.id).where(
+        Payment.pledge_id == pledge.id,
+        Payment.status != PaymentStatus.FAILED,
+        Payment.paid_at < payment.paid_at,
+    )
+    return pledge.frequency != Frequency.ONCE and session.scalar(earlier.limit(1)) is not None
 
 
 def enqueue_payment_failed(

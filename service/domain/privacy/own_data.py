@@ -182,6 +182,7 @@ SECTIONS: Final = (
             func.coalesce(_latest_lang(Pledge), _latest_lang(Reminder)).label("language"),
             Supporter.created_at,
             Supporter.email_changed_at,
+            Supporter.yearly_receipts,
         ),
         lambda query, owner: query.where(Supporter.id == owner.id),
     ),

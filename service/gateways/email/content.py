@@ -132,6 +132,7 @@ def notification_content(email: NotificationEmail, lang: str) -> EmailContent:
     values = {
         "campaign": email.campaign_name,
         "amount": "" if email.money is None else cached_format_money(email.money, lang),
+        "year": "" if email.event_date is None else str(email.event_date.year),
         "date": "" if email.event_date is None else _format_day(email.event_date, email, lang),
         "since": "" if email.since is None else _format_day(email.since, email, lang),
     }
@@ -257,6 +258,7 @@ _PARTS_BY_KIND = {
     EmailKind.CANCELLED: _cancelled_parts,
     EmailKind.REFUND: _refund_parts,
     EmailKind.MONTHLY_YEARLY: _running_parts,
+    EmailKind.YEARLY_RECEIPT: _no_other_parts,
     EmailKind.PAUSED: _running_parts,
     EmailKind.RESUMING: _running_parts,
     EmailKind.SIGN_IN: _no_other_parts,
