@@ -32,6 +32,7 @@ COMMANDS = [
     ["token", "list"],
     ["campaign"],
     ["campaign", "show"],
+    ["campaign", "snippet"],
     ["campaign", "apply"],
     ["demo"],
     ["demo", "install"],

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from service.domain.errors import AmountNotChargeable, CampaignNotFound, Reminde
 from service.domain.money import Money, exponent, format_major_units, format_money
 from service.domain.reminders import closing
 from service.domain.reminders.waiting import cancel_all_waiting_reminders, require_waiting_policy
+from service.pages.static_files import pinned_script
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 AMOUNT_KEYS = ("presets", "default", "minimum", "maximum")
@@ -356,6 +358,24 @@ def show_campaign(slug: str) -> None:
     click.echo(_dump(file), nl=False)
     if closed_at is not None:
         click.echo(f"This campaign is closed since {closed_at:%Y-%m-%d}.", err=True)
+
+
+@campaign.command("snippet")
+@slug_argument
+@click.option("--unpinned", is_flag=True, help="Load /widget/v1.js, which is always current, without a hash.")
+def show_snippet(slug: str, *, unpinned: bool) -> None:
+    """Print the HTML that puts the campaign's box on a page.
+
+    The script has a hash that browsers check. After an upgrade of Mainstay, replace the snippet on your pages;
+    until then readers see the link inside the box.
+    """
+    container = get_container()
+    with container.database.read_only() as session:
+        stored = definitions.get_campaign(session, slug)
+        url = container.urls.public_url
+        script = f'<script type="module" src="{url}/widget/v1.js"></script>' if unpinned else pinned_script(url)
+        link = f'<a href="{container.urls.campaign_url(stored)}">{escape(stored.heading)}</a>'
+    click.echo(f'{script}\n\n<support-box campaign="{slug}">\n  {link}\n</support-box>')
 
 
 @campaign.command("apply")

@@ -1,5 +1,6 @@
 """Serve the pages' static files, and the widget that newsrooms embed."""
 
+import base64
 import gzip
 import hashlib
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ TYPES = {
 }
 # The widget, and the parts that it loads when a reader needs them. `make widget` builds them.
 WIDGET_SCRIPTS = ("v1.js", "checkout-1.js", "offers-1.js", "placement-1.js", "reminder-1.js")
+WIDGET_TYPES = "v1.d.ts"
+BOX, BOX_VERSION = "v1.js", "1"
 WIDGET_CACHE = "public, max-age=300, stale-while-revalidate=86400"
 # PNG is compressed as it is.
 COMPRESSED = ("favicon.ico", "apple-touch-icon.png", "preview.png")
@@ -46,6 +49,12 @@ PRIVATE_PATHS = (
     "/v1/",
 )
 ROBOTS = "\n".join(["User-agent: *", *(f"Disallow: {path}" for path in PRIVATE_PATHS), "Allow: /support/", ""])
+
+NO_SUCH_BUILD = (
+    "This build of the support box is not served any more.\n"
+    "Run 'mainstay campaign snippet' for today's address and its hash,\n"
+    "or load /widget/v1.js, which is always current.\n"
+)
 
 files = Blueprint("files", __name__)
 
@@ -71,9 +80,35 @@ def widget(name: str) -> Response:
     A part's URL has the hash that its `v1.js` was built with. Any hash gets the current part, because an older
     `v1.js` may come from a cache, and web processes of two releases may run side by side.
     """
+    if name == WIDGET_TYPES:
+        return _share(_send(name, "application/typescript; charset=utf-8", WIDGET_CACHE))
     if name not in WIDGET_SCRIPTS:
         raise NotFound
-    response = _send(name, SCRIPT_TYPE, HASHED_CACHE if _is_current(name) else WIDGET_CACHE)
+    return _share(_send(name, SCRIPT_TYPE, HASHED_CACHE if _is_current(name) else WIDGET_CACHE))
+
+
+@files.get("/widget/<version>/<build>.js")
+def pinned_widget(version: str, build: str) -> Response:
+    """Serve one build of the box, whose content never changes, so that a page can check it (SRI).
+
+    An unknown build gets 404 with a text for developers: the page shows the link inside its box.
+    """
+    if version == BOX_VERSION and build == _read(BOX).hash:
+        return _share(_send(BOX, SCRIPT_TYPE, HASHED_CACHE))
+    response = Response(NO_SUCH_BUILD, 404, content_type="text/plain; charset=utf-8")
+    response.headers["Cache-Control"] = "no-cache"
+    return _share(response)
+
+
+def pinned_script(public_url: str) -> str:
+    """Return the script element of the present build, with a hash that browsers check (W3C, SRI)."""
+    digest = base64.b64encode(hashlib.sha384(_read(BOX).plain).digest()).decode()
+    src = f"{public_url}/widget/{BOX_VERSION}/{_read(BOX).hash}.js"
+    return f'<script type="module" src="{src}" integrity="sha384-{digest}" crossorigin></script>'
+
+
+def _share(response: Response) -> Response:
+    """Let pages of any origin load the file. Browsers check the hash only of what they may read."""
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response

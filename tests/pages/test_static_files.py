@@ -1,5 +1,6 @@
 """Static files: content types, compression and cache headers."""
 
+import base64
 import gzip
 import hashlib
 import re
@@ -9,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import service.pages.static_files
+from service.pages.static_files import pinned_script
 
 WIDGET = "/widget/v1.js"
 STATIC = Path(service.pages.static_files.__file__).with_name("static")
@@ -69,6 +71,41 @@ def test_script_of_another_build_gets_the_current_part_for_a_short_time(client: 
 @pytest.mark.parametrize("name", ["none.js", "pages.css", "icon.svg", "reminder.js", "..%2Fv1.js"])
 def test_other_names_are_no_scripts_of_the_widget(client: FlaskClient, name: str) -> None:
     assert client.get(f"/widget/{name}").status_code == 404
+
+
+def test_pinned_build_is_immutable_and_has_the_hash_that_the_snippet_names(client: FlaskClient) -> None:
+    script = pinned_script("https://support.paper.example")
+    match = re.fullmatch(
+        r'<script type="module" src="https://support\.paper\.example(/widget/1/[0-9a-f]{16}\.js)" '
+        r'integrity="sha384-([A-Za-z0-9+/=]{64})" crossorigin></script>',
+        script,
+    )
+    assert match
+    response = client.get(match[1], headers={"Origin": "https://paper.example"})
+    assert (response.status_code, response.data) == (200, client.get(WIDGET).data)
+    assert base64.b64encode(hashlib.sha384(response.data).digest()).decode() == match[2]
+    assert response.content_type == "text/javascript; charset=utf-8"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("path", ["1/0123456789abcdef", "2/{current}", "v1/{current}"])
+def test_unknown_build_says_how_to_get_the_current_one(client: FlaskClient, path: str) -> None:
+    current = hashlib.sha256((STATIC / "v1.js").read_bytes()).hexdigest()[:16]
+    response = client.get(f"/widget/{path.format(current=current)}.js")
+    assert response.status_code == 404
+    assert response.content_type == "text/plain; charset=utf-8"
+    assert "mainstay campaign snippet" in response.text
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cache-Control"] == "no-cache"
+
+
+def test_types_are_served_beside_the_script(client: FlaskClient) -> None:
+    response = client.get("/widget/v1.d.ts")
+    assert (response.status_code, response.content_type) == (200, "application/typescript; charset=utf-8")
+    assert "interface SupportBoxElement extends HTMLElement" in response.text
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
 def test_hashed_urls_are_immutable_for_a_year(client: FlaskClient) -> None:
