@@ -246,7 +246,6 @@ SECTIONS: Final = (
             Payment.method_kind,
             Payment.method_brand,
             Payment.method_last4,
-            Payment.frequency,
             Payment.gateway,
             Payment.gateway_reference,
         ),
