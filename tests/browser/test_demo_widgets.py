@@ -83,7 +83,7 @@ def test_gallery_is_complete_without_scripts(new_page: NewPage) -> None:
     page.goto("/demo/widgets")
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
     assert page.locator("pre").count() > len(STATES) + len(RECIPES)
-    page.get_by_label("Language").select_option("de")
+    page.get_by_label("Language", exact=True).select_option("de")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", name="States, in German, light")).to_be_visible()
     frame = page.locator("#state-form iframe")
