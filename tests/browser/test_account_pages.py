@@ -1,5 +1,6 @@
 """The account pages in a browser: sign-in by email, cancellation, and the accessibility of every state."""
 
+import datetime
 import re
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import WIDTHS, check_page
 from tests.browser.account_states import STATES, AccountPage
-from tests.browser.accounts import create_paid_pledge, pledge_page_url, sign_in_link
+from tests.browser.accounts import create_paid_pledge, pledge_page_url, session_cookie, sign_in_link
 from tests.browser.conftest import NewPage
 from tests.browser.live_server import LiveServer
 from tests.browser.page_states import heading_pattern
@@ -196,3 +197,32 @@ def test_print_button_prints_and_is_hidden_without_scripts(live_server: LiveServ
     plain.goto(page.url)
     expect(plain.locator("button[data-print]")).to_be_hidden()
     expect(plain.get_by_text("Print this page")).to_be_visible()
+
+
+def test_statements_and_receipts_work_without_javascript(
+    live_server: LiveServer, page: Page, new_page: NewPage
+) -> None:
+    email = "statements@example.org"
+    create_paid_pledge(live_server, page, email)
+    plain = new_page(java_script_enabled=False)
+    plain.context.add_cookies([session_cookie(live_server, email)])
+    plain.goto("/me?lang=en")
+    plain.get_by_role("link", name="Statements and yearly receipts").click()
+    with plain.expect_download() as of_year:
+        plain.get_by_role("link", name=re.compile("PDF for .* so far")).click()
+    assert of_year.value.path().read_bytes().startswith(b"%PDF-")
+    today = datetime.datetime.now(datetime.UTC).date()
+    plain.locator("[name=from]").fill(str(today - datetime.timedelta(days=2)))
+    plain.locator("[name=to]").fill(str(today + datetime.timedelta(days=2)))
+    with plain.expect_download() as of_days:
+        plain.get_by_role("button", name="Download CSV").click()
+    assert of_days.value.suggested_filename.endswith(".csv")
+    assert "2.00" in of_days.value.path().read_text("utf-8-sig")
+    plain.get_by_label("One a year, in January").check()
+    plain.get_by_role("button", name="Save").click()
+    expect(plain.get_by_role("status")).to_have_text("Saved.")
+    expect(plain.get_by_label("One a year, in January")).to_be_checked()
+    plain.get_by_role("link", name="Back").click()
+    plain.get_by_role("link", name="Receipt for").first.click()
+    plain.get_by_role("button", name="Email me this receipt").click()
+    expect(plain.get_by_role("status")).to_contain_text("on its way")
