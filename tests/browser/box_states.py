@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from playwright.sync_api import expect
+
 from tests.browser.network import (
     CAMPAIGN,
     CHECKOUT_PART,
@@ -95,6 +97,44 @@ def dismissed(box: SupportBox) -> None:
     box.close.click()
 
 
+def set_attribute(box: SupportBox, name: str, value: str = "") -> None:
+    """Set an attribute of the box, which follows it while it is live."""
+    box.host.evaluate("(box, [name, value]) => box.setAttribute(name, value)", [name, value])
+
+
+def banner(box: SupportBox) -> None:
+    set_attribute(box, "placement", "banner")
+    expect(box.expand).to_be_visible()
+
+
+def banner_opened(box: SupportBox) -> None:
+    banner(box)
+    box.expand.click()
+    expect(box.expand).to_have_count(0)
+
+
+def banner_dismissed(box: SupportBox) -> None:
+    banner(box)
+    box.close.click()
+
+
+def dialog(box: SupportBox) -> None:
+    set_attribute(box, "placement", "dialog")
+    expect(box.host).to_be_hidden()
+    box.host.evaluate("(box) => box.open()")
+    expect(box.dialog).to_be_visible()
+
+
+def dialog_dismissed(box: SupportBox) -> None:
+    dialog(box)
+    box.page.keyboard.press("Escape")
+
+
+def compact(box: SupportBox) -> None:
+    set_attribute(box, "compact")
+    expect(box.host.locator("[part=body] > [part=message]").first).to_be_hidden()
+
+
 STATES = [
     (loading, "loading"),
     (loading_failed, "error"),
@@ -112,4 +152,10 @@ STATES = [
     (reminder_submitting, "submitting"),
     (reminder_set, "reminder-set"),
     (dismissed, "dismissed"),
+    (banner, "form"),
+    (banner_opened, "form"),
+    (banner_dismissed, "dismissed"),
+    (dialog, "form"),
+    (dialog_dismissed, "dismissed"),
+    (compact, "form"),
 ]
