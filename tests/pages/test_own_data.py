@@ -37,7 +37,7 @@ from service.db.models.sign_in import SignIn
 from service.db.models.supporter import Supporter
 from service.db.types import EncryptedText
 from service.domain.email.suppression import suppress
-from service.domain.privacy.own_data import EXCLUDED_COLUMNS, EXCLUDED_TABLES, SECTIONS, Owner, find_owner
+from service.domain.privacy.own_data import EXCLUDED_COLUMNS, EXCLUDED_TABLES, SECTIONS, Owner, Section, find_owner
 from service.domain.privacy.own_data_archive import write_archive
 from service.domain.supporters import get_or_create_supporter
 from service.settings import Settings
@@ -95,6 +95,11 @@ def test_every_column_is_exported_or_left_out_for_a_reason(table: Table) -> None
         column = table.columns[name]
         assert isinstance(column.type, EncryptedText) or not isinstance(column.type, LargeBinary), name
         assert not re.search("hash|token|secret|key|url", name) or name in ("page_url", "return_url"), name
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
+def test_no_column_is_exported_twice(section: Section) -> None:
+    assert len(section.columns) == len(set(section.columns))
 
 
 def test_tables_that_lead_to_a_supporter_are_known() -> None:
