@@ -345,7 +345,7 @@ class ChangeNotPossible(DomainError):
 
 
 class PaymentsRescheduled(DomainError):
-    """The next payment is on another day than the one that was shown."""
+    """The payments are on other days, or of another frequency, than was shown."""
 
     code = "payments_rescheduled"
 

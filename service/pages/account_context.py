@@ -13,6 +13,7 @@ from flask import Blueprint, Response, redirect, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from schemas.enums import Frequency
 from service.db.models.pledge import Pledge
 from service.domain.errors import DomainError, PaymentDeclined
 from service.domain.pledges.links import get_pledge_by_token
@@ -117,6 +118,12 @@ def submitted_time(field: Literal["next", "from"]) -> datetime.datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo is not None else None
+
+
+def submitted_frequency() -> Frequency | None:
+    """Return the frequency that a form showed; None if it is damaged, or is not one of recurring support."""
+    recurring = {frequency.value: frequency for frequency in (Frequency.MONTHLY, Frequency.ANNUAL)}
+    return recurring.get(request.form.get("frequency", ""))
 
 
 def render_not_now(context: PledgeContext, title: str, obstacle: Obstacle) -> Response:

@@ -2,10 +2,8 @@
 
 import uuid
 
-from flask import request
 from werkzeug.wrappers import Response as BaseResponse
 
-from schemas.enums import Frequency
 from service.domain.errors import (
     ChangeNotPossible,
     DomainError,
@@ -29,6 +27,7 @@ from service.pages.account_context import (
     render_gateway_error,
     render_not_now,
     route_for_account_and_link,
+    submitted_frequency,
     submitted_time,
 )
 from service.pages.account_view import format_pledge_summary
@@ -57,9 +56,7 @@ def change_frequency(pledge_id: uuid.UUID | None = None, token: str | None = Non
     if without_form is not None:
         return without_form
     # What the reader was shown, so that a second click doesn't switch back.
-    wanted: Frequency | None = {frequency.value: frequency for frequency in OTHER_FREQUENCY}.get(
-        request.form.get("frequency", "")
-    )
+    wanted = submitted_frequency()
     if wanted is None or wanted == context.pledge.frequency:
         return context.redirect_back()
     texts = context.texts
@@ -81,7 +78,7 @@ def change_frequency(pledge_id: uuid.UUID | None = None, token: str | None = Non
     except (InvalidTransition, ChangeNotPossible):
         return context.redirect_back()
     except PaymentsRescheduled:
-        changed = FieldError(field="form", message=texts.me_pause_changed, status=409)
+        changed = FieldError(field="form", message=texts.me_schedule_changed, status=409)
         return render_amount_form(context, wanted, field_error=changed)
     except PaymentsUnavailable as error:
         with read_only() as session:

@@ -33,6 +33,7 @@ from service.pages.account_context import (
     render_gateway_error,
     render_not_now,
     route_for_account_and_link,
+    submitted_frequency,
     submitted_time,
 )
 from service.pages.account_view import format_campaign_date, format_pledge_summary
@@ -71,6 +72,7 @@ def pause_pledge(pledge_id: uuid.UUID | None = None, token: str | None = None) -
             context.pledge.id,
             payments,
             first_skipped_at=first_skipped_at,
+            frequency=submitted_frequency(),
             clock=container.clock,
         )
     except InvalidTransition:
@@ -78,7 +80,7 @@ def pause_pledge(pledge_id: uuid.UUID | None = None, token: str | None = None) -
     except ChangeNotPossible:
         return _render_pause_form(context, _pause_error(context, "me_pause_missing", 422))
     except PaymentsRescheduled:
-        return _render_pause_form(context, _pause_error(context, "me_pause_changed", 409))
+        return _render_pause_form(context, _pause_error(context, "me_schedule_changed", 409))
     except DomainError as error:
         return _render_trouble(pledge_id, token, error)
     return context.redirect_back(done="paused")
@@ -166,6 +168,7 @@ def _render_pause_form(context: PledgeContext, field_error: FieldError | None = 
         choices=[_choice(context, pause) for pause in pauses],
         chosen=set_pauses[0] if set_pauses else 1,
         first_skipped_at=pauses[0].first_skipped_at.isoformat() if pauses else "",
+        frequency=pledge.frequency.value,
         return_url=context.return_url,
         current_path=request.path,
         field_error=field_error,

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import PledgeStatus
 from service.domain.campaigns.definitions import offers_reminders
-from service.domain.errors import DomainError, InvalidTransition, PaymentsUnavailable
+from service.domain.errors import DomainError, InvalidTransition, PaymentsRescheduled, PaymentsUnavailable
 from service.domain.pledges import subscriptions
 from service.domain.pledges.attribution import giver_token
 from service.domain.pledges.customers import pledges_with_same_supporter
@@ -22,6 +22,7 @@ from service.pages.account_context import (
     pledge_blueprint,
     render_gateway_error,
     route_for_account_and_link,
+    submitted_frequency,
 )
 from service.pages.account_view import build_pledge_card, format_pledge_summary
 from service.pages.amount_form import amount_error, render_amount_form, smaller_summary, submitted_amount
@@ -114,9 +115,10 @@ def cancel_pledge(pledge_id: uuid.UUID | None = None, token: str | None = None) 
 def show_amount_form(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Show the form for a new amount, with its limits."""
     context = load_context(pledge_id, token)
-    if not subscriptions.is_recurring_active(context.pledge) or subscriptions.is_cancelling(context.pledge):
+    pledge = context.pledge
+    if not subscriptions.is_recurring_active(pledge) or not subscriptions.may_change_amount(pledge):
         return context.redirect_back()
-    return render_amount_form(context, context.pledge.frequency)
+    return render_amount_form(context, pledge.frequency)
 
 
 @account_pledges.post("/me/pledges/<uuid:pledge_id>/amount")
@@ -124,7 +126,7 @@ def show_amount_form(pledge_id: uuid.UUID | None = None, token: str | None = Non
 def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) -> BaseResponse:
     """Change the amount from the next payment on."""
     context, container = load_context(pledge_id, token), current_container()
-    if subscriptions.is_cancelling(context.pledge):
+    if not subscriptions.may_change_amount(context.pledge):
         return context.redirect_back()
     pledge, texts, amount_minor = context.pledge, context.texts, None
     try:
@@ -133,8 +135,16 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
             missing = FieldError(field="amount", message=texts.me_amount_missing, status=422)
             return render_amount_form(context, pledge.frequency, field_error=missing)
         subscriptions.change_amount(
-            container.database.transaction, container.gateway, pledge.id, amount_minor, lang=texts.lang
+            container.database.transaction,
+            container.gateway,
+            pledge.id,
+            amount_minor,
+            frequency=submitted_frequency(),
+            lang=texts.lang,
         )
+    except PaymentsRescheduled:
+        changed = FieldError(field="form", message=texts.me_schedule_changed, status=409)
+        return render_amount_form(context, pledge.frequency, field_error=changed)
     except PaymentsUnavailable as error:
         with read_only() as session:
             context = load_pledge_context(session, pledge_id, token)

@@ -14,7 +14,13 @@ from service.domain.pledges.pauses import is_pausable
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds, is_newest_recurring_pledge, other_recurring_pledge
 from service.domain.pledges.renewals import is_paused_at, next_payment_at, pause_ends_at, scheduled_payment_at
-from service.domain.pledges.subscriptions import OTHER_FREQUENCY, is_cancelling, is_recurring_active, may_switch
+from service.domain.pledges.subscriptions import (
+    OTHER_FREQUENCY,
+    is_cancelling,
+    is_recurring_active,
+    may_change_amount,
+    may_switch,
+)
 from service.pages.formatting import format_day, format_pledge
 from service.pages.translations import Texts
 from service.web import current_container
@@ -53,6 +59,7 @@ class PledgeCard:
     notes: list[str]
     is_running: bool
     can_change: bool
+    can_change_amount: bool
     can_pause: bool
     is_paused: bool
     switch_label: str | None
@@ -104,6 +111,7 @@ def build_pledge_card(
         ],
         is_running=is_recurring_active(pledge),
         can_change=can_change,
+        can_change_amount=can_change and may_change_amount(pledge),
         can_pause=can_change and is_pausable(pledge, now=now),
         is_paused=is_paused,
         switch_label=texts[f"me_switch_{OTHER_FREQUENCY[pledge.frequency]}"]

@@ -13,7 +13,7 @@ from service.domain.money import Money, format_input_amount, format_money, resol
 from service.domain.money_input import parse_amount
 from service.domain.pledges import subscriptions
 from service.domain.pledges.renewals import MONTHS, next_payment_at
-from service.pages.account_context import PledgeContext
+from service.pages.account_context import PledgeContext, submitted_frequency
 from service.pages.account_view import format_campaign_date, format_pledge_summary
 from service.pages.form_errors import FieldError, describe_typed_amount
 from service.pages.formatting import format_pledge
@@ -63,7 +63,9 @@ def render_amount_form(
     except DomainError as error:
         # The campaign no longer offers this currency or frequency, so the page has an error and no form.
         limits, field_error = {}, amount_error(context, frequency, error)
-    chosen = parse_int(request.form.get("preset", ""))
+    # What was typed for another frequency would be too much or too little in this one.
+    submitted = request.form if submitted_frequency() in (None, frequency) else {}
+    chosen = parse_int(submitted.get("preset", ""))
     if chosen is None:
         chosen = smaller_amount(context) if request.args.get("to") == "less" else _same_amount(context, frequency)
     response = render_page(
@@ -77,7 +79,7 @@ def render_amount_form(
         covers_fees=pledge.fees_minor > 0,
         return_url=context.return_url,
         current_path=request.path,
-        typed=request.form.get("amount", ""),
+        typed=submitted.get("amount", ""),
         chosen=chosen,
         choices=choices,
         next_date=None if next_at is None else format_campaign_date(next_at, pledge, texts),
@@ -110,6 +112,8 @@ def amount_error(context: PledgeContext, frequency: Frequency, error: DomainErro
 def smaller_amount(context: PledgeContext) -> int | None:
     """Return the smaller amount that a reader who wants to cancel may give instead, or None."""
     pledge = context.pledge
+    if not subscriptions.may_change_amount(pledge):
+        return None
     try:
         return subscriptions.smaller_amount(pledge, current_container().gateway)
     except DomainError:

@@ -65,7 +65,7 @@ def test_second_click_does_not_switch_back(
         ({"amount": "0.10"}, 422, "Enter between"),
         ({"amount": "a lot"}, 422, "There is a problem"),
         ({"preset": "", "amount": ""}, 422, "Enter the new amount."),
-        ({"next": "2026-12-01T00:00:00+00:00"}, 409, "The day of your next payment has changed."),
+        ({"next": "2026-12-01T00:00:00+00:00"}, 409, "Your payments have changed since"),
         ({"next": "soon"}, 422, "There is a problem"),
     ],
 )
@@ -138,3 +138,46 @@ def test_gateway_that_refuses_or_is_away(
     shown = response.text if status == 409 else page(client, response.headers["Location"])
     assert words in visible_text(shown)
     assert stored(container, access_path.id).frequency == Frequency.MONTHLY
+
+
+def test_amount_of_the_former_frequency_is_not_charged_in_the_other(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
+    """The form for a new amount is open in another tab while the frequency changes."""
+    submit(client, access_path)
+    stale = form_to(page(client, f"{access_path.base}/amount"), "/amount")
+    submit(client, access_path, amount="3.50")
+    response = access_path.post("amount", 409, **stale.fields | {"amount": "60"})
+    text = visible_text(response.text)
+    assert "Your payments have changed since" in text
+    assert stored(container, access_path.id).amount_minor == 350
+    form = form_to(response.text, "/amount")
+    assert (form.fields["frequency"], form.fields["amount"]) == ("monthly", "")
+    access_path.post("amount", **form.fields | {"amount": "4"})
+    assert stored(container, access_path.id).amount_minor == 400
+
+
+def test_pause_of_the_former_frequency_skips_no_year(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
+    stale = form_to(page(client, f"{access_path.base}/pause"), "/pause")
+    submit(client, access_path)
+    response = access_path.post("pause", 409, **stale.fields)
+    assert "Your payments have changed since" in visible_text(response.text)
+    assert stored(container, access_path.id).is_paused is False
+    access_path.post("pause", **form_to(response.text, "/pause").fields)
+    assert stored(container, access_path.id).is_paused is True
+
+
+def test_amount_cannot_be_changed_while_a_switch_is_under_way(
+    container: Container, client: FlaskClient, access_path: AccessPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its amounts would be those of the frequency that is about to end."""
+    stale = form_to(page(client, f"{access_path.base}/amount"), "/amount")
+    monkeypatch.setattr(container.gateway, "update_subscription_amount", failing(GatewayUnavailable("no answer")))
+    submit(client, access_path)
+    assert stored(container, access_path.id).pending_frequency == Frequency.ANNUAL
+    assert client.get(f"{access_path.base}/amount").status_code == 303
+    for fields in (stale.fields, {"amount": "7"}):
+        access_path.post("amount", 303, **fields)
+    assert stored(container, access_path.id).pending_amount_minor == 2400

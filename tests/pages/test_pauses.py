@@ -116,7 +116,7 @@ def test_form_for_a_payment_on_another_day_is_shown_again(
     container: Container, client: FlaskClient, access_path: AccessPath
 ) -> None:
     response = submit(client, access_path, status=409, **{"from": "2026-11-30T09:30:00+00:00"})
-    assert "The day of your next payment has changed." in visible_text(response.text)
+    assert "Your payments have changed since" in visible_text(response.text)
     assert stored(container, access_path.id).is_paused is False
 
 

@@ -25,6 +25,7 @@ from service.domain.pledges.renewals import (
     scheduled_payment_at,
 )
 from service.domain.pledges.subscriptions import (
+    require_frequency,
     require_recurring_active,
     require_same_gateway,
     subscription_reference,
@@ -86,15 +87,18 @@ def pause_payments(
     payments: int,
     *,
     first_skipped_at: datetime.datetime,
+    frequency: Frequency | None = None,
     clock: Clock,
 ) -> Pledge:
-    """Skip a number of payments, of which the reader was told the first; a pause that is set already stays.
+    """Skip a number of payments, of which the reader was told the first and how often they are made.
+
+    A pause that is set already stays.
 
     Raises:
         PledgeNotFound: no pledge has this id.
         InvalidTransition: the pledge is not charged again.
         ChangeNotPossible: it cannot be paused now, or not for so long.
-        PaymentsRescheduled: the next payment is on another day than the reader was told.
+        PaymentsRescheduled: the next payment is on another day, or they are made more or less often.
         GatewayMismatch: the pledge was made with another gateway.
         PaymentsUnavailable: the request is recorded, and the reconciler completes it.
         PaymentRequestRejected: the gateway refuses; nothing has changed.
@@ -107,6 +111,7 @@ def pause_payments(
         obstacle = pause_obstacle(pledge, now=now)
         if obstacle is not None:
             raise ChangeNotPossible(OBSTACLES[obstacle])
+        require_frequency(pledge, frequency)
         pauses = {pause.payments: pause for pause in possible_pauses(pledge, now=now)}
         if payments not in pauses:
             raise ChangeNotPossible(f"Between 1 and {max(pauses)} payments can be skipped.")

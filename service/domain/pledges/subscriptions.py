@@ -125,13 +125,22 @@ def mark_cancelled(session: Session, pledge: Pledge, *, now: datetime.datetime) 
 
 
 def change_amount(
-    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, amount_minor: int, *, lang: str
+    transaction: TransactionFactory,
+    gateway: PaymentGateway,
+    pledge_id: uuid.UUID,
+    amount_minor: int,
+    *,
+    frequency: Frequency | None = None,
+    lang: str,
 ) -> Pledge:
     """Charge this amount, in minor units of the pledge's own currency, from the next payment on.
+
+    A reader means it in the `frequency` that they were shown.
 
     Raises:
         PledgeNotFound: no pledge has this id.
         InvalidTransition: the pledge is not charged again.
+        PaymentsRescheduled: the pledge is paid in another frequency, or is about to be.
         CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
         each names what would be accepted.
         GatewayMismatch: the pledge was made with another gateway.
@@ -144,8 +153,9 @@ def change_amount(
         require_same_gateway(pledge, gateway)
         limits = gateway.charge_limits(pledge.currency)
         money = Money(amount_minor, pledge.currency)
-        frequency = pledge.pending_frequency or pledge.frequency
-        validate_amount(pledge.campaign, frequency, money, limits=limits, lang=lang)
+        require_frequency(pledge, frequency)
+        next_frequency = pledge.pending_frequency or pledge.frequency
+        validate_amount(pledge.campaign, next_frequency, money, limits=limits, lang=lang)
         subscription_reference(pledge)
         pledge.pending_amount_minor = amount_minor
     return complete_amount_change(transaction, gateway, pledge_id)
@@ -196,6 +206,21 @@ def switch_frequency(
         if pledge.gateway == SANDBOX_GATEWAY:
             pledge.renews_at = next_payment_at
     return complete_amount_change(transaction, gateway, pledge_id)
+
+
+def may_change_amount(pledge: Pledge) -> bool:
+    """Whether a reader may change the amount now: it is that of the present frequency, and goes on."""
+    return not is_cancelling(pledge) and pledge.pending_frequency is None
+
+
+def require_frequency(pledge: Pledge, shown: Frequency | None) -> None:
+    """Check that a pledge is paid, and will be, as often as its reader was shown; None if they were not.
+
+    Raises:
+        PaymentsRescheduled: it is not.
+    """
+    if shown is not None and shown != (pledge.pending_frequency or pledge.frequency):
+        raise PaymentsRescheduled("The frequency of the payments has changed.")
 
 
 def switch_obstacle(pledge: Pledge, *, now: datetime.datetime) -> Obstacle | None:
