@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from schemas.enums import Frequency
 from service.db.models.pledge import Pledge
@@ -315,6 +315,18 @@ def test_one_card_is_entered_once_for_each_customer_and_the_page_shows_which_are
         cards.add(press_one_card(client, scenario, action)["id"])
     assert {card_of(scenario, pledge) for pledge in pledges} == cards
     assert len(cards) == 2
+
+
+def test_support_whose_customer_is_not_reported_yet_has_a_card_of_its_own(
+    scenario: StripeScenario, client: FlaskClient
+) -> None:
+    """Two of them are not of one card, as far as anybody knows."""
+    for _ in range(2):
+        pay(scenario, scenario.create_checkout(Frequency.MONTHLY))
+    sign_in(scenario.container, client, EMAIL)
+    with scenario.container.database.transaction() as session:
+        session.execute(update(Pledge).values(customer_reference=None))
+    assert "Card 2 of 2" in visible_text(page(client, "/me/card?lang=en"))
 
 
 def test_page_about_one_card_needs_a_session_and_something_to_pay(

@@ -1,6 +1,7 @@
 """Readers switch between monthly and annual at Stripe: nothing is charged before the day of the next payment."""
 
 import datetime
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -190,6 +191,23 @@ def test_frequency_that_staff_set_in_the_dashboard_is_followed(
     assert found["items"]["data"][0]["price"]["id"] != price["id"]
     settle(scenario)
     assert only_pledge(container).frequency == Frequency.ANNUAL
+
+
+def test_year_that_staff_turned_into_months_is_due_next_month(
+    scenario: StripeScenario, container: Container, client: FlaskClient
+) -> None:
+    """Stripe charges at once then, and the day that was known of the year is no more."""
+    subscription = start_subscription(scenario, Frequency.ANNUAL)
+    scenario.stripe.advance(days=10)
+    [item] = scenario.stripe.get(subscription)["items"]["data"]
+    recurring: Any = {"interval": "month"}
+    price: Any = {"currency": "usd", "product": item["price"]["product"], "recurring": recurring}
+    changes: Any = {"items": [{"id": item["id"], "price_data": price | {"unit_amount": 500}}]}
+    scenario.stripe.client().v1.subscriptions.update(subscription, changes | {"proration_behavior": "none"})
+    settle(scenario)
+    pledge = only_pledge(container)
+    assert (pledge.frequency, str(pledge.renews_at.date())) == (Frequency.MONTHLY, "2027-01-03")
+    assert "Next payment: $5 on January 3, 2027" in pledge_page(container, client)
 
 
 def test_switch_is_completed_when_stripe_answers_again(

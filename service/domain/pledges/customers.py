@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency
 from service.db.models.pledge import Pledge
+from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.pledges.status import RUNNING_STATUSES
 
 
@@ -58,7 +59,10 @@ def group_by_customer(pledges: Iterable[Pledge]) -> list[list[Pledge]]:
     for pledge in pledges:
         is_running = pledge.frequency != Frequency.ONCE and pledge.status in RUNNING_STATUSES
         if is_running and pledge.cancel_requested_at is None:
-            groups.setdefault((pledge.gateway, pledge.customer_reference), []).append(pledge)
+            # Of one whose customer is not reported yet, nobody knows the card.
+            is_unknown = pledge.customer_reference is None and pledge.gateway != SANDBOX_GATEWAY
+            card = str(pledge.id) if is_unknown else pledge.customer_reference
+            groups.setdefault((pledge.gateway, card), []).append(pledge)
     return list(groups.values())
 
 

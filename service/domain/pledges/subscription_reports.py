@@ -188,8 +188,11 @@ def _sync_state(session: Session, pledge: Pledge, update: SubscriptionUpdated, *
     pledge.cancel_at, pledge.is_paused = update.cancel_at, update.is_paused
     pledge.resumes_at = update.resumes_at if update.is_paused else None
     # While a change of our own is pending, its outcome decides.
-    if update.frequency is not None and pledge.frequency != Frequency.ONCE and pledge.pending_frequency is None:
+    is_ours = pledge.frequency == Frequency.ONCE or pledge.pending_frequency is not None
+    if update.frequency not in (None, pledge.frequency) and not is_ours:
         set_frequency(session, pledge, update.frequency)
+        # Support that is paid every month is due sooner than was known of a year.
+        pledge.renews_at = update.renews_at or pledge.renews_at
     if update.money is not None:
         sync_amount(pledge, update.money)
 
