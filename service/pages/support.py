@@ -23,10 +23,10 @@ from service.domain.pledges.checkout import create_pledge_checkout
 from service.domain.pledges.queries import pledges_for_supporter
 from service.domain.pledges.subscriptions import is_recurring_active
 from service.domain.reminders.reminders import create_or_update_reminder
-from service.domain.reminders.schedule import pickable_days
+from service.domain.reminders.schedule import first_due, pickable_days
 from service.pages.calendar_file import calendar_file
 from service.pages.form_errors import FieldError, FormError, describe_error
-from service.pages.formatting import format_day, format_reminder_button
+from service.pages.formatting import format_day, format_near_day, format_reminder_button
 from service.pages.gateway_redirect import custom_origin, gateway_origins, redirect_to_gateway
 from service.pages.page_head import support_page_head
 from service.pages.reminders import (
@@ -257,6 +257,7 @@ def render_support_page(
         reminder_options=reminder_options(campaign, texts),
         reminder_days=pickable_days(campaign.timezone, now=current_container().clock()),
         calendar_links=calendar_links(campaign, texts, reminder),
+        reminder_near_day=_near_day(campaign, texts),
         only_interval=[
             (months, format_reminder_button(months, texts)) for months in campaign.reminder_choices[:1]
         ],
@@ -327,6 +328,14 @@ def _reminder_form_with_choice(campaign: Campaign, form: SupportForm, lang: str)
             limits = current_container().gateway.charge_limits(currency)
             values["amount"] = str(parse_form_amount(form, lang, limits=limits))
     return reminder_form_from_request(values)
+
+
+def _near_day(campaign: Campaign, texts: Texts) -> str:
+    """Return about when the campaign's first reminder comes: "December 26"."""
+    now, zone = current_container().clock(), campaign.timezone
+    months = (*campaign.reminder_choices, 1)[0]
+    due = first_due(campaign, months, zone, now=now, month_seconds=None)
+    return format_near_day(due.local_date, campaign, texts, today=now.date())
 
 
 def _date(text: str | None, campaign: Campaign, texts: Texts) -> str | None:

@@ -93,6 +93,11 @@ def reminder_set(box: SupportBox) -> None:
     box.remind.click()
 
 
+def address_to_change(box: SupportBox) -> None:
+    reminder_set(box)
+    box.change_address.click()
+
+
 def dismissed(box: SupportBox) -> None:
     box.close.click()
 
@@ -151,6 +156,7 @@ STATES = [
     (reminder_invalid, "invalid"),
     (reminder_submitting, "submitting"),
     (reminder_set, "reminder-set"),
+    (address_to_change, "reminder-form"),
     (dismissed, "dismissed"),
     (banner, "form"),
     (banner_opened, "form"),

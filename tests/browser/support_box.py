@@ -46,6 +46,7 @@ class SupportBox:
         self.undo = self.host.get_by_role("button", name=texts["undo"])
         self.expand = self.host.get_by_role("button", name=texts["continue"], exact=True)
         self.dialog = self.host.get_by_role("dialog")
+        self.change_address = self.host.get_by_role("button", name=texts["reminder_change"])
         self.calendar = self.host.get_by_role("button", name=texts["reminder_calendar"])
 
     def expect_state(self, state: str) -> None:

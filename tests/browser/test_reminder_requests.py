@@ -105,6 +105,44 @@ def test_international_address_is_taken_by_the_box_and_by_the_page(
     assert live_server.count("reminders") == before + 2
 
 
+NEAR_DAY = re.compile(
+    r"We’ll email you once, around (January|February|March|April|May|June|July|August|September"
+    r"|October|November|December) \d+\."
+)
+
+
+def test_form_and_plain_page_say_about_when_the_email_comes(demo: SupportBox) -> None:
+    demo.not_ready.click()
+    message = demo.host.locator(".box > [role=status]")
+    expect(message).to_have_text(NEAR_DAY)
+    said = message.text_content()
+    demo.page.goto("/support/default?lang=en&remind=")
+    expect(demo.page.locator("#remind")).to_contain_text(NEAR_DAY)
+    assert said in demo.page.locator("#remind").text_content().replace("\u00a0", " ")
+
+
+def test_wrong_address_can_be_changed_after_the_reminder_is_set(live_server: LiveServer, demo: SupportBox) -> None:
+    with live_server.paused_worker():
+        demo.not_ready.click()
+        demo.email.fill("tpyo@example.org")
+        demo.remind.click()
+        demo.expect_state("reminder-set")
+        demo.change_address.click()
+        demo.expect_state("reminder-form")
+        expect(demo.email).to_be_focused()
+        expect(demo.email).to_have_value("tpyo@example.org")
+        # The truth about the first one, which nobody may cancel by its address alone.
+        expect(demo.host).to_contain_text("The reminder to tpyo@example.org is still set.")
+        demo.email.fill("typo@example.org")
+        demo.remind.click()
+        demo.expect_state("reminder-set")
+        query = (
+            "SELECT count(*) FROM reminders r JOIN supporters s ON s.id = r.supporter_id WHERE s.email = :email"
+        )
+        for email in ("tpyo@example.org", "typo@example.org"):
+            assert live_server.query(query, email=email) == [(1,)]
+
+
 def test_reminder_request_sends_minimal_data(demo: SupportBox) -> None:
     sent = record_requests(demo.page, "/v1/reminders")
     demo.page.goto("/demo?utm_source=letter#comments")

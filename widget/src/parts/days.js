@@ -16,6 +16,14 @@ export function dayAfterMonths(months, now = new Date()) {
 
 export const tomorrow = (now = new Date()) => isoDay(now.getFullYear(), now.getMonth(), now.getDate() + 1);
 
+/** Formats a day that is less than a year away without its year. @param {string} lang @param {string} day */
+export const formatNearDay = (lang, day, now = new Date()) =>
+  day < dayAfterMonths(12, now)
+    ? new Intl.DateTimeFormat(lang, { day: "numeric", month: "long", timeZone: "UTC", numberingSystem: "latn" }).format(
+        new Date(day),
+      )
+    : formatDay(lang, day);
+
 /** @param {string} lang @param {string} day */
 export const formatDay = (lang, day) =>
   // Date parses a date without a time as midnight UTC, so only UTC formats it as the same day.

@@ -3,7 +3,7 @@
 import { button, createElement, createForm, fieldError, labelled, newTabLink } from "../dom.js";
 import { randomKey } from "./idempotency.js";
 import { calendarFile, download } from "./calendar-file.js";
-import { formatDay } from "./days.js";
+import { formatDay, formatNearDay } from "./days.js";
 import { chosenDay, isDayOffered, submitLabel, whenField } from "./when.js";
 
 /** @param {PartContext} context @param {() => void} onSubmit */
@@ -66,10 +66,14 @@ export function createReminderForm(context, onSubmit) {
 
   return {
     showDayError,
+    selectEmail() {
+      email.focus();
+      email.select();
+    },
     /** @type {View} */
     view: {
       heading: text("reminder_heading"),
-      message: `${context.notice ?? ""} ${text("reminder_message")}`.trim(),
+      message: `${context.notice ?? ""} ${text("reminder_message", { date: formatNearDay(lang, chosenDay(choice)) })}`.trim(),
       nodes: [
         form,
         button("link", text("reminder_calendar"), saveCalendarFile),

@@ -5,6 +5,7 @@
  * `PartContext` and `View` keep their meaning.
  */
 
+import { button, createElement } from "../dom.js";
 import { formatDay } from "./days.js";
 import { createReminderForm } from "./reminder-form.js";
 import { createReminderRequest } from "./reminder-request.js";
@@ -22,7 +23,15 @@ export default function showReminder(context) {
   /** @param {string} dueOn */
   const showCreated = (dueOn) => {
     const message = text("reminder_date", { date: formatDay(lang, dueOn) });
-    showView("reminder-set", { heading: text("reminder_set"), message, nodes: [] });
+    const { choice } = context;
+    const change = button("link", text("reminder_change"), () => {
+      form = createReminderForm(context, submit);
+      // Nobody may cancel a reminder by its address alone, so the first one stays.
+      const kept = createElement("p", { part: "note" }, text("reminder_kept", { email: choice.email.trim() }));
+      showView("reminder-form", { ...form.view, nodes: [kept, ...form.view.nodes] });
+      form.selectEmail();
+    });
+    showView("reminder-set", { heading: text("reminder_set"), message, nodes: [change] });
   };
   const submit = createReminderRequest(context, { showForm, showCreated, showDayError });
   showForm();

@@ -1,7 +1,7 @@
 /** When a reminder is to come: one of the campaign's options, or a day that the reader picks. */
 
 import { createElement, fieldError, labelled } from "../dom.js";
-import { dayAfterMonths, formatDay, tomorrow } from "./days.js";
+import { dayAfterMonths, formatDay, formatNearDay, tomorrow } from "./days.js";
 
 const MAX_MONTHS = 12;
 
@@ -61,7 +61,7 @@ export function whenField({ campaign, choice, lang, text }, onchange) {
 
   function update() {
     dayField.hidden = !choice.picksDay;
-    note.textContent = choice.picksDay ? "" : text("reminder_around", { date: formatDay(lang, chosenDay(choice)) });
+    note.textContent = choice.picksDay ? "" : text("reminder_around", { date: formatNearDay(lang, chosenDay(choice)) });
     error.setMessage("");
     onchange();
   }
