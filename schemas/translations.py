@@ -43,10 +43,7 @@ REMINDER_NOTE = "reminder_note"
 CAMPAIGN_TEXT_NAMES = ("heading", "message", REMINDER_NOTE)
 # The texts that widget/build.mjs builds into the widget.
 BUILT_IN_TEXT_NAMES = frozenset(
-    (
-        *("once", "monthly", "annual", "continue", "loading", "submitting", "close"),
-        *("try_again", "try_again_in_one", "try_again_in_other", "not_ready", "error_loading"),
-    )
+    ("loading", "try_again", "try_again_in_one", "try_again_in_other", "error_loading")
 )
 
 

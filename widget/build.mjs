@@ -50,7 +50,7 @@ const mangleCache = Object.fromEntries(MANGLED_PROPS.map((name, place) => [name,
  * the same list in schemas/translations.py.
  */
 export const BUILT_IN_TEXTS = [
-  "once monthly annual continue loading submitting close try_again try_again_in_one try_again_in_other not_ready error_loading",
+  "loading try_again try_again_in_one try_again_in_other error_loading",
 ].flatMap((line) => line.split(" "));
 
 /** Imports only the texts that are built in. */

@@ -10,11 +10,11 @@ from schemas.translations import REMINDER_LIST_TEXTS, available_languages
 from service.container import Container
 from tests.api.client import update_campaign
 
-MAX_GZIP_BYTES = 1331  # 1.3 KB
+MAX_GZIP_BYTES = 1741  # 1.7 KB
 
 
 @pytest.mark.parametrize("lang", available_languages())
-def test_box_gets_at_most_1300_bytes_of_one_language(container: Container, client: FlaskClient, lang: str) -> None:
+def test_box_gets_at_most_1700_bytes_of_one_language(container: Container, client: FlaskClient, lang: str) -> None:
     # Most campaigns have one reminder and a privacy policy. The others add a list of reminders, or currencies.
     update_campaign(container, privacy_url="https://lantern.example/privacy")
     campaign = client.get(f"/v1/campaigns/default?texts=full&lang={lang}").json

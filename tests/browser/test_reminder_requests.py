@@ -107,7 +107,7 @@ def test_international_address_is_taken_by_the_box_and_by_the_page(
 
 NEAR_DAY = re.compile(
     r"We’ll email you once, around (January|February|March|April|May|June|July|August|September"
-    r"|October|November|December) \d+\."
+    r"|October|November|December)\s\d+\."
 )
 
 
@@ -122,6 +122,7 @@ def test_form_and_plain_page_say_about_when_the_email_comes(demo: SupportBox) ->
 
 
 def test_wrong_address_can_be_changed_after_the_reminder_is_set(live_server: LiveServer, demo: SupportBox) -> None:
+    before = live_server.count("reminders")
     with live_server.paused_worker():
         demo.not_ready.click()
         demo.email.fill("tpyo@example.org")
@@ -136,11 +137,7 @@ def test_wrong_address_can_be_changed_after_the_reminder_is_set(live_server: Liv
         demo.email.fill("typo@example.org")
         demo.remind.click()
         demo.expect_state("reminder-set")
-        query = (
-            "SELECT count(*) FROM reminders r JOIN supporters s ON s.id = r.supporter_id WHERE s.email = :email"
-        )
-        for email in ("tpyo@example.org", "typo@example.org"):
-            assert live_server.query(query, email=email) == [(1,)]
+        assert live_server.count("reminders") == before + 2
 
 
 def test_reminder_request_sends_minimal_data(demo: SupportBox) -> None:

@@ -100,11 +100,18 @@ export function pledgeView(context) {
   for (const type of ["pointerenter", "focusin"]) form.addEventListener(type, () => context.preloadPart("checkout"));
   showCurrency();
 
+  // On a phone the form comes first, and the rest of the message at a press.
+  const open = innerWidth > 480;
+  const [first, ...rest] = campaign.message.map((paragraph) =>
+    createElement("p", { part: "message", dir: "auto" }, paragraph),
+  );
+
   return {
     heading: campaign.heading,
     message: context.notice,
     nodes: [
-      ...campaign.message.map((paragraph) => createElement("p", { part: "message", dir: "auto" }, paragraph)),
+      first ?? "",
+      rest[0] ? createElement("details", { open }, createElement("summary", { hidden: open, part: "link" }, text("read_more")), ...rest) : "",
       campaign.closed ? "" : form,
       reminderButton(context, "not_ready"),
       manageLink(context),
