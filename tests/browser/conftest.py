@@ -95,10 +95,13 @@ def new_page(
     contexts: list[BrowserContext] = []
     console_errors: list[str] = []
 
-    def record(message: ConsoleMessage) -> None:
-        expected = any(part in message.text for part in expected_console_errors)
-        if message.type in ("error", "warning") and not expected:
-            console_errors.append(message.text)
+    def record(text: str) -> None:
+        if not any(part in text for part in expected_console_errors):
+            console_errors.append(text)
+
+    def record_message(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            record(message.text)
 
     def open_page(**options) -> Page:
         options = {
@@ -109,8 +112,8 @@ def new_page(
         context = browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(TIMEOUT_MS)
-        context.on("console", record)
-        context.on("weberror", lambda error: console_errors.append(str(error.error)))
+        context.on("console", record_message)
+        context.on("weberror", lambda error: record(str(error.error)))
         return context.new_page()
 
     yield open_page
