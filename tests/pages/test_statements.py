@@ -223,6 +223,27 @@ def test_year_that_is_over_is_headed_as_its_receipt(
 
 
 @pytest.mark.parametrize("file_format", ["pdf", "csv"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "year=0001",
+        "year=9999",
+        "from=0001-01-01&to=0001-01-01",
+        "from=9999-12-31&to=9999-12-31",
+        "from=0001-01-01&to=9999-12-31",
+    ],
+)
+def test_days_at_the_ends_of_the_calendar_are_no_error(
+    client: FlaskClient, reader: str, query: str, file_format: str
+) -> None:
+    response = client.get(f"/me/statements?{query}&format={file_format}", headers=BROWSER)
+    assert response.status_code == 200
+    is_file = "attachment" in response.headers.get("Content-Disposition", "")
+    # Whoever asks for all days gets all payments.
+    assert is_file == (query == "from=0001-01-01&to=9999-12-31")
+
+
+@pytest.mark.parametrize("file_format", ["pdf", "csv"])
 def test_file_is_a_download_that_nobody_stores(client: FlaskClient, reader: str, file_format: str) -> None:
     response = client.get(f"/me/statements?{YEAR}&format={file_format}", headers=BROWSER)
     assert response.headers["Content-Disposition"] == f'attachment; filename="statement-2026.{file_format}"'

@@ -23,6 +23,8 @@ from service.domain.money import Money
 from service.domain.notifications.receipts import Receipt, load_receipts
 
 LAST_MONTH, LAST_DAY = 12, 31
+# No payment is outside these days. A day before the first of the calendar, or after its last, does not exist.
+FIRST_SEARCHED, LAST_SEARCHED = datetime.date(1970, 1, 1), datetime.date(9998, LAST_MONTH, LAST_DAY)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class Statement:
 def load_statement(session: Session, supporter_id: uuid.UUID, period: Period) -> Statement:
     """Return the statement of a supporter's payments to all campaigns."""
     days = calendars(session, None)
-    made_in_period = is_in_period(Payment.paid_at, period.first, period.last, days)
+    searched = Period(*(min(max(day, FIRST_SEARCHED), LAST_SEARCHED) for day in (period.first, period.last)))
+    made_in_period = is_in_period(Payment.paid_at, searched.first, searched.last, days)
     payments = _payments(session, _successful_payments(supporter_id).where(made_in_period))
     campaigns = [pledge.campaign.name for _, pledge in payments]
     lines = [
@@ -113,7 +116,7 @@ def load_statement(session: Session, supporter_id: uuid.UUID, period: Period) ->
     return Statement(
         period=period,
         groups=tuple(_group(lines)),
-        earlier_returns=tuple(_earlier_returns(session, supporter_id, period)),
+        earlier_returns=tuple(_earlier_returns(session, supporter_id, searched)),
     )
 
 
