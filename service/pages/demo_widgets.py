@@ -43,7 +43,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 }
 # Attributes of a box, by what they are called in the contents.
 PLACEMENTS: Mapping[str, tuple[str, str, str]] = {
-    "inline": ("In the page", "", "The default: where its element stands."),
+    "inline": ("In the page", "", "The default: where you put its element."),
     "compact": ("Compact", "compact", "Without the message, and with less room around it."),
     "banner": (
         "A banner",

@@ -26,7 +26,7 @@ RECIPES = (
     Recipe(
         "static-page",
         "A static page",
-        "Put both lines where the box is to stand. The script is a module, so it holds nothing up.",
+        "Put both lines where you want the box. The script is a module, so it doesn't hold up the page.",
         f"{SCRIPT}\n{BOX}",
     ),
     Recipe(
