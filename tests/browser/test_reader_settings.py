@@ -132,3 +132,21 @@ def test_right_to_left_layout(live_server: LiveServer, host_site: HostSite, page
     page.goto("/support/arabic?lang=ar")
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
     check_page(page, "an Arabic support page")
+
+
+def test_phone_shows_the_form_after_the_first_paragraph(live_server: LiveServer, new_page: NewPage) -> None:
+    page = new_page(viewport={"width": 390, "height": 700})
+    page.goto("/demo")
+    box = SupportBox(page)
+    box.expect_state("form")
+    top, bottom = box.heading.bounding_box(), box.submit.bounding_box()
+    assert bottom["y"] + bottom["height"] - top["y"] <= 700
+    last = box.host.locator("p[part=message]").last
+    expect(last).to_be_hidden()
+    box.host.get_by_text("Read more").press("Enter")
+    expect(last).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.reload()
+    box.expect_state("form")
+    expect(last).to_be_visible()
+    expect(box.host.get_by_text("Read more")).to_be_hidden()
