@@ -1,6 +1,7 @@
 """Let readers switch between monthly and annual: the request before the gateway has it, and what was paid before.
 
-Compatible with the release before, which leaves both empty.
+Compatible with the release before, which leaves both empty. Stop its workers first: they would take the amount of
+a switch that is under way for one of the present frequency, $60 a year for $60 a month.
 """
 
 from alembic import op
@@ -22,5 +23,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("UPDATE pledges SET pending_amount_minor = NULL WHERE pending_frequency IS NOT NULL")
     for table, column in reversed(COLUMNS):
         op.drop_column(table, column)

@@ -15,16 +15,18 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Engine, func, insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
-from service.commands.migrate import seed_demo_campaign
+from service.commands.migrate import migrate_and_seed, seed_demo_campaign
 from service.container import Container
 from service.db.base import new_id
 from service.db.migration import MIGRATION_LOCK, migrate
 from service.db.models import Base
 from service.db.models.campaign import Campaign
 from service.db.models.payment import GatewayEvent
+from service.db.models.pledge import Pledge
 from service.db.schema import alembic_config, is_up_to_date
 from service.domain.campaigns import definitions as campaigns
 from tests.conftest import settings_for
+from tests.db.sample_rows import pledge
 from tests.processes import ROOT, environment, wait_until
 
 
@@ -317,3 +319,20 @@ def test_schema_of_newer_release_counts_as_up_to_date(empty_container: Container
     with empty_container.database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     assert is_up_to_date(engine)
+
+
+def test_reverted_switch_leaves_no_amount_of_the_other_frequency(empty_container: Container) -> None:
+    """The release before would charge what was meant for a year each month."""
+    migrate_and_seed(empty_container)
+    engine = empty_container.database.engine
+    with empty_container.database.transaction() as session:
+        campaign_id = session.scalars(select(Campaign.id)).one()
+        switched = pledge(campaign_id, pending_amount_minor=6000, pending_frequency="annual")
+        session.execute(insert(Pledge).values(switched))
+        changes = {"id": new_id(), "gateway_reference": "sandbox_2", "subscription_reference": "sub_2"}
+        session.execute(insert(Pledge).values(pledge(campaign_id, pending_amount_minor=900, **changes)))
+    while "pending_frequency" in {column["name"] for column in inspect(engine).get_columns("pledges")}:
+        downgrade_by_one(engine)
+    with engine.connect() as connection:
+        amounts = connection.execute(text("SELECT pending_amount_minor FROM pledges ORDER BY gateway_reference"))
+        assert amounts.scalars().all() == [None, 900]
