@@ -96,7 +96,7 @@ def pinned_widget(version: str, build: str) -> Response:
     if version == BOX_VERSION and build == _read(BOX).hash:
         return _share(_send(BOX, SCRIPT_TYPE, HASHED_CACHE))
     response = Response(NO_SUCH_BUILD, 404, content_type="text/plain; charset=utf-8")
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "no-store"
     return _share(response)
 
 

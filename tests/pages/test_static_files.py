@@ -98,7 +98,7 @@ def test_unknown_build_says_how_to_get_the_current_one(client: FlaskClient, path
     assert response.content_type == "text/plain; charset=utf-8"
     assert "mainstay campaign snippet" in response.text
     assert response.headers["Access-Control-Allow-Origin"] == "*"
-    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_types_are_served_beside_the_script(client: FlaskClient) -> None:
