@@ -37,6 +37,26 @@ REMINDER_LIST_TEXTS = frozenset(
         "remind_me_on",
     )
 )
+# The texts of the reminder form, which the box asks for with that form.
+REMINDER_FORM_TEXTS = REMINDER_LIST_TEXTS | frozenset(
+    (
+        "sending",
+        "reminder_heading",
+        "reminder_message",
+        "email",
+        "reminder_consent",
+        "privacy_link",
+        "reminder_set",
+        "reminder_date",
+        "reminder_change",
+        "reminder_kept",
+        "reminder_calendar",
+        "reminder_calendar_saved",
+        "reminder_event",
+        "email_missing",
+        "email_invalid",
+    )
+)
 # The newsroom's own line in reminders, which has no default.
 REMINDER_NOTE = "reminder_note"
 # The campaign's own texts, which it may also give in other languages.

@@ -12,7 +12,7 @@ from schemas.brand import BrandResponse
 from schemas.campaign import CampaignResponse
 from schemas.colours import DARK_GROUND, LIGHT_GROUND, TEXT_CONTRAST, hover_colour, nearest_colour, text_colour_on
 from schemas.reminder_labels import reminder_options, reminder_text_overrides
-from schemas.translations import negotiate_language, texts_for, widget_texts
+from schemas.translations import REMINDER_FORM_TEXTS, negotiate_language, texts_for, widget_texts
 from service.api.blueprint import ResourceBlueprint
 from service.api.cors import enable_cors, require_allowed_origin
 from service.db.models.campaign import Campaign
@@ -29,7 +29,14 @@ QUERY_DOC = [
         "schema": {"type": "string", "enum": ["full"]},
         "description": "`full` adds the English texts that the widget does not have built in.",
     },
+    {
+        "in": "query",
+        "name": "part",
+        "schema": {"type": "string", "enum": ["first", "reminder"]},
+        "description": "Only the texts that the box shows first, or those of its reminder form. Default: all.",
+    },
 ]
+FIRST_PART, REMINDER_PART = "first", "reminder"
 CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=600"
 
 campaigns = ResourceBlueprint("campaigns", __name__, url_prefix="/v1/campaigns", description="Campaign options.")
@@ -48,17 +55,24 @@ def get_campaign(slug: str) -> Response:
     requested = request.args.get("lang") if request.query_string else None
     lang = negotiate_language(requested, campaign.texts, default=campaign.lang)
     full_texts = bool(request.query_string) and request.args.get("texts") == "full"
-    if (lang, full_texts) not in bodies:
-        serialized = CampaignResponse().dump(_serialize(campaign, lang, full_texts=full_texts))
+    part = _requested_part()
+    if (lang, full_texts, part) not in bodies:
+        serialized = CampaignResponse().dump(_serialize(campaign, lang, full_texts=full_texts, part=part))
         body = json.dumps(serialized, ensure_ascii=False).encode()
-        bodies[lang, full_texts] = body, hashlib.sha256(body).hexdigest()[:32]
-    body, etag = bodies[lang, full_texts]
+        bodies[lang, full_texts, part] = body, hashlib.sha256(body).hexdigest()[:32]
+    body, etag = bodies[lang, full_texts, part]
     not_modified = "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag)
     headers = [("Content-Type", "application/json"), ("ETag", quote_etag(etag)), ("Cache-Control", CACHE_CONTROL)]
     return Response(b"" if not_modified else body, 304 if not_modified else 200, headers)
 
 
-def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, Any]:
+def _requested_part() -> str | None:
+    """Return which texts the box asks for; None for all. Few values, because each has a cached response."""
+    part = request.args.get("part") if request.query_string else None
+    return part if part in {FIRST_PART, REMINDER_PART} else None
+
+
+def _serialize(campaign: Campaign, lang: str, *, full_texts: bool, part: str | None) -> dict[str, Any]:
     is_closed = campaign.closed_at is not None
     appeal = localized_appeal(
         name=campaign.name,
@@ -93,6 +107,10 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
         has_reminder_list=len(options) > 1 or campaign.reminder_pick_date,
         has_privacy_link=campaign.privacy_url is not None,
     )
+    texts = own_texts | offer_texts | reminder_texts
+    if part is not None:
+        is_in_form = part == REMINDER_PART
+        texts = {name: text for name, text in texts.items() if (name in REMINDER_FORM_TEXTS) == is_in_form}
     localized = {
         "closed": is_closed,
         "heading": appeal.heading,
@@ -113,7 +131,7 @@ def _serialize(campaign: Campaign, lang: str, *, full_texts: bool) -> dict[str, 
         "support_url": current_container().urls.campaign_url(campaign),
         "manage_url": f"{current_container().urls.account_url()}?lang={lang}",
         "brand": _brand(campaign),
-        "texts": own_texts | offer_texts | reminder_texts,
+        "texts": texts,
     }
     return definition | _currency_scale(campaign.currency) | localized
 

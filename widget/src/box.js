@@ -112,7 +112,7 @@ export function createBox(host) {
   }
 
   const campaignPath = (lang = pageLanguage(host)) =>
-    `/v1/campaigns/${encodeURIComponent(slug())}?texts=full${lang && `&lang=${lang}`}`;
+    `/v1/campaigns/${encodeURIComponent(slug())}?texts=full&part=first${lang && `&lang=${lang}`}`;
 
   /** @param {RequestCache} [cache] @returns {Promise<LoadedCampaign>} */
   async function fetchCampaign(cache) {

@@ -186,6 +186,8 @@ type PartContext = Pick<
   Pick<import("./frame.js").Frame, "isState" | "setBusy" | "showView"> & {
     emit: Emit;
     sendRequest: SendRequest;
+    /** A v1.js that gets all texts with its campaign lacks it. */
+    watchView?: import("./frame.js").Frame["watchView"];
     /**
      * Shows today's offer if it is why the service refused a request. A v1.js from before checkout-1.js lacks it.
      * @param isReminder whether the reader was about to set a reminder

@@ -24,7 +24,7 @@ class CacheEntry:
 
     campaign: Campaign
     expires_at: float
-    response_bodies: dict[tuple[str, bool], tuple[bytes, str]] = field(default_factory=dict)
+    response_bodies: dict[tuple[str, bool, str | None], tuple[bytes, str]] = field(default_factory=dict)
 
 
 class CampaignCache:

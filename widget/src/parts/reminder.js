@@ -9,9 +9,11 @@ import { button, createElement } from "../dom.js";
 import { formatDay } from "./days.js";
 import { createReminderForm } from "./reminder-form.js";
 import { createReminderRequest } from "./reminder-request.js";
+import { loadTexts } from "./reminder-texts.js";
 
 /** @param {PartContext} context */
-export default function showReminder(context) {
+export default async function showReminder(context) {
+  if (!(await loadTexts(context, () => showReminder(context)))) return;
   const { lang, showView, text } = context;
   /** @type {ReturnType<typeof createReminderForm>} */
   let form;
