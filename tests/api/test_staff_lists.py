@@ -52,6 +52,8 @@ def test_pledge_list_has_no_personal_data(
                 "variant": "blue",
                 "gateway": "sandbox",
                 "gateway_reference": f"sandbox_{pledge['id']}",
+                "paused": False,
+                "resumes_at": None,
             }
         ],
         "next_cursor": None,
