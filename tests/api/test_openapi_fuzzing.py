@@ -36,6 +36,8 @@ CAMPAIGN_RULES = re.compile(
     r"|Give amounts in [A-Z]{3}; the usual ones are in dollars|Give (one to|at most) six different numbers"
     r"|Give a language tag|Give what is kept, or null|Unknown field|Unknown placeholder"
     r"|Unmatched brace|This text depends on a number"
+    # Impact lines: for what is offered, and for its presets.
+    r"|isn't offered in [A-Z]{3}; remove its lines|This isn't a preset; give one of"
     # The brand: the contrast of two colours, and images that are not stored.
     r"|has a contrast of|Give accent too"
     # Origins and hosts: all that browsers read as one is taken, in any script and spelling, and as an IP address;

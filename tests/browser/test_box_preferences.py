@@ -68,7 +68,11 @@ def test_box_state_in_large_text_and_forced_colours(
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_state_is_announced_or_takes_the_focus(
-    host_site: HostSite, page: Page, open_state: OpenState, announced: list[str | re.Pattern[str]] | None, focused: str | None
+    host_site: HostSite,
+    page: Page,
+    open_state: OpenState,
+    announced: list[str | re.Pattern[str]] | None,
+    focused: str | None,
 ) -> None:
     page.goto(host_site.show())
     box = SupportBox(page)

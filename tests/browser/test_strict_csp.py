@@ -82,7 +82,8 @@ def test_pledge_and_reminder_under_a_strict_policy(
         urlsplit(host_site.base_url).netloc,
     }
     api_requests = [request for request in requests if "/v1/" in request.url]
-    assert len(api_requests) == 4
+    # Two loads of the campaign, a pledge, the texts of the reminder form, and a reminder.
+    assert len(api_requests) == 5
     for request in api_requests:
         headers = request.all_headers()
         assert not any(headers.get(name) for name in ("cookie", "referer", "authorization"))
