@@ -78,7 +78,7 @@ def test_pledge_in_yen_is_exported_in_yen(live_server: LiveServer, box: SupportB
         (YEN, "7.50", "Enter a whole amount, such as 500."),
         (YEN, "299", "The minimum is ¥300."),
         (EURO, "2.99", "The minimum is €3."),
-        (DINAR, "1.2555", "Enter at most 2 decimals, such as 7.50."),
+        (DINAR, "1.2555", "Enter at most 3 decimals, such as 7.500."),
         (DINAR, "0.49", "The minimum is KWD 0.500."),
     ],
     ids=[
