@@ -42,7 +42,7 @@ REFUND_FAILED = "refund_failed"
 PAUSE_CHANGED = "pause_changed"
 ALREADY_SENT = "told_before"
 NOT_WANTED = "not_wanted"
-# In the dedup key of a receipt that somebody asked for again, between the payment and the time.
+# In the dedup key of a receipt that was asked for again, between the payment and the time.
 AGAIN_MARK = "@"
 # An older email is of no use. Rows are kept for longer than this, so an event that arrives again sends nothing
 # twice.

@@ -24,7 +24,7 @@ from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.supporters import get_address
 
 ON_ITS_WAY: Final = (EmailStatus.SCHEDULED, EmailStatus.SENDING)
-# Whoever presses the button twice wants one email.
+# Two presses of the button ask for one email.
 RESEND_PAUSE: Final = datetime.timedelta(minutes=5)
 
 

@@ -23,7 +23,7 @@ from service.domain.notifications.statements import Period
 
 # On the first of January the year is not over yet in every time zone.
 FIRST_DAY = 2
-# Whoever chooses one receipt a year later than this gets the first email a year later.
+# A reader who chooses one receipt a year later than this gets the first email a year later.
 LAST_MONTH = 3
 BATCH_SIZE = 200
 

@@ -129,7 +129,7 @@ def charge_open_invoice(
 ) -> None:
     """Charge the open invoice of a pledge now with the customer's present card.
 
-    The request is recorded first. Whoever presses the button twice is charged once: both requests have the same
+    The request is recorded first. Pressing the button twice charges once: both requests have the same
     idempotency key, or the second finds the invoice paid. The gateway's events report the outcome.
 
     Raises:
@@ -188,7 +188,7 @@ def retry_open_invoice(
     """Charge the open invoice of a pledge with the customer's present card, if that was requested.
 
     Return whether it is paid now, or None if there was nothing to charge. The gateway's events report the outcome,
-    so a card that is declined again is told to the reader as always. A pledge that was cancelled or paid since the
+    so a card that is declined again leads to an email as always. A pledge that was cancelled or paid since the
     request is not charged.
 
     Raises:

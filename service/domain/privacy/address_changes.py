@@ -122,7 +122,7 @@ def _undo(transaction: TransactionFactory, token: str, *, lang: str, now: dateti
         if change.supporter_id != supporter_id:
             raise _email_in_use()
         replaced = get_address(session, supporter_id)
-        # Whoever changed the address may be signed in.
+        # The person who changed the address may be signed in.
         end_other_sessions(session, supporter_id, None)
         replace_address(session, supporter_id, address, merge=True, now=now)
         session.execute(

@@ -301,7 +301,7 @@ def _request(
     _mark_running(erasure, running, now=now)
     # No change of address that is still under way may bring the address back at the gateway.
     session.execute(delete(CustomerUpdate).where(CustomerUpdate.supporter_id.in_(supporters)))
-    # Nor may a link that waits to be opened change the address, or merge somebody into this supporter.
+    # Nor may a link that waits to be opened change the address, or merge another supporter into this one.
     session.execute(delete(EmailChange).where(EmailChange.supporter_id.in_(supporters)))
     # Nobody goes on reading the account of a supporter who is being erased.
     session.execute(delete(SignIn).where(SignIn.supporter_id.in_(supporters)))

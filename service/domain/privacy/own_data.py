@@ -487,7 +487,7 @@ SECTIONS: Final = (
 
 _HASH = "A hash by which the service finds a row. It says nothing that the value itself does not."
 _KEY = "The hash of a link or of a session, which are keys."
-_LINK = "A link that acts for whoever opens it."
+_LINK = "A link with which anyone who opens it can act."
 _OWNER = "The supporter whose data it is; `profile` has their id."
 _SLUG = "The section has the campaign's name in URLs instead."
 _WORK = "How the service's workers share and repeat their work."
@@ -523,7 +523,7 @@ EXCLUDED_COLUMNS: Final = {
     "erasure_requests": {"supporter_id": _OWNER},
     "customer_updates": {"supporter_id": _OWNER},
     "gateway_events": {
-        "payload": "The provider's own message, with links that act for whoever opens them. The other sections"
+        "payload": "The provider's own message, with links that anyone can act with. The other sections"
         " have what it reports, and the provider gives readers its own data.",
         "addresses_hashed": _WORK,
         "reason": "A note for staff, which may be about another supporter.",
