@@ -70,8 +70,11 @@ def test_attributes_are_observed_while_the_box_is_live(host_site: HostSite, page
     message = box.host.locator("[part=body] > [part=message]").first
     box.host.evaluate(set_attribute, ["compact", ""])
     expect(message).to_be_hidden()
+    # The other paragraphs are behind "Read more" on a phone, and open on a desktop.
+    expect(box.host.locator("details")).to_be_hidden()
     box.host.evaluate("(box) => box.removeAttribute('compact')")
     expect(message).to_be_visible()
+    expect(box.host.locator("details")).to_be_visible()
 
 
 def test_currency_attribute_chooses_among_those_of_the_campaign(
