@@ -30,13 +30,19 @@ export async function showChangedOffer(context, { status, body }, isReminder) {
     return true;
   }
   const { campaign } = context;
-  if (!status || !loaded.offers || JSON.stringify(loaded.response.body) === JSON.stringify(campaign)) return false;
+  if (!status || !loaded.offers || offerOf(loaded.response.body) === offerOf(campaign)) return false;
   const next = context.createContext(loaded);
   next.notice = next.campaign.closed ? "" : describeChange(context.choice, next);
   if (isReminder && next.campaign.reminder.enabled) next.showReminder();
   else next.showPledge();
   return true;
 }
+
+/**
+ * Returns what a campaign offers, to compare. Its texts are no part of it: those of the reminder are added once they are loaded.
+ * @param {Campaign} campaign
+ */
+const offerOf = (campaign) => JSON.stringify({ ...campaign, texts: undefined });
 
 /** Leads to the plain page, because the box may not be used on this one any more. @param {CheckoutContext} context */
 function showOtherPage({ campaign, commonFields, lang, showPledge, showView, text }) {
