@@ -40,6 +40,8 @@ SENDING_FAILED = "could not be sent: the worker's log says why"
 
 # The server holds the envelope of the next email so long at most.
 MAX_PREPARED_AHEAD = datetime.timedelta(seconds=2)
+# How often a dispatcher that found nothing due looks again, while others of its run are sending.
+IDLE_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -84,17 +86,53 @@ class RenderedEmails:
             self.failed.append(claim)
 
 
+class DispatchRun:
+    """What the dispatchers of a run share. It is over once none of them finds anything due.
+
+    One without work stays while others have some, because more may fall due before they end, and only a run that
+    has ended is followed by another.
+    """
+
+    def __init__(self, dispatchers: int) -> None:
+        self._working = dispatchers
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def leave(self) -> None:
+        """Count one dispatcher less that works."""
+        with self._lock:
+            self._working -= 1
+            if not self._working:
+                self._over.set()
+
+    def wait_for_more(self) -> bool:
+        """Wait a moment for more emails to fall due; return False if the run is over."""
+        self.leave()
+        self._over.wait(IDLE_SECONDS)
+        with self._lock:
+            self._working += 1
+            return not self._over.is_set()
+
+
 class EmailDispatcher:
     """Sends the due emails of a queue over one mailer until none is due, the worker stops or the server is down.
 
     `counts` has the emails by outcome; `server_error` is what the mail server failed with, if it did.
     """
 
-    def __init__(self, container: Container, mailer: Mailer, queue: EmailQueue, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        container: Container,
+        mailer: Mailer,
+        queue: EmailQueue,
+        stop: threading.Event,
+        run: DispatchRun,
+    ) -> None:
         self._container = container
         self._mailer = mailer
         self._queue = queue
         self._stop = stop
+        self._run = run
         self.counts: Counter[str] = Counter()
         self.server_error: ServerUnavailable | None = None
 
@@ -102,15 +140,21 @@ class EmailDispatcher:
         """Send batch after batch."""
         try:
             while not self._stop.is_set() and self.server_error is None:
-                if self._container.smtp_breaker.has_failed_recently and not self._probe_server():
+                if not self._send_next_batch() and not self._run.wait_for_more():
                     return
-                batch = self._queue.claim_batch()
-                self.counts.update(batch.unsent)
-                if batch.is_empty:
-                    return
-                self._send_batch(batch)
         finally:
+            self._run.leave()
             self._mailer.close()
+
+    def _send_next_batch(self) -> bool:
+        """Send a batch; return False if nothing was due."""
+        if self._container.smtp_breaker.has_failed_recently and not self._probe_server():
+            return False
+        batch = self._queue.claim_batch()
+        self.counts.update(batch.unsent)
+        if not batch.is_empty:
+            self._send_batch(batch)
+        return not batch.is_empty
 
     def _probe_server(self) -> bool:
         """Probe a server that was down before anything is claimed; False if it still is, or nothing is due."""
@@ -219,15 +263,16 @@ def run_dispatchers(
     counts: Counter[str] = Counter()
     while recovered := queue.recover_leases(owner=queue.owner):
         counts.update(recovered)
-    dispatchers = [EmailDispatcher(container, mailer, queue, stop) for mailer in mailers]
+    run = DispatchRun(len(mailers))
+    dispatchers = [EmailDispatcher(container, mailer, queue, stop, run) for mailer in mailers]
     with ThreadPoolExecutor(len(dispatchers), thread_name_prefix="email-dispatcher") as pool:
-        runs = [pool.submit(dispatcher.run) for dispatcher in dispatchers]
+        futures = [pool.submit(dispatcher.run) for dispatcher in dispatchers]
     for dispatcher in dispatchers:
         counts.update(dispatcher.counts)
     if counts.total():
         log.info("emails_sent", **{name: count for name, count in counts.items() if count})
-    for run in runs:
-        run.result()
+    for future in futures:
+        future.result()
     for error in (dispatcher.server_error for dispatcher in dispatchers):
         if error is not None:
             needs_operator = isinstance(error, ServerMisconfigured)
