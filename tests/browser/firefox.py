@@ -22,10 +22,12 @@ MISSING = (
 )
 # The name under which Playwright drives a Firefox by WebDriver BiDi.
 CHANNEL = "moz-firefox"
-# Firefox must not load anything by itself, because tests assert on the list of requests.
+# Firefox must not load anything by itself, because tests assert on the list of requests. Its commands for the
+# pointer and the keyboard do not reach a frame of another site that is in a process of its own.
 PREFERENCES = {
     "browser.chrome.site_icons": False,
     "browser.shell.checkDefaultBrowser": False,
+    "fission.webContentIsolationStrategy": 0,
     "network.captive-portal-service.enabled": False,
 }
 UNKNOWN_COMMANDS = {"emulation.setMediaFeaturesOverride"}

@@ -19,6 +19,17 @@ function readVariant(host) {
   if (variant) console.warn(`<support-box> goes without variant="${variant}": use letters, digits, ". _ -"`);
 }
 
+/**
+ * Opens a page. Firefox throws an exception if the frame's sandbox forbids it, and other browsers return null.
+ * @param {string} url
+ * @param {string} [target]
+ */
+function tryToOpen(url, target) {
+  try {
+    return open(url, target);
+  } catch {}
+}
+
 /** @param {CheckoutContext} context @returns {Checkout} */
 export function createCheckout(context) {
   const { choice, emit, host, lang, sendRequest, showFieldError, showPledge, text } = context;
@@ -101,7 +112,7 @@ export function createCheckout(context) {
   /** @param {string} url a page that refuses to be framed */
   function leaveFrame(url) {
     // A sandboxed frame may not lead the top window anywhere, and a browser may block a tab that no click opens.
-    open(url, "_top") ?? open(url);
+    tryToOpen(url, "_top") ?? tryToOpen(url);
     const link = createElement("a", { href: url, target: "_blank", part: "link" }, text("continue"));
     context.showView("submitting", { nodes: [link, button("link", text("back"), showPledge)] });
   }
