@@ -161,11 +161,16 @@ def test_narrowed_origin_leads_to_the_plain_page(box: SupportBox, change: Any) -
     expect(plain.get_by_role("button", name="Continue – $30 once")).to_be_visible()
 
 
-def test_same_offer_shows_the_error_and_keeps_the_pledge(box: SupportBox) -> None:
+@pytest.mark.parametrize("attributes", ["", 'reminder="off"', 'frequency="monthly" amount="500" compact'])
+def test_same_offer_shows_the_error_and_keeps_the_pledge(
+    box: SupportBox, host_site: HostSite, attributes: str
+) -> None:
     def refuse(route: Any) -> None:
         headers = {"Access-Control-Allow-Origin": "*"}
         route.fulfill(status=422, headers=headers, json={"status": 422, "code": "amount_not_chargeable"})
 
+    box.page.goto(host_site.show(f'campaign="{SLUG}" {attributes}'))
+    box.expect_state("form")
     box.page.route("**/v1/pledges", refuse, times=1)
     box.continue_button.click()
     box.expect_state("error")

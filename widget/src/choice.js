@@ -48,7 +48,5 @@ export const commonFields = ({ campaign, choice, lang }) => ({
   frequency: choice.frequency,
   amount: readAmount(choice),
   currency: choice.currencyOption.currency,
-  // The query and the fragment may hold personal data.
-  page_url: /^http/.test(location.href) ? location.origin + location.pathname : undefined,
   lang,
 });

@@ -20,8 +20,9 @@ const namedHost = (box) => {
 };
 
 class SupportBox extends HTMLElement {
+  // The style sheet follows the theme by itself.
   static observedAttributes =
-    "api campaign lang amount compact currency frequency placement reminder storage theme".split(" ");
+    "api campaign lang amount compact currency frequency placement reminder storage".split(" ");
   /**
    * What creates the boxes of each host. Scripts of other versions use these names and those of `Box`, so they stay.
    * @type {Record<string, typeof createBox | undefined>}

@@ -171,7 +171,6 @@ type CommonFields = {
   frequency: Frequency;
   amount: number | undefined;
   currency: string;
-  page_url: string | undefined;
   lang: string;
 };
 

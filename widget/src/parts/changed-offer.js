@@ -29,8 +29,8 @@ export async function showChangedOffer(context, { status, body }, isReminder) {
     showOtherPage(context);
     return true;
   }
-  const { campaign } = context;
-  if (!status || !loaded.offers || offerOf(loaded.response.body) === offerOf(campaign)) return false;
+  const [before, today] = [context.campaign, loaded.response.body].map((campaign) => offerOf(campaign, isReminder));
+  if (!status || !loaded.offers || before === today) return false;
   const next = context.createContext(loaded);
   next.notice = next.campaign.closed ? "" : describeChange(context.choice, next);
   if (isReminder && next.campaign.reminder.enabled) next.showReminder();
@@ -39,10 +39,13 @@ export async function showChangedOffer(context, { status, body }, isReminder) {
 }
 
 /**
- * Returns what a campaign offers, to compare. Its texts are no part of it: those of the reminder are added once they are loaded.
+ * Returns what a campaign offers, to compare. Its texts are no part of it: those of the reminder are added once they are
+ * loaded. Only to a reader who sets a reminder is the reminder a part, because a page may have turned it off.
  * @param {Campaign} campaign
+ * @param {boolean} [isReminder]
  */
-const offerOf = (campaign) => JSON.stringify({ ...campaign, texts: undefined });
+const offerOf = ({ reminder, ...campaign }, isReminder) =>
+  JSON.stringify({ ...campaign, texts: undefined, reminder: isReminder && reminder });
 
 /** Leads to the plain page, because the box may not be used on this one any more. @param {CheckoutContext} context */
 function showOtherPage({ campaign, commonFields, lang, showPledge, showView, text }) {

@@ -5,6 +5,7 @@ import { button, createElement } from "../dom.js";
 import { explainAmount } from "../explain-amount.js";
 import { showChangedOffer } from "./changed-offer.js";
 import { createKeyStore } from "./idempotency.js";
+import { pageUrl } from "./page-url.js";
 import { createReturnUrl } from "./return-url.js";
 
 const MAX_IN_PROGRESS_RETRIES = 5;
@@ -66,6 +67,7 @@ export function createCheckout(context) {
     const return_url = returnUrl.readUrl();
     const body = JSON.stringify({
       ...context.commonFields(),
+      page_url: pageUrl(),
       cover_fees: (choice.coversFees && !!choice.currencyOption.cover_fees) || undefined,
       variant: readVariant(host),
       return_url,

@@ -37,6 +37,14 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
   const placement = () => oneOf(host, "placement", ["inline", "banner", "dialog"]) ?? "inline";
   const isDismissed = () => box.dataset.state === "dismissed";
 
+  /** @param {string} label */
+  function collapse(label) {
+    box.dataset.collapsed = "";
+    expand.textContent = label;
+    box.append(expand);
+    keepAbove(`${box.offsetHeight}px`);
+  }
+
   function showAll() {
     delete box.dataset.collapsed;
     expand.remove();
@@ -80,24 +88,22 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
     apply: (campaign, currencies, lang) => applyAttributes(host, campaign, currencies, lang),
 
     show(label, isOpen) {
+      const hasFocus = isOpen || shadow.activeElement;
       unplace();
       host.hidden = false;
-      shadow.adoptedStyleSheets = [...shadow.adoptedStyleSheets, placementSheet()];
+      shadow.adoptedStyleSheets = [...new Set([...shadow.adoptedStyleSheets, placementSheet()])];
       const where = placement();
       if (where === "dialog") {
         shadow.append(dialog);
         dialog.append(box);
         dialog.showModal();
-        focusHeading();
         memory.forgetViews();
       } else if (where === "banner") {
         box.dataset.placement = where;
-        if (isOpen) return;
-        box.dataset.collapsed = "";
-        expand.textContent = label;
-        box.append(expand);
-        keepAbove(`${box.offsetHeight}px`);
+        if (!isOpen) collapse(label);
       }
+      // The focus is lost when the box moves.
+      if (hasFocus || where === "dialog") focusHeading();
     },
 
     hide() {

@@ -2,6 +2,7 @@
 
 import { consentVersion } from "./consent.js";
 import { isEmailAddress } from "./email.js";
+import { pageUrl } from "./page-url.js";
 import { isDayOffered } from "./when.js";
 
 const MAX_TITLE_LENGTH = 200;
@@ -25,6 +26,7 @@ export function createReminderRequest(context, { showForm, showCreated, showDayE
     const when = choice.picksDay ? { due_on: choice.day } : { months, ...(repeat && { repeat }) };
     const body = {
       ...context.commonFields(),
+      page_url: pageUrl(),
       email,
       ...when,
       // An older service refuses a title; one that takes it says whether readers may pick a day.
