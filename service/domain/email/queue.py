@@ -68,7 +68,8 @@ def claim_due_emails(
     """Claim up to `limit` due emails, most urgent first and then oldest, without those that are locked elsewhere.
 
     With `respect_sending_hours`, a reminder outside its campaign's sending hours in the reader's time zone is
-    postponed to their start; so is the retry of one. The reminders of a closed campaign wait until it is reopened.
+    postponed to their start; so is the retry of one. The reminders of a closed campaign wait until it is reopened,
+    and emails that a newer release enqueued wait for its workers.
     """
     due = (
         select(
@@ -79,7 +80,7 @@ def claim_due_emails(
             Reminder.timezone,
         )
         .outerjoin(Reminder, Reminder.id == OutgoingEmail.reminder_id)
-        .where(*_may_be_sent(session), OutgoingEmail.due_at <= now)
+        .where(*_may_be_sent(session), OutgoingEmail.kind.in_(EmailKind), OutgoingEmail.due_at <= now)
         .order_by(OutgoingEmail.due_at, OutgoingEmail.id)
         .with_for_update(of=OutgoingEmail, skip_locked=True)
     )
