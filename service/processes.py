@@ -224,6 +224,7 @@ def _dev_banner(settings: Settings) -> str:
         "",
         f"  The demo article, with the support box under it:  {base}/demo",
         f"  The support page without JavaScript:              {base}/support/default",
+        f"  The box in every state and language, to copy:     {base}/demo/widgets",
         f"  A reader's own donations and reminders:           {base}/me",
         *([f"  The emails sent so far:                           {base}/dev/outbox"] if has_outbox else []),
         f"  The API:                                          {base}/docs",

@@ -52,7 +52,7 @@ def _problem_to_page(response: Response) -> Response:
         "error.html",
         texts,
         status=status,
-        has_script=True,
+        scripts=("pages.js",),
         campaign=campaign,
         sender_name=sender_name(),
         title=texts[f"trouble_{name}_title"],

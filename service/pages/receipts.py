@@ -103,7 +103,7 @@ def _render(
         "receipt.html",
         texts,
         status=http_status_for(ReceiptNotDeliverable("")) if is_undeliverable else 200,
-        has_script=True,
+        scripts=("pages.js",),
         send_url=payment_id and f"/me/receipts/{payment_id}/send",
         is_sent=is_sent,
         is_undeliverable=is_undeliverable,

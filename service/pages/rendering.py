@@ -47,7 +47,7 @@ _templates.globals["static_url"] = static_url
 
 def render_html(template: str, texts: Texts, **view: Any) -> str:
     """Render a template. A page about a `campaign` has its look."""
-    view = {"head": None, "has_script": False, "is_form_wrong": view.get("field_error") is not None} | view
+    view = {"head": None, "scripts": (), "is_form_wrong": view.get("field_error") is not None} | view
     campaign = view.get("campaign")
     view.setdefault("site_name", campaign.name if campaign else sender_name())
     view.setdefault("brand", page_brand(campaign) if campaign else None)
@@ -63,21 +63,20 @@ def render_page(
     form_targets: Sequence[str] = (),
     allow_widget: bool = False,
     allow_frames: bool = False,
-    has_script: bool = False,
-    script_name: str = "pages.js",
+    scripts: Sequence[str] = (),
     **view: Any,
 ) -> Response:
     """Return a page as a response.
 
     `form_targets` are URLs of other sites that a form of this page may redirect to: browsers apply the policy's
     `form-action` to redirects too. `allow_widget` lets the page run the widget, and `allow_frames` lets it frame
-    pages of this service. `has_script` adds a script, by default `pages.js`, for buttons that need one. `head` in
+    pages of this service. `scripts` are static files; `pages.js` is for buttons that need a script. `head` in
     the view makes the page one that search engines may show.
     """
-    html = render_html(template, texts, status=status, has_script=has_script, script_name=script_name, **view)
+    html = render_html(template, texts, status=status, scripts=scripts, **view)
     response = Response(html, status, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _content_security_policy(
-        form_targets, allow_widget=allow_widget, allow_frames=allow_frames, has_script=has_script
+        form_targets, allow_widget=allow_widget, allow_frames=allow_frames, has_script=bool(scripts)
     )
     response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
     response.headers["Content-Language"] = texts.lang

@@ -20,6 +20,7 @@ TYPES = {
     "gallery-box.js": SCRIPT_TYPE,
     "docs.css": "text/css; charset=utf-8",
     "docs.js": SCRIPT_TYPE,
+    "contents.js": SCRIPT_TYPE,
     "support-page.js": SCRIPT_TYPE,
     "icon.svg": "image/svg+xml; charset=utf-8",
     "favicon.ico": "image/vnd.microsoft.icon",

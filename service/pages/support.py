@@ -240,8 +240,7 @@ def render_support_page(
         currency=currency,
         currency_links=currency_links(campaign, form, texts),
         pledge_options=options_for_currency(campaign, currency),
-        has_script=campaign.closed_at is None,
-        script_name=SCRIPT,
+        scripts=(SCRIPT,) if campaign.closed_at is None else (),
         script_offer=script_offer(campaign, currency, texts),
         impact=localized_impact(
             impact_lines(campaign, currency),

@@ -186,7 +186,7 @@ def _render_status(
     return render_page(
         "thank_you.html",
         texts,
-        has_script=True,
+        scripts=("pages.js",),
         form_targets=gateway_origins() if monthly else (),
         campaign=campaign,
         state=state,

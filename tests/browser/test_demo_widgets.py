@@ -18,13 +18,16 @@ from tests.processes import ROOT
 STATES = {
     "form": "form",
     "impact": "form",
+    "suggested": "invalid",
     "invalid": "invalid",
     "submitting": "submitting",
     "error": "error",
     "unavailable": "error",
     "busy": "error",
+    "changed": "form",
     "reminder": "reminder-form",
     "reminder-set": "reminder-set",
+    "reminder-unconfirmed": "reminder-set",
     "dismissed": "dismissed",
     "loading": "loading",
     "loading-failed": "error",
@@ -72,10 +75,24 @@ def test_dialog_of_the_gallery_opens_by_its_button(page: Page) -> None:
     page.goto("/demo/widgets")
     frame = page.locator("#placement-dialog iframe")
     frame.scroll_into_view_if_needed()
-    frame.content_frame.get_by_role("button", name="open()").click()
+    frame.content_frame.get_by_role("button", name="Open the dialog").click()
     expect(frame.content_frame.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(frame.content_frame.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_example_is_accessible_in_its_theme(page: Page, theme: str) -> None:
+    page.goto(f"/demo/widgets/box?theme={theme}")
+    SupportBox(page).expect_state("form")
+    check_page(page, f"example in {theme}", ignored_rules=("page-has-heading-one",))
+
+
+def test_example_of_a_changed_campaign_says_so(page: Page) -> None:
+    page.goto("/demo/widgets/box?state=changed")
+    box = page.locator("support-box")
+    expect(box.get_by_role("status").first).to_contain_text("The minimum is $10.")
+    expect(box.get_by_text("Once", exact=True)).to_have_count(0)
 
 
 def test_gallery_is_complete_without_scripts(new_page: NewPage) -> None:

@@ -151,7 +151,11 @@ def test_words_are_those_of_other_references(client: FlaskClient) -> None:
 def test_scripts_and_styles_are_our_own_and_none_is_inline(client: FlaskClient) -> None:
     response = client.get("/docs")
     assert "script-src 'self'" in response.headers["Content-Security-Policy"]
-    assert re.findall(r'<script[^>]* src="([^"?]*)', response.text) == ["/static/docs.js"]
+    assert re.findall(r'<script[^>]* src="([^"?]*)', response.text) == [
+        "/static/pages.js",
+        "/static/contents.js",
+        "/static/docs.js",
+    ]
     assert "<style" not in response.text
     assert " style=" not in response.text
     for path in ("/static/docs.js", "/static/docs.css"):

@@ -1,6 +1,4 @@
-// The API reference: a filter of the contents, and buttons that copy examples. The page is complete without it.
-
-const COPIED_MS = 4000;
+// The API reference: a filter of the contents. The page is complete without it.
 
 function addSearch(contents) {
   const field = contents.querySelector("input"), status = contents.querySelector("[role=status]");
@@ -32,36 +30,4 @@ function addSearch(contents) {
   });
 }
 
-function addCopy(button) {
-  const status = document.createElement("span");
-  status.setAttribute("role", "status");
-  button.before(status);
-  let timer;
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    } catch {
-      // The browser refused. The example can still be selected.
-      return;
-    }
-    status.textContent = "Copied";
-    clearTimeout(timer);
-    timer = setTimeout(() => (status.textContent = ""), COPIED_MS);
-  });
-  button.hidden = false;
-}
-
-// On a phone, a chosen link closes the contents, which would cover its target.
-function addDisclosure(details) {
-  const isWide = matchMedia("(min-width: 56rem)");
-  const follow = () => (details.open = isWide.matches);
-  isWide.addEventListener("change", follow);
-  follow();
-  details.addEventListener("click", (event) => {
-    if (event.target.closest("a") && !isWide.matches) details.open = false;
-  });
-}
-
 addSearch(document.querySelector("#contents"));
-addDisclosure(document.querySelector("#contents details"));
-if (navigator.clipboard) document.querySelectorAll("button[data-copy]").forEach(addCopy);

@@ -10,30 +10,48 @@ const PLEDGES = /\/v1\/pledges/;
 const REMINDERS = /\/v1\/reminders/;
 const inAMonth = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
 
+const TEN_AND_MORE = { frequency: "monthly", presets: [1000, 1500], default: 1000, minimum: 1000, maximum: 1_000_000 };
+const setReminder = () => Response.json({ due_on: inAMonth }, { status: 201 });
+
 // A request whose URL matches gets this answer; all others are sent.
 const ANSWERS = {
-  loading: [CAMPAIGN, never],
-  "loading-failed": [CAMPAIGN, fail(503)],
-  submitting: [PLEDGES, never],
-  error: [PLEDGES, fail(500)],
-  unavailable: [PLEDGES, fail(503, "payments_unavailable", { "Retry-After": "30" })],
-  busy: [PLEDGES, fail(429, "rate_limited", { "Retry-After": "30" })],
-  "reminder-set": [REMINDERS, () => Response.json({ status: "scheduled", due_on: inAMonth }, { status: 201 })],
-  closed: [CAMPAIGN, change({ closed: true, heading, message: [message] })],
-  impact: [CAMPAIGN, change({ impact: { monthly: { 700: "$7 pays for one records request" } } })],
+  loading: [[CAMPAIGN, never]],
+  "loading-failed": [[CAMPAIGN, fail(503)]],
+  submitting: [[PLEDGES, never]],
+  error: [[PLEDGES, fail(500)]],
+  unavailable: [[PLEDGES, fail(503, "payments_unavailable", { "Retry-After": "30" })]],
+  busy: [[PLEDGES, fail(429, "rate_limited", { "Retry-After": "30" })]],
+  changed: [
+    [PLEDGES, fail(422, "amount_below_minimum")],
+    [CAMPAIGN, fromTheSecondTime(change({ frequencies: [TEN_AND_MORE] }))],
+  ],
+  "reminder-set": [[REMINDERS, setReminder]],
+  "reminder-unconfirmed": [
+    [REMINDERS, setReminder],
+    [CAMPAIGN, change({ reminder: { confirm: true } })],
+  ],
+  closed: [[CAMPAIGN, change({ closed: true, heading, message: [message], reminder: { enabled: false } })]],
+  impact: [[CAMPAIGN, change({ impact: { monthly: { 700: "$7 pays for one records request" } } })]],
 };
+
+function fromTheSecondTime(answer) {
+  let answerNow = (...request) => {
+    answerNow = answer;
+    return send(...request);
+  };
+  return (...request) => answerNow(...request);
+}
 
 function change(properties) {
   return async (...request) => {
-    const campaign = { ...(await (await send(...request)).json()), ...properties };
-    if (campaign.closed) campaign.reminder.enabled = false;
-    return Response.json(campaign);
+    const campaign = await (await send(...request)).json();
+    return Response.json({ ...campaign, ...properties, reminder: { ...campaign.reminder, ...properties.reminder } });
   };
 }
 
 window.fetch = (url, options) => {
-  const [pattern, answer] = ANSWERS[state] ?? [];
-  return pattern?.test(url) ? answer(url, options) : send(url, options);
+  const [, answer = send] = ANSWERS[state]?.find(([pattern]) => pattern.test(url)) ?? [];
+  return answer(url, options);
 };
 
 const find = (selector) => box.shadowRoot?.querySelector(selector);
@@ -44,19 +62,26 @@ const type = (selector, value) => () => {
   input.dispatchEvent(new Event("input"));
 };
 const BODY = "[part=body] > ";
+const CONTINUE = ["form [part=submit]", press("form [part=submit]")];
+const typeAmount = (value) => [[".box[data-state=form] #amount", type("#amount", value)], CONTINUE];
+const REMINDER = [`${BODY}button[part=link]`, press(`${BODY}button[part=link]`)];
+const SET_REMINDER = [
+  REMINDER,
+  ["#email", type("#email", "reader@example.org")],
+  ["#email", press("form [part=submit]")],
+];
 // What leads to a state: what to wait for, and what to do then.
 const STEPS = {
-  invalid: [[".box[data-state=form] #amount", type("#amount", "1.000")], ["[part=submit]", press("[part=submit]")]],
-  submitting: [["form [part=submit]", press("form [part=submit]")]],
-  error: [["form [part=submit]", press("form [part=submit]")]],
-  unavailable: [["form [part=submit]", press("form [part=submit]")]],
-  busy: [["form [part=submit]", press("form [part=submit]")]],
-  reminder: [[`${BODY}button[part=link]`, press(`${BODY}button[part=link]`)]],
-  "reminder-set": [
-    [`${BODY}button[part=link]`, press(`${BODY}button[part=link]`)],
-    ["#email", type("#email", "reader@example.org")],
-    ["#email", press("form [part=submit]")],
-  ],
+  suggested: typeAmount("12,50"),
+  invalid: typeAmount("1.000"),
+  submitting: [CONTINUE],
+  error: [CONTINUE],
+  unavailable: [CONTINUE],
+  busy: [CONTINUE],
+  changed: [CONTINUE],
+  reminder: [REMINDER],
+  "reminder-set": SET_REMINDER,
+  "reminder-unconfirmed": SET_REMINDER,
   dismissed: [["form [part=submit]", press("[part=close]")]],
 };
 

@@ -2,7 +2,8 @@
 
 const COPIED_MS = 4000;
 
-// The address of a page may hold a reader's token, so only what a button names is copied or shared.
+// The address of a page may hold a reader's token, so only what a button names is copied or shared: a text, or the id of
+// an element with the text.
 function addCopy(button) {
   const status = document.createElement("span");
   status.setAttribute("role", "status");
@@ -10,7 +11,8 @@ function addCopy(button) {
   let timer;
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(button.dataset.copy);
+      const { copy, copyOf } = button.dataset;
+      await navigator.clipboard.writeText(copy ?? document.getElementById(copyOf).textContent);
     } catch {
       // The browser refused. What is to be copied stands beside the button.
       return;
@@ -34,7 +36,7 @@ function addShare(button) {
   document.querySelector(button.dataset.instead).hidden = true;
 }
 
-if (navigator.clipboard) document.querySelectorAll("button[data-copy]").forEach(addCopy);
+if (navigator.clipboard) document.querySelectorAll("button[data-copy], button[data-copy-of]").forEach(addCopy);
 if (navigator.share) document.querySelectorAll("button[data-share]").forEach(addShare);
 document.querySelectorAll("button[data-print]").forEach((button) => {
   button.addEventListener("click", () => print());
