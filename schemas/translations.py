@@ -63,7 +63,14 @@ REMINDER_NOTE = "reminder_note"
 CAMPAIGN_TEXT_NAMES = ("heading", "message", REMINDER_NOTE)
 # The texts that widget/build.mjs builds into the widget.
 BUILT_IN_TEXT_NAMES = frozenset(
-    ("loading", "try_again", "try_again_in_one", "try_again_in_other", "error_loading")
+    (
+        "loading",
+        "try_again",
+        "try_again_in_one",
+        "try_again_in_other",
+        "try_again_in_minutes_other",
+        "error_loading",
+    )
 )
 
 

@@ -50,7 +50,7 @@ const mangleCache = Object.fromEntries(MANGLED_PROPS.map((name, place) => [name,
  * the same list in schemas/translations.py.
  */
 export const BUILT_IN_TEXTS = [
-  "loading try_again try_again_in_one try_again_in_other error_loading",
+  "loading try_again try_again_in_one try_again_in_other try_again_in_minutes_other error_loading",
 ].flatMap((line) => line.split(" "));
 
 /** Imports only the texts that are built in. */

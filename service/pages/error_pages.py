@@ -22,8 +22,8 @@ TOO_MANY_REQUESTS, SERVER_FAULT = 429, 500
 # Long enough to find one request among the lines of a day, and short enough to be read out.
 REFERENCE_LENGTH = 8
 SECONDS_IN_A_MINUTE = 60
-# Up to two minutes are shown in seconds.
-MAX_SECONDS = 120
+# Shorter waits are shown in seconds, also by the box.
+SECONDS_BEFORE_MINUTES = 120
 
 
 def register_error_pages(app: Flask) -> None:
@@ -90,7 +90,7 @@ def _wait(retry_after: str, texts: Texts) -> str | None:
     if not retry_after.isdecimal():
         return None
     seconds = int(retry_after)
-    if seconds <= MAX_SECONDS:
+    if seconds < SECONDS_BEFORE_MINUTES:
         return texts.plural("trouble_wait_seconds", seconds)
     return texts.plural("trouble_wait_minutes", math.ceil(seconds / SECONDS_IN_A_MINUTE))
 

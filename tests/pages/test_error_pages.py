@@ -125,7 +125,8 @@ def test_every_domain_error_has_an_error_page(
     ("seconds", "lang", "wait"),
     [
         (1, "en", "in 1 second."),
-        (120, "en", "in 120 seconds."),
+        (119, "en", "in 119 seconds."),
+        (120, "en", "in 2 minutes."),
         (121, "en", "in 3 minutes."),
         (3600, "ru", "через 60 минут."),
         (2, "ru", "через 2 секунды."),

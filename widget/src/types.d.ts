@@ -154,7 +154,7 @@ type OffersPart = {
     onchange: (message: string) => void,
   ) => Node | string;
   feesCheckbox: (
-    context: Pick<ViewContext, "choice" | "text">,
+    context: Pick<ViewContext, "choice" | "text"> & { host?: HTMLElement },
     onchange: () => void,
   ) => {
     element: Node;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorView } from "../src/views/error.js";
+import { errorView, retryButton } from "../src/views/error.js";
 
 /** Renders the view without a DOM, and returns its message and the labels of its buttons except the retry button. */
 function renderError(t, response, reminder = {}) {
@@ -40,3 +40,24 @@ test("a payment outage shows its own message and offers a reminder", (t) => {
 
 test("a payment outage offers no reminder if the campaign has none", (t) =>
   assert.deepEqual(renderError(t, DOWN).buttons, ["back"]));
+
+for (const [seconds, label] of [
+  [0, "try_again"],
+  [1, "try_again_in 1"],
+  [119, "try_again_in 119"],
+  [120, "try_again_in_minutes 2"],
+  [121, "try_again_in_minutes 3"],
+  [3600, "try_again_in_minutes 60"],
+])
+  test(`a wait of ${seconds} seconds is "${label}"`, (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    t.after(() => delete globalThis.document);
+    globalThis.document = { createElement: () => ({ isConnected: true, setAttribute() {}, append() {} }) };
+    const text = (name, { count } = {}) => (count > 0 ? `${name} ${count}` : name);
+    const button = retryButton(text, seconds, () => {});
+    assert.equal(button.textContent, label);
+    assert.equal(button.disabled, seconds > 0);
+    for (let second = 0; second < seconds; second++) t.mock.timers.tick(1000);
+    assert.equal(button.textContent, "try_again");
+    assert.equal(button.disabled, false);
+  });

@@ -46,6 +46,14 @@ for (const [overrides, lang, count, expected] of [
   test(`a text with the number ${count} has its plural form in "${lang}"`, () =>
     assert.equal(createTranslator(overrides, lang)("try_again_in", { count }), expected));
 
+for (const [count, expected] of [
+  [2, "Попробовать ещё раз через 2 минуты"],
+  [10, "Попробовать ещё раз через 10 минут"],
+  [21, "Попробовать ещё раз через 21 минуту"],
+])
+  test(`${count} minutes have their plural form`, () =>
+    assert.equal(createTranslator(RU, "ru")("try_again_in_minutes", { count }), expected));
+
 test("values in right-to-left sentences are isolated", () => {
   const texts = { amount_below_minimum: "الحد الأدنى {limit}." };
   assert.equal(createTranslator(texts, "ar")("amount_below_minimum", { limit: "$2" }), "الحد الأدنى \u2068$2\u2069.");

@@ -14,7 +14,7 @@ function errorTextKey({ status, body }) {
 }
 
 /**
- * Creates a button that stays disabled for the seconds in Retry-After.
+ * Creates a button that stays disabled for the seconds in Retry-After. It counts them down, and longer waits in minutes.
  * @param {Translate} text
  * @param {number} seconds
  * @param {() => void} retry
@@ -22,8 +22,12 @@ function errorTextKey({ status, body }) {
 export function retryButton(text, seconds, retry) {
   const element = button("submit", "", retry);
   const countDown = () => {
+    const unit = seconds < 120 ? "" : "_minutes";
     element.disabled = seconds > 0;
-    element.textContent = seconds > 0 ? text("try_again_in", { count: seconds-- }) : text("try_again");
+    element.textContent = text(element.disabled ? `try_again_in${unit}` : "try_again", {
+      count: unit ? Math.ceil(seconds / 60) : seconds,
+    });
+    seconds--;
     if (element.disabled) setTimeout(() => element.isConnected && countDown(), 1000);
   };
   countDown();
