@@ -27,6 +27,7 @@ from tests.browser.email_states import email_states  # noqa: E402 - as above
 from tests.browser.host_site import HostSite  # noqa: E402 - as above
 from tests.browser.live_server import LiveServer, run_live_server  # noqa: E402 - as above
 from tests.browser.support_box import SupportBox  # noqa: E402 - as above
+from tests.browser.three_currencies import CAMPAIGN_FILE  # noqa: E402 - as above
 from tests.conftest import SERVER_ENV  # noqa: E402 - as above
 from tests.postgres import PostgresServer  # noqa: E402 - as above
 
@@ -115,6 +116,7 @@ def main() -> None:
 def all_states(live_server: LiveServer, host_site: HostSite, lang: str) -> Iterator[State]:
     """Yield every state of the pages, of the account and of the box, and every kind of email."""
     live_server.create_reminder("subscriber@example.org", lang=lang)
+    live_server.run_command("campaign", "apply", str(CAMPAIGN_FILE))
     reminder_url = live_server.reminder_link_for("subscriber@example.org")
 
     def page_opener(open_state: Callable[[page_states.Visit], None]) -> Callable[[Page], None]:

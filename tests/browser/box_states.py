@@ -1,8 +1,9 @@
 """Every state of the support box, each with a function that opens it."""
 
 from collections.abc import Callable
+from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.network import (
     CAMPAIGN,
@@ -16,6 +17,16 @@ from tests.browser.network import (
 from tests.browser.support_box import SupportBox
 
 OpenState = Callable[[SupportBox], None]
+
+
+def change_campaign(box: SupportBox, **changes: Any) -> None:
+    """Change what the service answers about the campaign from now on."""
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, json=response.json() | changes)
+
+    box.page.route(CAMPAIGN, answer)
 
 
 def loading(box: SupportBox) -> None:
@@ -54,6 +65,11 @@ def error(box: SupportBox) -> None:
 
 def rate_limited(box: SupportBox) -> None:
     fail_requests(box.page, PLEDGES, 429, retry_after=600)
+    box.continue_button.click()
+
+
+def payments_unavailable(box: SupportBox) -> None:
+    fail_requests(box.page, PLEDGES, 503, retry_after=600, code="payments_unavailable")
     box.continue_button.click()
 
 
@@ -100,6 +116,51 @@ def address_to_change(box: SupportBox) -> None:
 
 def dismissed(box: SupportBox) -> None:
     box.close.click()
+
+
+def undone(box: SupportBox) -> None:
+    box.close.click()
+    box.undo.click()
+
+
+def read_more(box: SupportBox) -> None:
+    box.page.set_viewport_size({"width": 320, "height": 800})
+    box.page.reload()
+    box.expect_state("form")
+    summary = box.host.locator("summary")
+    summary.click()
+    expect(box.host.locator("details")).to_have_attribute("open", "")
+
+
+def impact(box: SupportBox) -> None:
+    change_campaign(box, impact={"monthly": {"700": "$7 pays for one records request"}})
+    box.page.reload()
+    expect(box.status_message).to_have_text("$7 pays for one records request")
+
+
+def changed_offer(box: SupportBox) -> None:
+    change_campaign(box, default_frequency="once")
+    fail_requests(box.page, PLEDGES, 422, code="frequency_not_offered")
+    box.continue_button.click()
+    expect(box.notice).not_to_be_empty()
+
+
+def other_page(box: SupportBox) -> None:
+    fail_requests(box.page, PLEDGES, 403, code="origin_not_allowed")
+    fail_requests(box.page, CAMPAIGN, 403, code="origin_not_allowed")
+    box.continue_button.click()
+    box.expect_state("error")
+
+
+def closed(box: SupportBox) -> None:
+    change_campaign(box, closed=True, reminder={"enabled": False, "options": [{}]})
+    box.page.reload()
+    expect(box.submit).to_have_count(0)
+
+
+def currencies_and_fees(box: SupportBox) -> None:
+    set_attribute(box, "campaign", "three-currencies")
+    box.fees.check()
 
 
 def set_attribute(box: SupportBox, name: str, value: str = "") -> None:
@@ -149,6 +210,7 @@ STATES = [
     (submitting, "submitting"),
     (error, "error"),
     (rate_limited, "error"),
+    (payments_unavailable, "error"),
     (checkout_not_loaded, "error"),
     (reminder_not_loaded, "error"),
     (reminder_form, "reminder-form"),
@@ -164,4 +226,11 @@ STATES = [
     (dialog, "form"),
     (dialog_dismissed, "dismissed"),
     (compact, "form"),
+    (undone, "form"),
+    (read_more, "form"),
+    (impact, "form"),
+    (changed_offer, "form"),
+    (other_page, "error"),
+    (closed, "form"),
+    (currencies_and_fees, "form"),
 ]

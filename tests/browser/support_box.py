@@ -38,6 +38,8 @@ class SupportBox:
         self.close = self.host.get_by_role("button", name=texts["close"])
         self.retry = self.host.get_by_role("button", name=texts["try_again"])
         self.back = self.host.get_by_role("button", name=texts["back"])
+        # What the box says at its top, also to screen readers.
+        self.notice = self.host.locator(".box > [role=status]")
         self.heading = self.host.get_by_role("heading")
         self.error = self.host.locator("[part=error]")
         # The newsroom's own link, which is shown while there is no form.
