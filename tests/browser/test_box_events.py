@@ -72,6 +72,17 @@ def test_view_waits_until_the_reader_sees_the_box(host_site: HostSite, page: Pag
     assert wait_for_events(page, 1)[0][0] == "view"
 
 
+def test_view_comes_once_however_often_attributes_change(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site, 'amount="500"')
+    wait_for_events(page, 1)
+    box.host.evaluate("(box) => box.setAttribute('amount', '700')")
+    expect(box.submit).to_have_text("Continue – $7 a month")
+    # The next event comes after a second view would have come.
+    page.wait_for_timeout(300)
+    box.once.check()
+    assert [name for name, _ in wait_for_events(page, 2)] == ["view", "frequency"]
+
+
 def test_page_may_prevent_the_checkout(host_site: HostSite, page: Page) -> None:
     pledges = record_requests(page, PLEDGES)
     box = open_box(page, host_site)
@@ -152,6 +163,25 @@ def test_tag_manager_that_comes_late_hears_what_happened_before(host_site: HostS
     assert page.evaluate("() => late") == ["once", "annual"]
     page.evaluate("() => stop()")
     box.monthly.check()
+    assert page.evaluate("() => late") == ["once", "annual"]
+
+
+def test_handler_that_throws_hears_the_next_event(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site)
+    box.once.check()
+    wait_for_events(page, 1)
+    page.evaluate(
+        """() => {
+            window.late = [];
+            try {
+                SupportBox.on("frequency", ({ detail }) => {
+                    late.push(detail.frequency);
+                    if (late.length === 1) throw new Error("not ready");
+                });
+            } catch {}
+        }"""
+    )
+    box.annual.check()
     assert page.evaluate("() => late") == ["once", "annual"]
 
 

@@ -9,7 +9,15 @@ from playwright.sync_api import Page, expect
 from schemas.translations import load_texts
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer, pledge_id_from_url
-from tests.browser.network import PLEDGES, REMINDERS, RecordedRequests, fail_requests, record_requests
+from tests.browser.network import (
+    CAMPAIGN,
+    CORS_HEADERS,
+    PLEDGES,
+    REMINDERS,
+    RecordedRequests,
+    fail_requests,
+    record_requests,
+)
 from tests.browser.support_box import SupportBox
 
 OPERATOR_DETAIL = "A sentence for operators."
@@ -30,6 +38,12 @@ def russian_box(host_site: HostSite, page: Page) -> SupportBox:
 def problem(code: str, field: str = "") -> dict[str, Any]:
     """Return the fields of a problem response."""
     return {"code": code, "detail": OPERATOR_DETAIL, "errors": {field: [OPERATOR_DETAIL]} if field else {}}
+
+
+def answer_next(page: Page, url: str, status: int, body: str) -> None:
+    """Answer the next request to a URL pattern with JSON that the service never sends, as a proxy may."""
+    response = {"status": status, "headers": CORS_HEADERS, "content_type": "application/json", "body": body}
+    page.route(url, lambda route: route.fulfill(**response), times=1)
 
 
 def open_reminder(box: SupportBox) -> None:
@@ -78,6 +92,54 @@ def test_unexpected_reminder_problem_hides_detail_and_allows_retry(russian_box: 
     expect(russian_box.host.get_by_role("status")).to_have_text(UNEXPECTED)
     russian_box.retry.click()
     russian_box.expect_state("reminder-set")
+
+
+@pytest.mark.parametrize("body", ["null", "{}", "7"])
+@pytest.mark.parametrize("status", [200, 502])
+def test_campaign_that_is_none_leaves_the_link_and_allows_retry(
+    host_site: HostSite, page: Page, body: str, status: int
+) -> None:
+    answer_next(page, CAMPAIGN, status, body)
+    page.goto(host_site.show())
+    box = SupportBox(page)
+    box.expect_state("error")
+    expect(box.link).to_be_visible()
+    box.retry.click()
+    box.expect_state("form")
+
+
+@pytest.mark.parametrize("body", ["null", "{}", "7"])
+@pytest.mark.parametrize("status", [201, 502])
+def test_pledge_without_a_checkout_is_an_error(host_site: HostSite, page: Page, body: str, status: int) -> None:
+    page.goto(host_site.show())
+    box = SupportBox(page)
+    box.expect_state("form")
+    answer_next(page, PLEDGES, status, body)
+    box.continue_button.click()
+    box.expect_state("error")
+    box.retry.click()
+    page.wait_for_url("**/sandbox/**")
+
+
+@pytest.mark.parametrize("body", ["null", "{}"])
+def test_reminder_without_a_date_is_an_error(host_site: HostSite, page: Page, body: str) -> None:
+    page.goto(host_site.show())
+    box = SupportBox(page)
+    box.expect_state("form")
+    open_reminder(box)
+    answer_next(page, REMINDERS, 201, body)
+    box.submit.click()
+    box.expect_state("error")
+    box.retry.click()
+    box.expect_state("reminder-set")
+
+
+def test_page_with_a_very_long_address_takes_support(host_site: HostSite, page: Page) -> None:
+    page.goto(f"{host_site.show()}/{'%D0%B9' * 400}")
+    box = SupportBox(page)
+    box.expect_state("form")
+    box.continue_button.click()
+    page.wait_for_url("**/sandbox/**")
 
 
 def test_unusable_variant_warns_in_console_and_keeps_the_pledge(

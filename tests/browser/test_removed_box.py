@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.network import CAMPAIGN, PLEDGES, REMINDERS, fail_requests, pause_requests
+from tests.browser.host_site import HostSite
+from tests.browser.network import CAMPAIGN, PLACEMENT_PART, PLEDGES, REMINDERS, fail_requests, pause_requests
 from tests.browser.support_box import SupportBox
 
 REMOVE = "window.removed = document.querySelector('support-box'); removed.remove()"
@@ -138,3 +139,64 @@ def test_choice_survives_a_removal(demo: SupportBox) -> None:
     demo.page.evaluate(SHOW_AGAIN)
     expect(demo.other_amount).to_have_value("12.34")
     expect(demo.once).to_be_checked()
+
+
+@pytest.mark.parametrize("path", [PLACEMENT_PART, CAMPAIGN])
+def test_placed_box_that_was_removed_while_it_loaded_loads_when_it_is_shown_again(
+    host_site: HostSite, page: Page, path: str
+) -> None:
+    paused = pause_requests(page, path)
+    page.goto(host_site.show('storage="local"'))
+    page.wait_for_function("document.querySelector('support-box').shadowRoot")
+    page.evaluate(REMOVE)
+    paused.resume()
+    page.unroute(path)
+    page.wait_for_timeout(300)
+    page.evaluate(SHOW_AGAIN)
+    SupportBox(page).expect_state("form")
+
+
+def test_banner_that_was_removed_leaves_nothing_and_returns_as_a_banner(host_site: HostSite, page: Page) -> None:
+    padding = "document.documentElement.style.scrollPaddingBlockEnd"
+    page.goto(host_site.show('placement="banner"'))
+    box = SupportBox(page)
+    expect(box.expand).to_be_visible()
+    assert page.evaluate(padding)
+    page.evaluate(REMOVE)
+    page.wait_for_function(f"!{padding}")
+    page.evaluate(SHOW_AGAIN)
+    expect(box.expand).to_be_visible()
+    assert page.evaluate(padding)
+
+
+def test_dialog_that_was_removed_opens_again_only_as_a_dialog(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show('placement="dialog"'))
+    box = SupportBox(page)
+    box.host.evaluate("(box) => box.open()")
+    expect(box.dialog).to_be_visible()
+    page.evaluate(REMOVE)
+    page.wait_for_timeout(100)
+    page.evaluate(SHOW_AGAIN)
+    expect(box.host).to_be_hidden()
+    box.host.evaluate("(box) => box.open()")
+    expect(box.host.locator("dialog:modal")).to_be_visible()
+    page.keyboard.press("Escape")
+    box.expect_state("dismissed")
+
+
+@pytest.mark.parametrize("attributes", ["", 'placement="dialog"', 'placement="banner"'])
+def test_methods_of_a_removed_box_do_nothing(host_site: HostSite, page: Page, attributes: str) -> None:
+    page.goto(host_site.show(attributes))
+    box = SupportBox(page)
+    box.host.evaluate("(box) => box.open()")
+    box.expect_state("form")
+    page.evaluate(REMOVE)
+    page.wait_for_timeout(100)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.evaluate("Promise.all([removed.open(), removed.reset()])")
+    page.wait_for_timeout(300)
+    assert requests == []
+    page.evaluate(SHOW_AGAIN)
+    page.evaluate("removed.open()")
+    expect(box.submit).to_have_text("Continue – $7 a month")

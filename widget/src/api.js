@@ -36,7 +36,7 @@ export async function request(url, body, key, controller = new AbortController()
       status: response.status,
       retryAfterSeconds: parseRetryAfter(response.headers.get("Retry-After")),
       // A proxy in front of the service may respond with HTML while the service is down.
-      body: await response.json().catch((error) => (response.ok ? Promise.reject(error) : {})),
+      body: (await response.json().catch((error) => (response.ok ? Promise.reject(error) : {}))) ?? {},
     };
   } catch {
     return { status: 0, retryAfterSeconds: 0, body: {} };

@@ -86,9 +86,10 @@ export function createBox(host) {
     if (loadId !== latestLoad) return;
     if (!isDue) return (host.hidden = true);
     const path = campaignPath();
+    const isShown = path === shownPath;
     const isOverlay = placement?.isOverlay();
     // A campaign that is shown already stays while its attributes are read again.
-    if (path !== shownPath && !isOverlay) {
+    if (!isShown && !isOverlay) {
       frame.hideClose();
       frame.showView("loading", fallbackView(text("loading")), moveFocus);
     }
@@ -98,11 +99,8 @@ export function createBox(host) {
     if (loaded.offers) {
       createContext(loaded);
       show(moveFocus, isOpen);
-      return new IntersectionObserver(([{ isIntersecting }], observer) => {
-        if (!isIntersecting) return;
-        observer.disconnect();
-        emit("view");
-      }).observe(frame.box);
+      if (!isShown) observeView();
+      return;
     }
     const { status, body, retryAfterSeconds } = loaded.response;
     emit("error", { code: errorCode(status, body) });
@@ -111,6 +109,13 @@ export function createBox(host) {
     frame.showView("error", fallbackView(text("error_loading"), retry), moveFocus);
   }
 
+  const observeView = () =>
+    new IntersectionObserver(([{ isIntersecting }], observer) => {
+      if (!isIntersecting) return;
+      observer.disconnect();
+      emit("view");
+    }).observe(frame.box);
+
   const campaignPath = (lang = pageLanguage(host)) =>
     `/v1/campaigns/${encodeURIComponent(slug())}?texts=full&part=first${lang && `&lang=${lang}`}`;
 
@@ -118,8 +123,8 @@ export function createBox(host) {
   async function fetchCampaign(cache) {
     const askedLang = pageLanguage(host);
     const response = await sendRequest(campaignPath(askedLang), undefined, undefined, cache);
-    const { status, body } = response;
-    const offers = status === 200 && (hasOffers(body) ? await loadPart("offers").catch(() => {}) : {});
+    const { body } = response;
+    const offers = body.frequencies && (hasOffers(body) ? await loadPart("offers").catch(() => {}) : {});
     return { response, offers, askedLang };
   }
 
@@ -248,7 +253,12 @@ export function createBox(host) {
       latestLoad++;
       controller.abort();
       restoreForm();
-      return frame.isState("loading") || frame.isState("error");
+      // What stands above the page is placed anew.
+      if (placement?.isOverlay()) {
+        placement.hide();
+        return (host.hidden = true);
+      }
+      return !current || frame.isState("loading") || frame.isState("error");
     },
   };
 }

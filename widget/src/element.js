@@ -55,13 +55,13 @@ class SupportBox extends HTMLElement {
   async open() {
     // A page may call this at once after adding the element.
     await 0;
-    this.#box?.open?.();
+    if (this.isConnected) this.#box?.open?.();
   }
 
   /** Forgets what the reader chose and closed, and starts again. */
   async reset() {
     await 0;
-    this.#box?.reset?.();
+    if (this.isConnected) this.#box?.reset?.();
   }
 
   /** Loads the campaign once when a page sets several attributes in a row. */

@@ -11,8 +11,9 @@ export const { past: events = [] } = (window.SupportBox ??= {
   past,
   on(name, handler) {
     const type = `support-box:${name}`;
-    for (const event of past) if (event.type === type) handler(event);
+    // Before the earlier events, so that a handler that throws hears the later ones.
     addEventListener(type, handler);
+    for (const event of past) if (event.type === type) handler(event);
     return () => removeEventListener(type, handler);
   },
 });

@@ -82,7 +82,7 @@ export function createCheckout(context) {
       returnUrl.rejectUrl(errors?.return_url?.[0] ?? code);
       return sendPledge(amount);
     }
-    if (response.status !== 201) {
+    if (!checkout_url) {
       // A rejected request created nothing, so the next one gets a new key.
       if (response.status === 422) keyStore.resetKey();
       if (!(await showChangedOffer(context, response))) context.showError(response, showPledge, context.submitPledge);

@@ -42,7 +42,7 @@ export function createReminderRequest(context, { showForm, showCreated, showDayE
     // The reader may have closed the box meanwhile.
     if (!context.isState("submitting")) return;
     const { code, due_on, errors } = response.body;
-    if (response.status === 201) {
+    if (due_on) {
       showCreated(due_on);
       return void context.emit("reminded", when);
     }
