@@ -8,6 +8,7 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, literal_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schemas.enums import EmailStatus, ReminderStatus
+from service.db.base import UUIDPrimaryKey
 from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.db.models.email_change import EmailChange
 from service.db.models.erasure import ErasureRequest
@@ -89,18 +90,7 @@ def purge_unconfirmed_reminders(
 
 def purge_outbox(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete a batch of expired emails of the dev outbox; return how many."""
-    expired = (
-        select(DevOutboxEmail.id)
-        .where(DevOutboxEmail.sent_at <= now - OUTBOX_RETENTION)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = session.scalars(expired).all()
-    if ids:
-        session.execute(
-            delete(DevOutboxEmail).where(DevOutboxEmail.id.in_(ids)).execution_options(synchronize_session=False)
-        )
-    return len(ids)
+    return _purge(session, DevOutboxEmail, DevOutboxEmail.sent_at <= now - OUTBOX_RETENTION, limit=limit)
 
 
 def purge_notifications(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
@@ -112,71 +102,39 @@ def purge_notifications(session: Session, *, now: datetime.datetime, limit: int 
     final_statuses: BindParameter[EmailStatus] = bindparam(
         "finished", FINAL_EMAIL_STATUSES, expanding=True, literal_execute=True
     )
-    expired = (
-        select(OutgoingEmail.id)
-        .where(
-            OutgoingEmail.reminder_id.is_(None),
-            OutgoingEmail.status.in_(final_statuses),
-            OutgoingEmail.due_at <= cutoff,
-            OutgoingEmail.created_at <= cutoff,
-        )
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    return _purge(
+        session,
+        OutgoingEmail,
+        OutgoingEmail.reminder_id.is_(None),
+        OutgoingEmail.status.in_(final_statuses),
+        OutgoingEmail.due_at <= cutoff,
+        OutgoingEmail.created_at <= cutoff,
+        limit=limit,
     )
-    ids = session.scalars(expired).all()
-    if ids:
-        session.execute(
-            delete(OutgoingEmail).where(OutgoingEmail.id.in_(ids)).execution_options(synchronize_session=False)
-        )
-    return len(ids)
 
 
 def purge_sign_ins(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete a batch of expired sign-ins together with their notifications; return how many."""
-    expired = (
-        select(SignIn.id)
-        .where(SignIn.asked_at <= now - SIGN_IN_RETENTION)
-        .order_by(SignIn.asked_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = session.scalars(expired).all()
-    if ids:
-        session.execute(delete(SignIn).where(SignIn.id.in_(ids)).execution_options(synchronize_session=False))
-    return len(ids)
+    return _purge(session, SignIn, SignIn.asked_at <= now - SIGN_IN_RETENTION, limit=limit)
 
 
 def purge_email_changes(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete a batch of old requests for another address together with their notifications; return how many."""
-    expired = (
-        select(EmailChange.id)
-        .where(EmailChange.requested_at <= now - EMAIL_CHANGE_RETENTION)
-        .order_by(EmailChange.requested_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = session.scalars(expired).all()
-    if ids:
-        session.execute(
-            delete(EmailChange).where(EmailChange.id.in_(ids)).execution_options(synchronize_session=False)
-        )
-    return len(ids)
+    return _purge(session, EmailChange, EmailChange.requested_at <= now - EMAIL_CHANGE_RETENTION, limit=limit)
 
 
 def purge_erasure_requests(session: Session, *, now: datetime.datetime, limit: int = BATCH_SIZE) -> int:
     """Delete a batch of requests for an erasure that nobody confirmed, with their emails; return how many."""
-    expired = (
-        select(ErasureRequest.id)
-        .where(ErasureRequest.requested_at <= now - ERASURE_REQUEST_RETENTION)
-        .order_by(ErasureRequest.requested_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    return _purge(
+        session, ErasureRequest, ErasureRequest.requested_at <= now - ERASURE_REQUEST_RETENTION, limit=limit
     )
-    ids = session.scalars(expired).all()
+
+
+def _purge(session: Session, model: type[UUIDPrimaryKey], *expired: ColumnElement[bool], limit: int) -> int:
+    """Delete a batch of expired rows, without those that are locked elsewhere; return how many."""
+    ids = session.scalars(select(model.id).where(*expired).limit(limit).with_for_update(skip_locked=True)).all()
     if ids:
-        session.execute(
-            delete(ErasureRequest).where(ErasureRequest.id.in_(ids)).execution_options(synchronize_session=False)
-        )
+        session.execute(delete(model).where(model.id.in_(ids)).execution_options(synchronize_session=False))
     return len(ids)
 
 
