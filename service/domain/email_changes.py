@@ -91,10 +91,7 @@ def find_open_change(
     Raises:
         EmailChangeLinkExpired: the link was used before, has expired, is not the latest, or never existed.
     """
-    try:
-        change_id = verify_token(session_keyring(session), purpose=PURPOSE, token=token, now=now)
-    except InvalidToken as error:
-        raise _link_expired() from error
+    change_id = _verify(session, PURPOSE, token, now)
     newer = aliased(EmailChange)
     query = select(EmailChange).where(
         EmailChange.id == change_id,
@@ -122,10 +119,7 @@ def find_undoable_change(
     Raises:
         EmailChangeLinkExpired: the change was undone, is too old, was followed by a merge, or never existed.
     """
-    try:
-        change_id = verify_token(session_keyring(session), purpose=UNDO_PURPOSE, token=token, now=now)
-    except InvalidToken as error:
-        raise _link_expired() from error
+    change_id = _verify(session, UNDO_PURPOSE, token, now)
     query = select(EmailChange).where(EmailChange.id == change_id, EmailChange.undo_until > now)
     if for_update:
         query = query.with_for_update().execution_options(populate_existing=True)
@@ -133,6 +127,41 @@ def find_undoable_change(
     if change is None or change.old_email is None:
         raise _link_expired()
     return change
+
+
+def is_confirmed(session: Session, token: str, *, now: datetime.datetime) -> bool:
+    """Whether the change that a link confirms was made, and is the latest.
+
+    Raises:
+        EmailChangeLinkExpired: the link has expired or never existed.
+    """
+    change = session.get(EmailChange, _verify(session, PURPOSE, token, now))
+    return change is not None and _latest_change(session, change) is change
+
+
+def is_undone(session: Session, token: str, *, now: datetime.datetime) -> bool:
+    """Whether the latest change gave back the address to which this link to undo one was sent.
+
+    Raises:
+        EmailChangeLinkExpired: the link has expired or never existed.
+    """
+    change = session.get(EmailChange, _verify(session, UNDO_PURPOSE, token, now))
+    latest = None if change is None else _latest_change(session, change)
+    return change is not None and latest is not None and latest.new_email_hash == change.old_email_hash
+
+
+def _latest_change(session: Session, change: EmailChange) -> EmailChange | None:
+    query = select(EmailChange).where(
+        EmailChange.supporter_id == change.supporter_id, EmailChange.confirmed_at.is_not(None)
+    )
+    return session.scalar(query.order_by(EmailChange.confirmed_at.desc(), EmailChange.id.desc()).limit(1))
+
+
+def _verify(session: Session, purpose: str, token: str, now: datetime.datetime) -> uuid.UUID:
+    try:
+        return verify_token(session_keyring(session), purpose=purpose, token=token, now=now)
+    except InvalidToken as error:
+        raise _link_expired() from error
 
 
 def _enqueue(session: Session, kind: EmailKind, change: EmailChange, *, lang: str, now: datetime.datetime) -> None:

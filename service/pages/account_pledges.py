@@ -140,6 +140,7 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
             pledge.id,
             amount_minor,
             frequency=submitted_frequency(),
+            clock=container.clock,
             lang=texts.lang,
         )
     except PaymentsRescheduled:

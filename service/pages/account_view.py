@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from schemas.enums import PledgeStatus
+from schemas.enums import PaymentStatus, PledgeStatus
+from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.money import Money, format_money
 from service.domain.pledges.customers import shares_customer
@@ -13,7 +14,13 @@ from service.domain.pledges.open_invoices import needs_confirmation, owes_invoic
 from service.domain.pledges.pauses import is_pausable
 from service.domain.pledges.pledges import is_bounced, total_charge
 from service.domain.pledges.queries import PaymentWithRefunds, is_newest_recurring_pledge, other_recurring_pledge
-from service.domain.pledges.renewals import is_paused_at, next_payment_at, pause_ends_at, scheduled_payment_at
+from service.domain.pledges.renewals import (
+    is_paused_at,
+    missed_payment_at,
+    next_payment_at,
+    pause_ends_at,
+    scheduled_payment_at,
+)
 from service.domain.pledges.subscriptions import (
     OTHER_FREQUENCY,
     is_cancelling,
@@ -105,7 +112,7 @@ def build_pledge_card(
         when=_when(pledge, texts),
         next_payment=_next_payment(pledge, texts),
         notes=[
-            *_notes(pledge, texts),
+            *_notes(pledge, [each.payment for each in listed], texts),
             *_card_note(pledge, supporter_pledges, texts),
             *_other_pledge_note(pledge, supporter_pledges, texts, is_in_list=is_in_list),
         ],
@@ -187,7 +194,7 @@ def _next_payment(pledge: Pledge, texts: Texts) -> str | None:
     return texts.format("me_next_payment", amount=total, date=format_campaign_date(renews_at, pledge, texts))
 
 
-def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
+def _notes(pledge: Pledge, payments: Sequence[Payment], texts: Texts) -> Iterator[str]:
     """Yield what a supporter should know: a payment on its way, an end, a pause, fees and pending changes."""
     if pledge.status == PledgeStatus.PROCESSING:
         yield texts.me_processing
@@ -209,16 +216,22 @@ def _notes(pledge: Pledge, texts: Texts) -> Iterator[str]:
         yield texts.me_confirm if needs_confirmation(pledge) else texts.me_past_due
     if pledge.cancel_at is not None:
         yield texts.format("me_ends_on", date=format_campaign_date(pledge.cancel_at, pledge, texts))
-    yield from _pause_notes(pledge, texts, now=current_container().clock())
+    yield from _pause_notes(pledge, payments, texts, now=current_container().clock())
     if pledge.fees_minor:
         yield texts.format("me_fees", fees=format_amount(pledge.fees_minor), total=total)
     if pledge.pending_amount_minor is not None:
         yield texts.format("me_changing", amount=format_amount(pledge.pending_amount_minor))
 
 
-def _pause_notes(pledge: Pledge, texts: Texts, *, now: datetime.datetime) -> Iterator[str]:
+def _pause_notes(
+    pledge: Pledge, payments: Sequence[Payment], texts: Texts, *, now: datetime.datetime
+) -> Iterator[str]:
     """Yield until when the payments are paused, which is the day of the next one if the pause skips any."""
-    if is_paused_at(pledge, now):
+    paid_at = [payment.paid_at for payment in payments if payment.status != PaymentStatus.FAILED]
+    missed_at = missed_payment_at(pledge, paid_at, now=now)
+    if missed_at is not None:
+        yield texts.format("me_pause_missed", date=format_campaign_date(missed_at, pledge, texts))
+    elif is_paused_at(pledge, now):
         ends_at, scheduled_at = pause_ends_at(pledge), scheduled_payment_at(pledge, now=now)
         if ends_at is None:
             yield texts.me_paused

@@ -81,7 +81,7 @@ def stored(container: Container, pledge_id: uuid.UUID) -> tuple[int, int, int | 
 
 
 def change(container: Container, gateway: RecordingGateway, pledge_id: uuid.UUID, amount: int) -> None:
-    change_amount(container.database.transaction, gateway, pledge_id, amount, lang="en")
+    change_amount(container.database.transaction, gateway, pledge_id, amount, clock=container.clock, lang="en")
 
 
 def test_requested_amount_equals_stored_amount(any_database: Container, gateway: RecordingGateway) -> None:
@@ -109,7 +109,7 @@ def test_pending_amount_is_completed_after_gateway_outage(
     assert stored(any_database, pledge_id) == (500, 0, 900)
     gateway.error = None
     for _ in range(2):
-        complete_amount_change(any_database.database.transaction, gateway, pledge_id)
+        complete_amount_change(any_database.database.transaction, gateway, pledge_id, clock=any_database.clock)
     assert (gateway.requested, stored(any_database, pledge_id)) == ([Money(900, "USD")], (900, 0, None))
 
 
@@ -159,7 +159,7 @@ def test_later_amount_stays_pending_during_gateway_outage(
     with pytest.raises(PaymentRequestRejected) if first_is_refused else nullcontext():
         change(any_database, gateway, pledge_id, 900)
     assert stored(any_database, pledge_id) == (500, 0, 700)
-    complete_amount_change(any_database.database.transaction, gateway, pledge_id)
+    complete_amount_change(any_database.database.transaction, gateway, pledge_id, clock=any_database.clock)
     assert (gateway.requested, stored(any_database, pledge_id)) == (
         [Money(900, "USD"), Money(700, "USD")],
         (700, 0, None),

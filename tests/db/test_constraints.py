@@ -124,7 +124,18 @@ VIOLATIONS = [
             f"ck_emails_{kind}_refers_to_its_own",
             f"UPDATE emails SET kind = '{kind}', pledge_id = NULL WHERE kind = 'receipt'",
         )
-        for kind in ("missed", "renewal", "ended", "refund", "monthly_yearly", "paused", "resuming")
+        for kind in (
+            "missed",
+            "renewal",
+            "ended",
+            "refund",
+            "monthly_yearly",
+            "paused",
+            "resuming",
+            "pause_missed",
+            "resumed",
+            "changed",
+        )
     ),
     *(
         (f"ck_emails_{kind}_refers_to_its_own", f"UPDATE emails SET kind = '{kind}' WHERE kind = 'receipt'")

@@ -242,6 +242,9 @@ NOTIFICATION_KINDS = [
         EmailKind.YEARLY_RECEIPT,
         EmailKind.PAUSED,
         EmailKind.RESUMING,
+        EmailKind.PAUSE_MISSED,
+        EmailKind.RESUMED,
+        EmailKind.CHANGED,
         EmailKind.ERASURE,
     )
 ]

@@ -177,7 +177,9 @@ def cancel(container: Container, gateway: FakeGateway, active_pledge: uuid.UUID)
 
 @pytest.fixture
 def change(container: Container, gateway: FakeGateway, active_pledge: uuid.UUID) -> Callable[[int], object]:
-    return lambda amount: change_amount(container.database.transaction, gateway, active_pledge, amount, lang="en")
+    return lambda amount: change_amount(
+        container.database.transaction, gateway, active_pledge, amount, clock=container.clock, lang="en"
+    )
 
 
 def test_amount_change_after_a_concurrent_cancellation_is_refused(

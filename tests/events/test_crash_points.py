@@ -143,7 +143,7 @@ def assert_cancelled_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) 
 
 
 def increase_amount(container: Container, pledge: uuid.UUID) -> None:
-    change_amount(container.database.transaction, container.gateway, pledge, 900, lang="en")
+    change_amount(container.database.transaction, container.gateway, pledge, 900, clock=container.clock, lang="en")
 
 
 def assert_new_amount_on_both_sides(scenario: StripeScenario, pledge: uuid.UUID) -> None:

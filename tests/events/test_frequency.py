@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.enums import EmailKind, Frequency, PledgeStatus
+from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus
 from service.container import Container
 from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
@@ -19,12 +19,13 @@ from service.domain.errors import (
 )
 from service.domain.money import Money
 from service.domain.notifications.receipts import load_receipts
-from service.domain.pledges.subscriptions import change_amount, switch_frequency
+from service.domain.pledges.subscriptions import cancel_pledge, change_amount, switch_frequency
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_crash_points import reconcile_later
 from tests.events.test_dashboard_changes import only_pledge, pledge_page
-from tests.events.test_event_notifications import notifications, start_subscription
+from tests.events.test_event_notifications import emails, notifications, start_subscription
 from tests.events.test_pauses import paid_on, pause, settle
+from tests.jobs.notifications import run as send
 from tests.stripe_double.account import StripeJson
 
 
@@ -51,6 +52,17 @@ def switch(
         frequency,
         amount,
         next_payment_at=next_at or pledge.renews_at,
+        clock=container.clock,
+        lang="en",
+    )
+
+
+def give(container: Container, amount: int) -> Pledge:
+    return change_amount(
+        container.database.transaction,
+        container.gateway,
+        only_pledge(container).id,
+        amount,
         clock=container.clock,
         lang="en",
     )
@@ -111,6 +123,60 @@ def test_monthly_support_begins_when_the_paid_year_ends(scenario: StripeScenario
     assert only_pledge(container).frequency == Frequency.MONTHLY
 
 
+def test_change_is_confirmed_by_email(scenario: StripeScenario, container: Container, subscription: str) -> None:
+    switch(container)
+    settle(scenario)
+    send(container)
+    [confirmed] = notifications(container, EmailKind.CHANGED)
+    assert confirmed.status == EmailStatus.SENT
+    email = emails(container)[-1]
+    assert "You’re now giving $60 a year." in email
+    assert "Your next payment is on December 23, 2026; nothing is charged before then." in email
+
+
+def test_last_of_several_changes_is_confirmed(
+    scenario: StripeScenario, container: Container, subscription: str
+) -> None:
+    for amount in (700, 700, 800):
+        give(container, amount)
+    settle(scenario)
+    send(container)
+    first, last = notifications(container, EmailKind.CHANGED)
+    assert [(first.status, first.reason), last.status] == [
+        (EmailStatus.SKIPPED, "superseded"),
+        EmailStatus.SENT,
+    ]
+    assert "You’re now giving $8 a month." in emails(container)[-1]
+    # Nothing changes, so nothing is confirmed.
+    give(container, 800)
+    give(container, 900)
+    cancel_pledge(
+        container.database.transaction, container.gateway, only_pledge(container).id, clock=container.clock
+    )
+    send(container)
+    [_, _, dropped] = notifications(container, EmailKind.CHANGED)
+    assert (dropped.status, dropped.reason) == (EmailStatus.SKIPPED, "ended")
+
+
+def test_refused_change_is_not_confirmed(
+    scenario: StripeScenario, container: Container, subscription: str
+) -> None:
+    scenario.stripe.faults.respond(400, "POST /v1/subscriptions/{id}", times=10)
+    with pytest.raises(PaymentRequestRejected):
+        switch(container)
+    assert notifications(container, EmailKind.CHANGED) == []
+
+
+def test_amount_of_overdue_support_is_confirmed_without_a_date(
+    scenario: StripeScenario, container: Container, subscription: str
+) -> None:
+    scenario.stripe.fail_renewal(subscription)
+    settle(scenario)
+    give(container, 400)
+    send(container)
+    assert "The change counts from your next payment." in emails(container)[-1]
+
+
 def test_switching_there_and_back_changes_nothing_but_the_amount(
     scenario: StripeScenario, container: Container, subscription: str
 ) -> None:
@@ -135,8 +201,7 @@ def test_amount_can_be_changed_before_the_first_annual_payment(
 ) -> None:
     switch(container)
     settle(scenario)
-    pledge_id = only_pledge(container).id
-    change_amount(container.database.transaction, container.gateway, pledge_id, 5000, lang="en")
+    give(container, 5000)
     scenario.stripe.renew(subscription)
     settle(scenario)
     assert charges(scenario)[1:] == [("2026-12-23", 5000)]

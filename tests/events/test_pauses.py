@@ -26,7 +26,7 @@ from tests.api.client import auth_headers, get_json
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_crash_points import reconcile_later
 from tests.events.test_dashboard_changes import only_pledge, pledge_page
-from tests.events.test_event_notifications import notifications, start_subscription
+from tests.events.test_event_notifications import emails, notifications, start_subscription
 from tests.jobs.notifications import run as send
 from tests.stripe_double import FakeStripe
 
@@ -302,6 +302,80 @@ def test_pause_is_completed_when_stripe_answers_again(
     assert reconcile_later(scenario).completed["pauses"] == 1
     assert scenario.stripe.get(subscription)["pause_collection"]["behavior"] == "void"
     assert len(notifications(container, EmailKind.PAUSED)) == 1
+
+
+def request_while_stripe_is_down(scenario: StripeScenario, container: Container, payments: int) -> None:
+    scenario.stripe.faults.respond(503, "POST /v1/subscriptions/{id}", times=100)
+    with pytest.raises(PaymentsUnavailable):
+        pause(container, payments)
+
+
+@pytest.mark.parametrize("is_reported", [True, False])
+def test_payment_that_was_taken_before_stripe_had_the_pause_is_admitted(
+    scenario: StripeScenario, container: Container, client: FlaskClient, subscription: str, *, is_reported: bool
+) -> None:
+    request_while_stripe_is_down(scenario, container, 1)
+    if not is_reported:
+        scenario.stripe.deliver = None
+    scenario.stripe.renew(subscription)
+    scenario.run_until_idle()
+    admitted = "in time, so your payment due on December 23, 2026 wasn’t skipped."
+    page = pledge_page(container, client)
+    assert admitted in page
+    assert "Paused until" not in page
+    scenario.stripe.faults.clear()
+    assert reconcile_later(scenario).completed["pauses"] == 1
+    # The payment that was to be skipped is past, and no other is skipped for it.
+    assert scenario.stripe.get(subscription)["pause_collection"] is None
+    assert not only_pledge(container).is_paused
+    send(container)
+    assert notifications(container, EmailKind.PAUSED) == []
+    [missed] = notifications(container, EmailKind.PAUSE_MISSED)
+    assert (missed.status, str(missed.event_date)) == (EmailStatus.SENT, "2026-12-23")
+    email = next(email for email in reversed(emails(container)) if "pause your support" in email)
+    assert "Your payment of $5 due on December 23, 2026 wasn’t skipped." in email
+
+
+def test_late_pause_skips_what_it_still_can(
+    scenario: StripeScenario, container: Container, client: FlaskClient, subscription: str
+) -> None:
+    request_while_stripe_is_down(scenario, container, 2)
+    scenario.stripe.renew(subscription)
+    scenario.run_until_idle()
+    scenario.stripe.faults.clear()
+    assert reconcile_later(scenario).completed["pauses"] == 1
+    [missed], [paused] = (notifications(container, kind) for kind in (EmailKind.PAUSE_MISSED, EmailKind.PAUSED))
+    assert (str(missed.event_date), str(paused.event_date)) == ("2026-12-23", "2027-02-23")
+    assert "Paused until February 23, 2027" in pledge_page(container, client)
+    for _ in range(2):
+        scenario.stripe.renew(subscription)
+        settle(scenario)
+    assert [str(day) for day in paid_on(container)] == ["2026-11-23", "2026-12-23", "2027-02-23"]
+
+
+def test_end_of_a_pause_is_confirmed(scenario: StripeScenario, container: Container, subscription: str) -> None:
+    pause(container)
+    container.clock.advance(seconds=2)
+    resume(container)
+    resume(container)
+    settle(scenario)
+    send(container)
+    [confirmed] = notifications(container, EmailKind.RESUMED)
+    assert confirmed.status == EmailStatus.SENT
+    assert "Your next payment is $5, on December 23, 2026." in emails(container)[-1]
+
+
+def test_end_of_a_pause_is_not_confirmed_once_support_is_paused_again(
+    scenario: StripeScenario, container: Container, subscription: str
+) -> None:
+    pause(container)
+    container.clock.advance(seconds=2)
+    resume(container)
+    container.clock.advance(seconds=2)
+    pause(container)
+    send(container)
+    [dropped] = notifications(container, EmailKind.RESUMED)
+    assert (dropped.status, dropped.reason) == (EmailStatus.SKIPPED, "pause_changed")
 
 
 def test_annual_payment_is_skipped_for_a_year_and_not_announced(

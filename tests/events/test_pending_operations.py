@@ -163,7 +163,12 @@ def test_last_of_two_amounts_counts_where_the_answer_to_the_first_was_lost(
     def change(amount: int) -> None:
         with pytest.raises(PaymentsUnavailable):
             change_amount(
-                container.database.transaction, container.gateway, paid_monthly_pledge, amount, lang="en"
+                container.database.transaction,
+                container.gateway,
+                paid_monthly_pledge,
+                amount,
+                clock=container.clock,
+                lang="en",
             )
 
     stripe.faults.reset("POST /v1/subscriptions/{id}", after_effect=True)

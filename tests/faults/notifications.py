@@ -33,6 +33,9 @@ RECIPIENTS = {
     EmailKind.MONTHLY_YEARLY: GIVER,
     EmailKind.PAUSED: GIVER,
     EmailKind.RESUMING: GIVER,
+    EmailKind.PAUSE_MISSED: GIVER,
+    EmailKind.RESUMED: GIVER,
+    EmailKind.CHANGED: GIVER,
     EmailKind.SIGN_IN: GIVER,
     EmailKind.EMAIL_CHANGE: NEW_ADDRESS,
     EmailKind.EMAIL_CHANGED: GIVER,
@@ -68,7 +71,7 @@ def enqueue_notification(container: Container, kind: EmailKind) -> set[uuid.UUID
             enqueue(container, kind, to=GIVER, pledge_id=pledge_id, event_date=(now + RENEWS_IN).date())
         case EmailKind.RECEIPT | EmailKind.REFUND:
             enqueue(container, kind, to=GIVER)
-        case EmailKind.MONTHLY_YEARLY:
+        case EmailKind.MONTHLY_YEARLY | EmailKind.PAUSE_MISSED | EmailKind.RESUMED | EmailKind.CHANGED:
             pledge_id = put_pledge(container, to=GIVER, renews_at=now + RENEWS_IN)
             enqueue(container, kind, to=GIVER, pledge_id=pledge_id)
         case _:

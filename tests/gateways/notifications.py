@@ -63,6 +63,13 @@ VARIANTS: list[dict[str, Any]] = [
     },
     {"kind": EmailKind.PAUSED},
     {"kind": EmailKind.RESUMING},
+    {"kind": EmailKind.PAUSE_MISSED},
+    *(
+        {"kind": EmailKind.CHANGED, "frequency": frequency} | date
+        for frequency in (Frequency.MONTHLY, Frequency.ANNUAL)
+        for date in ({}, {"event_date": None})
+    ),
+    *({"kind": EmailKind.RESUMED} | date for date in ({}, {"event_date": None})),
     {"kind": EmailKind.CANCELLED, "has_transfer_on_its_way": True, "money": None},
     *(
         {"kind": EmailKind.CANCELLED, "frequency": frequency, "is_unpaid": unpaid, "money": None}

@@ -41,6 +41,7 @@ REFUND_FAILED = "refund_failed"
 # The pause was ended or moved since.
 PAUSE_CHANGED = "pause_changed"
 ALREADY_SENT = "told_before"
+SUPERSEDED = "superseded"
 NOT_WANTED = "not_wanted"
 # In the dedup key of a receipt that was asked for again, between the payment and the time.
 AGAIN_MARK = "@"
@@ -176,6 +177,8 @@ def skip_reason(session: Session, context: NotificationContext, *, now: datetime
             return ENDED
         case EmailKind.YEARLY_RECEIPT if not _wants_yearly_receipts(session, notification.supporter_id):
             return NOT_WANTED
+        case EmailKind.CHANGED | EmailKind.RESUMED if pledge is not None:
+            return _change_skip_reason(session, notification, pledge, now)
         case EmailKind.PAUSED | EmailKind.RESUMING if pledge is not None:
             return _pause_skip_reason(context, pledge, now)
         case EmailKind.RENEWAL if pledge is not None:
@@ -249,6 +252,22 @@ def _refund_skip_reason(refund: Refund | None, now: datetime.datetime) -> str | 
     if refund is None or refund.status != RefundStatus.SUCCEEDED:
         return REFUND_FAILED
     return TOO_OLD if refund.created_at <= now - MAX_AGE else None
+
+
+def _change_skip_reason(
+    session: Session, notification: OutgoingEmail, pledge: Pledge, now: datetime.datetime
+) -> str | None:
+    """Of several changes, the last email says what holds after all of them."""
+    if pledge.status not in RUNNING_STATUSES or pledge.cancel_requested_at is not None:
+        return ENDED
+    if notification.kind == EmailKind.RESUMED:
+        return PAUSE_CHANGED if is_paused_at(pledge, now) else None
+    later = select(OutgoingEmail.id).where(
+        OutgoingEmail.pledge_id == pledge.id,
+        OutgoingEmail.kind == EmailKind.CHANGED,
+        OutgoingEmail.id > notification.id,
+    )
+    return None if session.scalar(later.limit(1)) is None else SUPERSEDED
 
 
 def _pause_skip_reason(context: NotificationContext, pledge: Pledge, now: datetime.datetime) -> str | None:

@@ -202,7 +202,15 @@ def build_notification_email(
             if pledge.frequency == Frequency.ONCE:
                 return dataclasses.replace(base, money=total_charge(pledge), page_url=support_page)
             return _payment_failed(context, pledge, base, own_page, now=now)
-        case EmailKind.RENEWAL | EmailKind.PAUSED | EmailKind.RESUMING:
+        case EmailKind.CHANGED | EmailKind.RESUMED:
+            next_at = next_payment_at(pledge, now=now)
+            return dataclasses.replace(
+                base,
+                money=total_charge(pledge),
+                event_date=None if next_at is None else _local_date(next_at, campaign),
+                page_url=own_page,
+            )
+        case EmailKind.RENEWAL | EmailKind.PAUSED | EmailKind.RESUMING | EmailKind.PAUSE_MISSED:
             return dataclasses.replace(base, money=total_charge(pledge), page_url=own_page)
         case EmailKind.REFUND:
             return _refund(session, context, campaign, pledge, base, own_page)

@@ -113,7 +113,7 @@ def _pending_operations(
         retry_open_invoice(transaction, gateway, pledge_id)
 
     def change_amount(pledge_id: uuid.UUID) -> None:
-        complete_amount_change(transaction, gateway, pledge_id, is_late=True)
+        complete_amount_change(transaction, gateway, pledge_id, is_late=True, clock=clock)
 
     def pause(pledge_id: uuid.UUID) -> None:
         complete_pause(transaction, gateway, pledge_id, clock=clock)

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import EmailKind, Frequency, PaymentStatus, PledgeStatus, RefundStatus
+from service.db.base import new_id
 from service.db.models.payment import Payment, Refund
 from service.db.models.pledge import FormerSubscription, Pledge
 from service.db.models.supporter import Supporter
@@ -171,6 +172,39 @@ def enqueue_cancellation(session: Session, pledge: Pledge, *, now: datetime.date
     dedup_key = str(pledge.id) if number == 1 else f"{pledge.id}#{number}"
     ended_at = pledge.ended_at or now
     _enqueue(session, pledge, EmailKind.CANCELLED, dedup_key, event_at=ended_at, happened_at=ended_at, now=now)
+
+
+def enqueue_change(session: Session, pledge: Pledge, *, now: datetime.datetime) -> None:
+    """Enqueue the email that confirms another amount or frequency. It says what holds when it is sent."""
+    _enqueue(session, pledge, EmailKind.CHANGED, str(new_id()), happened_at=now, now=now)
+
+
+def enqueue_resumption(
+    session: Session, pledge: Pledge, *, requested_at: datetime.datetime, now: datetime.datetime
+) -> None:
+    """Enqueue the email that confirms the end of a pause. It says what holds when it is sent."""
+    dedup_key = f"{pledge.id}:{requested_at.timestamp():.0f}"
+    _enqueue(session, pledge, EmailKind.RESUMED, dedup_key, happened_at=requested_at, now=now)
+
+
+def enqueue_missed_pause(
+    session: Session,
+    pledge: Pledge,
+    *,
+    requested_at: datetime.datetime,
+    payment_at: datetime.datetime,
+    now: datetime.datetime,
+) -> None:
+    """Enqueue the email that a payment was due before the pause that should have skipped it."""
+    _enqueue(
+        session,
+        pledge,
+        EmailKind.PAUSE_MISSED,
+        f"{pledge.id}:{requested_at.timestamp():.0f}",
+        event_at=payment_at,
+        happened_at=requested_at,
+        now=now,
+    )
 
 
 def enqueue_pause(

@@ -7,17 +7,23 @@ transaction is open during a call to the gateway.
 
 import datetime
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.enums import Frequency
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from schemas.enums import Frequency, PaymentStatus
+from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.errors import ChangeNotPossible, PaymentRequestRejected, PaymentsRescheduled
-from service.domain.pledges.notifications import enqueue_pause
+from service.domain.pledges.notifications import enqueue_missed_pause, enqueue_pause, enqueue_resumption
 from service.domain.pledges.pledges import get_pledge
 from service.domain.pledges.renewals import (
     OBSTACLES,
     Obstacle,
     is_paused_at,
+    missed_payment_at,
     next_payment_at,
     pause_ends_at,
     payment_after,
@@ -163,8 +169,8 @@ def complete_pause(
             return pledge
         require_same_gateway(pledge, gateway)
         subscription = subscription_reference(pledge)
-    # A pause whose end has come while the gateway was away is none any more.
-    is_pause = resumes_at is not None and resumes_at > clock()
+        is_pause = _skips_a_payment(pledge, now=clock())
+        missed_at = missed_payment_at(pledge, _paid_at(session, pledge), now=clock())
     until = f"{resumes_at.timestamp():.0f}" if resumes_at is not None and is_pause else "end"
     try:
         with translate_gateway_errors():
@@ -183,9 +189,29 @@ def complete_pause(
         pledge = get_pledge(session, pledge_id, for_update=True)
         # A concurrent request sends itself.
         if pledge.pause_requested_at == requested_at:
+            was_paused, now = pledge.is_paused, clock()
             pledge.is_paused, pledge.resumes_at = is_pause, resumes_at if is_pause else None
             pledge.pause_requested_at = pledge.pending_resumes_at = None
-            next_at = next_payment_at(pledge, now=clock())
+            next_at = next_payment_at(pledge, now=now)
+            if missed_at is not None:
+                enqueue_missed_pause(session, pledge, requested_at=requested_at, payment_at=missed_at, now=now)
             if is_pause and next_at is not None:
-                enqueue_pause(session, pledge, requested_at=requested_at, next_payment_at=next_at, now=clock())
+                enqueue_pause(session, pledge, requested_at=requested_at, next_payment_at=next_at, now=now)
+            elif resumes_at is None and was_paused:
+                enqueue_resumption(session, pledge, requested_at=requested_at, now=now)
     return pledge
+
+
+def _skips_a_payment(pledge: Pledge, *, now: datetime.datetime) -> bool:
+    """Whether a requested pause still skips one: the gateway may have been away until the last one was due."""
+    resumes_at, due_at = pledge.pending_resumes_at, scheduled_payment_at(pledge, now=now)
+    if resumes_at is None or resumes_at <= now:
+        return False
+    if due_at is not None and due_at <= now:
+        due_at = payment_after(pledge, due_at, 1)
+    return due_at is None or due_at < resumes_at
+
+
+def _paid_at(session: Session, pledge: Pledge) -> Sequence[datetime.datetime]:
+    query = select(Payment.paid_at).where(Payment.pledge_id == pledge.id, Payment.status != PaymentStatus.FAILED)
+    return session.scalars(query).all()

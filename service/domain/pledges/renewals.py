@@ -2,6 +2,7 @@
 
 import calendar
 import datetime
+from collections.abc import Iterable
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -118,6 +119,20 @@ def next_payment_at(pledge: Pledge, *, now: datetime.datetime) -> datetime.datet
         periods += 1
         at = payment_after(pledge, scheduled, periods)
     return None if ends_before(pledge, at) else at
+
+
+def missed_payment_at(
+    pledge: Pledge, paid_at: Iterable[datetime.datetime], *, now: datetime.datetime
+) -> datetime.datetime | None:
+    """Return when a payment was due, or taken, since a pause was requested that the gateway does not have yet.
+
+    `paid_at` are the times of the pledge's payments so far.
+    """
+    requested_at = pledge.pause_requested_at
+    if requested_at is None or pledge.pending_resumes_at is None:
+        return None
+    due = [pledge.renews_at] if pledge.renews_at is not None and pledge.gateway != SANDBOX_GATEWAY else []
+    return max((at for at in (*due, *paid_at) if requested_at < at <= now), default=None)
 
 
 def next_payment_on(pledge: Pledge, paid_at: datetime.datetime) -> datetime.date | None:

@@ -27,7 +27,7 @@ from service.domain.errors import (
 )
 from service.domain.money import Money
 from service.domain.pledges.customers import has_same_customer, pledges_with_same_supporter
-from service.domain.pledges.notifications import enqueue_cancellation
+from service.domain.pledges.notifications import enqueue_cancellation, enqueue_change
 from service.domain.pledges.pledges import get_pledge, total_charge, transition_pledge
 from service.domain.pledges.renewals import (
     OBSTACLES,
@@ -131,6 +131,7 @@ def change_amount(
     amount_minor: int,
     *,
     frequency: Frequency | None = None,
+    clock: Clock,
     lang: str,
 ) -> Pledge:
     """Charge this amount, in minor units of the pledge's own currency, from the next payment on.
@@ -158,7 +159,7 @@ def change_amount(
         validate_amount(pledge.campaign, next_frequency, money, limits=limits, lang=lang)
         subscription_reference(pledge)
         pledge.pending_amount_minor = amount_minor
-    return complete_amount_change(transaction, gateway, pledge_id)
+    return complete_amount_change(transaction, gateway, pledge_id, clock=clock)
 
 
 def switch_frequency(
@@ -205,7 +206,7 @@ def switch_frequency(
         pledge.pending_amount_minor, pledge.pending_frequency = amount_minor, frequency
         if pledge.gateway == SANDBOX_GATEWAY:
             pledge.renews_at = next_payment_at
-    return complete_amount_change(transaction, gateway, pledge_id)
+    return complete_amount_change(transaction, gateway, pledge_id, clock=clock)
 
 
 def may_change_amount(pledge: Pledge) -> bool:
@@ -245,7 +246,12 @@ def may_switch(pledge: Pledge, *, now: datetime.datetime) -> bool:
 
 
 def complete_amount_change(
-    transaction: TransactionFactory, gateway: PaymentGateway, pledge_id: uuid.UUID, *, is_late: bool = False
+    transaction: TransactionFactory,
+    gateway: PaymentGateway,
+    pledge_id: uuid.UUID,
+    *,
+    is_late: bool = False,
+    clock: Clock,
 ) -> Pledge:
     """Send the requested amount and frequency of a pledge to the gateway; a pledge without stays as it is.
 
@@ -281,9 +287,12 @@ def complete_amount_change(
         pledge = get_pledge(session, pledge_id, for_update=True)
         # A concurrent request for another amount sends that amount itself.
         if (pledge.pending_amount_minor, pledge.pending_frequency) == (requested, frequency):
+            before = total_charge(pledge), pledge.frequency
             pledge.amount_minor, pledge.fees_minor = requested, charge.amount_minor - requested
             set_frequency(session, pledge, frequency or pledge.frequency)
             pledge.pending_amount_minor = pledge.pending_frequency = None
+            if before != (charge, pledge.frequency):
+                enqueue_change(session, pledge, now=clock())
     return pledge
 
 

@@ -242,6 +242,19 @@ def _running_parts(_email: NotificationEmail) -> dict[str, str]:
     return {"button": "renewal_button", "after": "renewal_after"}
 
 
+def _changed_parts(email: NotificationEmail) -> dict[str, str]:
+    asked = f"changed_asked_{email.frequency}"
+    is_dated = email.event_date is not None
+    parts = {"preview": "paused_preview", "message": "changed_message"}
+    undated = {"preview": asked, "message": "changed_message_undated"}
+    return _running_parts(email) | {"asked": asked} | (parts if is_dated else undated)
+
+
+def _resumed_parts(email: NotificationEmail) -> dict[str, str]:
+    undated = {"preview": "resumed_asked_undated", "asked": "resumed_asked_undated"}
+    return _running_parts(email) | ({"preview": "paused_preview"} if email.event_date is not None else undated)
+
+
 def _email_changed_parts(email: NotificationEmail) -> dict[str, str]:
     names = ("message", "button", "after") if email.can_be_undone else ()
     return {name: f"email_changed_undo_{name}" for name in names}
@@ -261,6 +274,9 @@ _PARTS_BY_KIND = {
     EmailKind.YEARLY_RECEIPT: _no_other_parts,
     EmailKind.PAUSED: _running_parts,
     EmailKind.RESUMING: _running_parts,
+    EmailKind.PAUSE_MISSED: _running_parts,
+    EmailKind.RESUMED: _resumed_parts,
+    EmailKind.CHANGED: _changed_parts,
     EmailKind.SIGN_IN: _no_other_parts,
     EmailKind.EMAIL_CHANGE: _no_other_parts,
     EmailKind.EMAIL_CHANGED: _email_changed_parts,
