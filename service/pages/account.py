@@ -27,6 +27,7 @@ from service.pages.csrf import reject_cross_site_requests
 from service.pages.email_form import EMAIL_FORM_ERRORS, render_email_form, render_email_form_error
 from service.pages.formatting import format_day, format_interval, format_long_date, format_reminder_button
 from service.pages.gateway_redirect import gateway_origins
+from service.pages.outcomes import outcome, outcome_url
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import (
     clear_session_cookie,
@@ -38,8 +39,6 @@ from service.pages.support_form import parse_int
 from service.pages.translations import Texts, default_texts
 from service.web import check_rate_limit, current_container, read_only, transaction
 
-# What a page may say was done, besides a reminder on a certain day.
-DONE = ("amount", "ended", "paid", "paused", "reminder", "resumed", "settled", "switched", "trying")
 # Its states are `form`, `sent`, `enter` and `over`.
 TEMPLATE = "sign_in.html"
 
@@ -55,7 +54,7 @@ def show_account() -> Response:
         supporter_id = current_supporter_id(session)
         if supporter_id is not None:
             return render_account(session, supporter_id, texts)
-    return render_email_form(TEMPLATE, texts, "sent" if "sent" in request.args else "form")
+    return render_email_form(TEMPLATE, texts, "sent" if "sent" in outcome() else "form")
 
 
 @account.post("/me")
@@ -72,7 +71,7 @@ def request_sign_in_link() -> BaseResponse:
     except EMAIL_FORM_ERRORS as error:
         return render_email_form_error(TEMPLATE, texts, typed, error)
     # No URL contains the address.
-    return redirect(url_for(".show_account", sent="yes", lang=request.args.get("lang")), 303)
+    return redirect(outcome_url(url_for(".show_account"), {"sent": "yes"}), 303)
 
 
 @account.get("/me/enter/<token>")
@@ -135,7 +134,7 @@ def set_reminder(slug: str) -> BaseResponse:
                 month_seconds=container.settings.month_seconds,
             )
     done = None if supporter_id is None else "reminder"
-    return redirect(url_for(".show_account", done=done, lang=request.args.get("lang")), 303)
+    return redirect(outcome_url(url_for(".show_account"), {"done": done}), 303)
 
 
 def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> Response:
@@ -181,20 +180,13 @@ def render_account(session: Session, supporter_id: uuid.UUID, texts: Texts) -> R
 
 
 def success_message(texts: Texts) -> str | None:
-    """Return the message for the `done` parameter; None if it is absent or unknown."""
-    done = request.args.get("done")
-    if done == "reminded":
-        date = _date(texts.lang)
-        return texts.format("me_done_reminded", date=date) if date else texts.me_done_ended
-    return texts[f"me_done_{done}"] if done in DONE else None
-
-
-def _date(lang: str) -> str | None:
-    """Return the `due_on` parameter as a long date; None if it is not an ISO date."""
-    try:
-        return format_long_date(datetime.date.fromisoformat(request.args.get("due_on", "")), lang)
-    except ValueError:
-        return None
+    """Return what the form that led here has done; None if none did."""
+    said = outcome()
+    done, due_on = said.get("done"), said.get("due_on")
+    if done == "reminded" and due_on is not None:
+        date = format_long_date(datetime.date.fromisoformat(due_on), texts.lang)
+        return texts.format("me_done_reminded", date=date)
+    return None if done is None else texts[f"me_done_{done}"]
 
 
 def _reminder_row(reminder: Reminder, texts: Texts) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from service.domain.pledges.renewals import SANDBOX_GATEWAY, Obstacle
 from service.pages.api_docs import http_status_for
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.gateway_redirect import gateway_origins
+from service.pages.outcomes import outcome_url
 from service.pages.rendering import render_page
 from service.pages.session_cookie import current_supporter_id
 from service.pages.translations import Texts, texts_for_campaign
@@ -46,14 +47,9 @@ class PledgeContext:
     return_url: str
     receipts_url: str
 
-    def redirect_back(self, **params: str | None) -> BaseResponse:
-        """Redirect to `return_url` in the same language, with `params` in its query string."""
-        params["lang"] = request.args.get("lang")
-        # `lang` comes from the request, so a value that would need escaping is dropped.
-        query = "&".join(
-            f"{name}={value}" for name, value in params.items() if value and value.replace("-", "").isalnum()
-        )
-        return redirect(f"{self.return_url}?{query}" if query else self.return_url, 303)
+    def redirect_back(self, **outcome: str | None) -> BaseResponse:
+        """Redirect to `return_url` in the same language, with what was done in its query string."""
+        return redirect(outcome_url(self.return_url, outcome), 303)
 
 
 def pledge_blueprint(name: str) -> Blueprint:

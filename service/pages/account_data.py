@@ -18,6 +18,7 @@ from service.domain.supporters import get_address
 from service.pages.brand import default_brand
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.formatting import format_long_date
+from service.pages.outcomes import outcome_url
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import clear_session_cookie, current_supporter_id, session_token
 from service.pages.translations import Texts, default_texts
@@ -77,7 +78,7 @@ def sign_in_again() -> BaseResponse:
             # A link does not start another session while one of the same supporter is valid.
             end_session(session, session_token())
     sent = None if address is None else "yes"
-    response = redirect(url_for("account.show_account", sent=sent, lang=request.args.get("lang")), 303)
+    response = redirect(outcome_url(url_for("account.show_account"), {"sent": sent}, ends_session=True), 303)
     clear_session_cookie(response)
     return response
 

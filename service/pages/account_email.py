@@ -5,7 +5,13 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
-from service.domain.email_changes import find_open_change, find_undoable_change, request_email_change
+from service.domain.email_changes import (
+    find_open_change,
+    find_undoable_change,
+    is_confirmed,
+    is_undone,
+    request_email_change,
+)
 from service.domain.errors import (
     EmailChangeLinkExpired,
     EmailInUse,
@@ -17,6 +23,7 @@ from service.domain.supporters import get_address
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.email_form import EMAIL_FORM_ERRORS, render_email_form, render_email_form_error
 from service.pages.form_errors import FieldError
+from service.pages.outcomes import outcome, outcome_url
 from service.pages.session_cookie import current_supporter_id, session_token
 from service.pages.translations import default_texts
 from service.web import (
@@ -36,15 +43,12 @@ account_email.before_request(reject_cross_site_requests)
 
 @account_email.get("/me/email")
 def show_email_form() -> BaseResponse:
-    """Show the form for a new address to a signed-in supporter, or the result of a confirmation to anybody."""
-    for state in ("done", "undone"):
-        if state in request.args:
-            return render_email_form(TEMPLATE, default_texts(), state)
+    """Show the form for a new address to a signed-in supporter."""
     with read_only() as session:
         supporter_id = current_supporter_id(session)
     if supporter_id is None:
         return redirect(url_for("account.show_account", lang=request.args.get("lang")), 303)
-    return render_email_form(TEMPLATE, default_texts(), "sent" if "sent" in request.args else "form")
+    return render_email_form(TEMPLATE, default_texts(), "sent" if "sent" in outcome() else "form")
 
 
 @account_email.post("/me/email")
@@ -67,18 +71,21 @@ def request_change() -> BaseResponse:
     except EMAIL_FORM_ERRORS as error:
         return render_email_form_error(TEMPLATE, texts, typed, error)
     # No URL contains the address.
-    return redirect(url_for(".show_email_form", sent="yes", lang=request.args.get("lang")), 303)
+    return redirect(outcome_url(url_for(".show_email_form"), {"sent": "yes"}), 303)
 
 
 @account_email.get("/me/email/<token>")
 def show_confirmation(token: str) -> Response:
-    """Show the button that confirms the new address. A GET must not, because email scanners follow links."""
+    """Show the button that confirms the new address, or that it was. A GET must not: scanners follow links."""
+    now = current_container().clock()
     try:
         with read_only() as session:
-            find_open_change(session, token, now=current_container().clock())
+            is_done = is_confirmed(session, token, now=now)
+            if not is_done:
+                find_open_change(session, token, now=now)
     except EmailChangeLinkExpired:
         return render_email_form(TEMPLATE, default_texts(), "over", status=404)
-    return render_email_form(TEMPLATE, default_texts(), "confirm")
+    return render_email_form(TEMPLATE, default_texts(), "done" if is_done else "confirm")
 
 
 @account_email.post("/me/email/<token>")
@@ -95,20 +102,26 @@ def confirm_change(token: str) -> BaseResponse:
             lang=texts.lang,
             clock=container.clock,
         )
-    except (EmailChangeLinkExpired, EmailInUse, ErasureUnderWay, SupporterNotFound):
+    except EmailChangeLinkExpired:
+        # The page says whether it was confirmed before, perhaps by the first click of two.
+        return show_confirmation(token)
+    except (EmailInUse, ErasureUnderWay, SupporterNotFound):
         return render_email_form(TEMPLATE, texts, "over", status=404)
-    return redirect(url_for(".show_email_form", done="yes", lang=request.args.get("lang")), 303)
+    return redirect(url_for(".show_confirmation", token=token, lang=request.args.get("lang")), 303)
 
 
 @account_email.get("/me/email/undo/<token>")
 def show_undo(token: str) -> Response:
-    """Show the button that gives the old address back to its owner."""
+    """Show the button that gives the old address back to its owner, or that they have it."""
+    now = current_container().clock()
     try:
         with read_only() as session:
-            find_undoable_change(session, token, now=current_container().clock())
+            is_done = is_undone(session, token, now=now)
+            if not is_done:
+                find_undoable_change(session, token, now=now)
     except EmailChangeLinkExpired:
         return render_email_form(TEMPLATE, default_texts(), "undo_over", status=404)
-    return render_email_form(TEMPLATE, default_texts(), "undo")
+    return render_email_form(TEMPLATE, default_texts(), "undone" if is_done else "undo")
 
 
 @account_email.post("/me/email/undo/<token>")
@@ -120,6 +133,9 @@ def undo_change(token: str) -> BaseResponse:
         undo_email_change(
             container.database.transaction, container.gateway, token, lang=texts.lang, clock=container.clock
         )
-    except (EmailChangeLinkExpired, EmailInUse, ErasureUnderWay, SupporterNotFound):
+    except EmailChangeLinkExpired:
+        # The page says whether it was undone before.
+        return show_undo(token)
+    except (EmailInUse, ErasureUnderWay, SupporterNotFound):
         return render_email_form(TEMPLATE, texts, "undo_over", status=404)
-    return redirect(url_for(".show_email_form", undone="yes", lang=request.args.get("lang")), 303)
+    return redirect(url_for(".show_undo", token=token, lang=request.args.get("lang")), 303)

@@ -13,6 +13,7 @@ from service.domain.privacy.erasure_preview import ErasurePreview, preview_erasu
 from service.pages.account_view import format_pledge_summary
 from service.pages.brand import default_brand
 from service.pages.csrf import reject_cross_site_requests
+from service.pages.outcomes import outcome, outcome_url
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import clear_session_cookie, current_supporter_id, session_token
 from service.pages.translations import Texts, default_texts
@@ -30,7 +31,7 @@ def show_erasure_form() -> BaseResponse:
         supporter_id = current_supporter_id(session)
         if supporter_id is None:
             return redirect(url_for("account.show_account", lang=request.args.get("lang")), 303)
-        if "sent" in request.args:
+        if "sent" in outcome():
             return _render("sent", texts)
         return _render("form", texts, **_preview_view(preview_erasure(session, supporter_id), texts))
 
@@ -46,7 +47,7 @@ def request_erasure() -> BaseResponse:
             request_own_erasure(session, supporter_id, lang=texts.lang, now=current_container().clock())
     if supporter_id is None:
         return redirect(url_for("account.show_account", lang=request.args.get("lang")), 303)
-    return redirect(url_for(".show_erasure_form", sent="yes", lang=request.args.get("lang")), 303)
+    return redirect(outcome_url(url_for(".show_erasure_form"), {"sent": "yes"}), 303)
 
 
 @account_erase.get("/me/erase/<token>")

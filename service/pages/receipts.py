@@ -4,7 +4,7 @@ import datetime
 import uuid
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, redirect, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from schemas.enums import DisputeStatus
@@ -20,6 +20,7 @@ from service.pages.account_context import NotSignedIn, PledgeContext, load_pledg
 from service.pages.api_docs import http_status_for
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.formatting import format_day
+from service.pages.outcomes import outcome, outcome_url
 from service.pages.rendering import render_page
 from service.pages.translations import Texts
 from service.web import check_receipt_rate_limit, current_container, read_only, transaction
@@ -46,7 +47,7 @@ def show_receipt(payment_id: uuid.UUID) -> Response:
         payment = get_receipt_payment(session, payment_id, context.pledge).payment
         supporter = context.pledge.supporter
         email = None if supporter is None else supporter.email
-        is_sent = "sent" in request.args
+        is_sent = "sent" in outcome()
         return _render(
             context, load_receipt(session, payment, context.pledge), email, payment_id=payment_id, is_sent=is_sent
         )
@@ -75,8 +76,7 @@ def send_receipt(payment_id: uuid.UUID) -> BaseResponse:
             )
     except ReceiptNotDeliverable:
         return _render(context, receipt, supporter.email, payment_id=payment_id, is_undeliverable=True)
-    page = url_for(".show_receipt", payment_id=payment_id, sent="yes", lang=request.args.get("lang"))
-    return redirect(page, 303)
+    return redirect(outcome_url(url_for(".show_receipt", payment_id=payment_id), {"sent": "yes"}), 303)
 
 
 @receipts.get("/p/<token>/receipts/<uuid:payment_id>")

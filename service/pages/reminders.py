@@ -52,6 +52,7 @@ from service.pages.formatting import (
     format_pledge,
     format_reminder_button,
 )
+from service.pages.outcomes import outcome, outcome_url
 from service.pages.rendering import render_page
 from service.pages.support_form import parse_int
 from service.pages.translations import Texts, texts_for_campaign
@@ -97,7 +98,7 @@ def show_reminder(token: str) -> Response:
 
 
 def _render_reminder(token: str, error: DomainError | None = None) -> Response:
-    container = current_container()
+    container, said = current_container(), outcome()
     with read_only() as session:
         reminder = get_reminder_by_token(session, token, now=container.clock())
         campaign = reminder.campaign
@@ -115,8 +116,8 @@ def _render_reminder(token: str, error: DomainError | None = None) -> Response:
             days=pickable_days(reminder.timezone, now=container.clock()),
             typed_day=request.form.get("due_on", ""),
             state=_state(reminder),
-            is_just_confirmed="confirmed" in request.args and reminder.status == ReminderStatus.SCHEDULED,
-            moved_to=_moved_to(reminder, texts, now=container.clock()) if "moved" in request.args else None,
+            is_just_confirmed="confirmed" in said and reminder.status == ReminderStatus.SCHEDULED,
+            moved_to=_moved_to(reminder, texts, now=container.clock()) if "moved" in said else None,
             due_on=format_day(reminder.due_on, campaign, texts),
             sent_on=_sent_on(reminder, texts),
             interval=None if every_months is None else format_interval(every_months, texts),
@@ -299,8 +300,7 @@ def consent_version(lang: str, consent_text: str) -> str:
 
 
 def _redirect_to_reminder(token: str, *, confirmed: str | None = None, moved: str | None = None) -> BaseResponse:
-    lang = request.args.get("lang")
-    url = url_for(".show_reminder", token=token, lang=lang, confirmed=confirmed, moved=moved)
+    url = outcome_url(url_for(".show_reminder", token=token), {"confirmed": confirmed, "moved": moved})
     return redirect(url, 303)
 
 

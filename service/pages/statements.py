@@ -21,6 +21,7 @@ from service.pages.brand import default_brand, default_campaign
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
 from service.pages.formatting import format_long_date
+from service.pages.outcomes import outcome, outcome_url
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import current_supporter_id
 from service.pages.statement_csv import render_statement_csv
@@ -54,7 +55,7 @@ def choose_receipt_emails() -> BaseResponse:
         if supporter_id is not None:
             choose_receipts(session, supporter_id, yearly=request.form.get("receipts") == YEARLY)
     saved = None if supporter_id is None else "yes"
-    return redirect(url_for(".show_statements", saved=saved, lang=request.args.get("lang")), 303)
+    return redirect(outcome_url(url_for(".show_statements"), {"saved": saved}), 303)
 
 
 @statements.get("/me/statements")
@@ -125,7 +126,7 @@ def _render(
         last=request.args.get("to", "")[:10],
         today=_today().isoformat(),
         field_error=field_error,
-        message=texts.statements_receipts_saved if "saved" in request.args else message,
+        message=texts.statements_receipts_saved if "saved" in outcome() else message,
         wants_yearly=wants_yearly_receipts(session, supporter_id),
     )
     response.headers["X-Robots-Tag"] = "noindex"

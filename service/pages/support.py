@@ -28,6 +28,7 @@ from service.pages.calendar_file import calendar_file
 from service.pages.form_errors import FieldError, FormError, describe_error
 from service.pages.formatting import format_day, format_near_day, format_reminder_button
 from service.pages.gateway_redirect import custom_origin, gateway_origins, redirect_to_gateway
+from service.pages.outcomes import outcome, outcome_url
 from service.pages.page_head import support_page_head
 from service.pages.reminders import (
     ReminderForm,
@@ -148,17 +149,20 @@ def create_reminder(slug: str) -> BaseResponse:
         return render_support_page(campaign, texts, support_form, form, field_error)
     # The URL contains the date and not the address.
     due_on = reminder.due_on.isoformat()
-    return redirect(url_for(".show_reminder_created", slug=slug, due_on=due_on, lang=texts.lang), 303)
+    return redirect(
+        outcome_url(url_for(".show_reminder_created", slug=slug), {"due_on": due_on}, lang=texts.lang), 303
+    )
 
 
 @support.get("/support/<slug>/reminder-set")
-def show_reminder_created(slug: str) -> Response:
-    """Confirm a new reminder with its date."""
-    campaign = current_container().campaign_cache.get(slug)
+def show_reminder_created(slug: str) -> BaseResponse:
+    """Confirm a new reminder with its date; without one, lead to the form."""
+    campaign, due_on = current_container().campaign_cache.get(slug), outcome().get("due_on")
+    if due_on is None:
+        return redirect(url_for(".show_support_page", slug=slug, lang=request.args.get("lang")), 303)
     texts = texts_for_campaign(campaign)
-    return render_page(
-        "reminder_created.html", texts, campaign=campaign, date=_date(request.args.get("due_on"), campaign, texts)
-    )
+    date = format_day(datetime.date.fromisoformat(due_on), campaign, texts)
+    return render_page("reminder_created.html", texts, campaign=campaign, date=date)
 
 
 @support.get("/support/<slug>/reminder.ics")
@@ -335,11 +339,3 @@ def _near_day(campaign: Campaign, texts: Texts) -> str:
     months = (*campaign.reminder_choices, 1)[0]
     due = first_due(campaign, months, zone, now=now, month_seconds=None)
     return format_near_day(due.local_date, campaign, texts, today=now.date())
-
-
-def _date(text: str | None, campaign: Campaign, texts: Texts) -> str | None:
-    """Return an ISO date as a long date; None if it is not one."""
-    try:
-        return format_day(datetime.date.fromisoformat(text or ""), campaign, texts)
-    except ValueError:
-        return None

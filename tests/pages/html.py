@@ -55,6 +55,11 @@ def parse_forms(page: str) -> list[Form]:
     return parser.forms
 
 
+def without_signature(location: str) -> str:
+    """Return where a redirect leads, without the signature of what a form has done."""
+    return re.sub(r"signed=[\w.-]+&", "", location)
+
+
 def visible_text(page: str) -> str:
     """Return a page's visible text, with whitespace collapsed."""
     markup = re.sub(r"<(style|script|title).*?</\1>", " ", page, flags=re.DOTALL)

@@ -33,16 +33,16 @@ PAGES = (
     "/dev/outbox",
     "/dev/outbox/email",
     "/support/default",
-    "/support/default/reminder-set?due_on=2026-12-23",
+    "/support/default/reminder-set",
     "/support/default/thank-you",
     "/support/default/not-charged",
     "/sandbox/checkout",
     "/r",
     "/me",
-    "/me?sent=yes",
+    "/me/sent",
     "/me/enter",
-    "/me/email?done=yes",
-    "/me/email?undone=yes",
+    "/me/email/done",
+    "/me/email/undone",
     "/me/email/undo",
     "/me/email",
     "/me/erase",
@@ -80,14 +80,21 @@ def paths(container: Container, client: FlaskClient) -> dict[str, str]:
     email = re.search(r'href="(/dev/outbox/[^"]+)"', client.get("/dev/outbox").text)
     assert email is not None
     pledge_path, payment_id = pledge_link(container, pledge["id"]), the_payment(container)
-    request_link(client)
+    sent = request_link(client).headers["Location"]
+    form = {"email": "reader@example.org", "months": "1"}
+    reminder_set = client.post("/support/default/reminder", data=form).headers["Location"]
     with container.database.transaction() as session:
         supporter_id = session.scalars(select(Pledge.supporter_id)).one()
-        undone = add_confirmed_change(
-            session, supporter_id, old="reader@example.org", new="new@example.org", now=container.clock()
+        undo_until = container.clock() + UNDO_TTL
+        undone, done = (
+            add_confirmed_change(session, supporter_id, old=old, new=new, now=container.clock())
+            for old, new in (("new@example.org", "reader@example.org"), ("reader@example.org", "new@example.org"))
         )
-        undone.undo_until = container.clock() + UNDO_TTL
-        undo = undo_token(container.database.keyring, undone.id, undone.undo_until)
+        done.undo_until = undo_until
+        undone_token, undo = (
+            undo_token(container.database.keyring, each.id, undo_until) for each in (undone, done)
+        )
+        done_token = email_change_token(container.database.keyring, done.id, done.requested_at)
         request_email_change(session, supporter_id, "new@example.org", lang="en", now=container.clock())
         change = session.scalars(select(EmailChange).where(EmailChange.confirmed_at.is_(None))).one()
         token = email_change_token(container.database.keyring, change.id, change.requested_at)
@@ -96,7 +103,11 @@ def paths(container: Container, client: FlaskClient) -> dict[str, str]:
         erase_token = erasure_token(container.database.keyring, asked.id, asked.requested_at)
     return {
         "/me/email": f"/me/email/{token}",
+        "/me/email/done": f"/me/email/{done_token}",
         "/me/email/undo": f"/me/email/undo/{undo}",
+        "/me/email/undone": f"/me/email/undo/{undone_token}",
+        "/me/sent": sent,
+        "/support/default/reminder-set": reminder_set,
         "/me/erase": f"/me/erase/{erase_token}",
         "/me/enter": f"/me/enter/{sign_in_link(container)}",
         "/p": pledge_path,

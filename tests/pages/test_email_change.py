@@ -16,7 +16,7 @@ from service.db.models.email_change import EmailChange
 from service.db.models.reminder import Reminder
 from service.db.models.supporter import Supporter
 from service.domain.email.suppression import suppress
-from service.domain.email_changes import LINK_TTL, UNDO_TTL
+from service.domain.email_changes import LINK_TTL, UNDO_TTL, add_confirmed_change
 from service.domain.privacy.key_rotation import rotate_keys
 from service.domain.privacy.retention import EMAIL_CHANGE_RETENTION, purge_email_changes
 from service.domain.supporters import erase_supporter
@@ -81,7 +81,7 @@ def test_confirmed_address_is_used_and_the_old_one_is_told(
     path = request_and_open(container, client)
     assert address(container) == READER
     done = client.post(path, headers=BROWSER)
-    assert (done.status_code, done.headers["Location"]) == (303, "/me/email?done=yes")
+    assert (done.status_code, done.headers["Location"]) == (303, path)
     assert address(container) == NEW
     assert "Your email address has changed" in visible_text(page(client, done.headers["Location"]))
     # The session stays valid.
@@ -106,10 +106,22 @@ def test_opening_the_link_changes_nothing(container: Container, client: FlaskCli
 def test_link_works_once(container: Container, client: FlaskClient, pledge_id: str) -> None:
     path = request_and_open(container, client)
     assert client.post(path, headers=BROWSER).status_code == 303
+    # A second click changes nothing, and is answered as the first.
     for response in (client.post(path, headers=BROWSER), client.get(path, headers=BROWSER)):
-        assert response.status_code == 404
-        assert "This link has expired" in visible_text(response.text)
+        assert response.status_code == 200
+        assert "Your email address has changed" in visible_text(response.text)
     assert len(sent(container)) == 1
+    with container.database.transaction() as session:
+        found = session.scalars(select(EmailChange)).one()
+        add_confirmed_change(session, found.supporter_id, old=NEW, new=NEWER, now=container.clock())
+    response = client.get(path, headers=BROWSER)
+    assert response.status_code == 404
+    assert "This link has expired" in visible_text(response.text)
+
+
+def test_page_does_not_say_what_was_not_done(container: Container, client: FlaskClient, pledge_id: str) -> None:
+    for query in ("done=yes", "undone=yes", "sent=yes", "sent=yes&signed=x"):
+        assert "New email address" in visible_text(page(client, f"/me/email?{query}"))
 
 
 @pytest.mark.parametrize(("hours", "status"), [(23.99, 303), (24.01, 404)])
@@ -333,16 +345,16 @@ def test_owner_of_the_old_address_undoes_the_change(
         owner.head(path)
     assert address(container) == NEW
     undone = owner.post(f"{path}?lang=en", headers=BROWSER)
-    assert (undone.status_code, undone.headers["Location"]) == (303, "/me/email?undone=yes&lang=en")
+    assert (undone.status_code, undone.headers["Location"]) == (303, f"{path}?lang=en")
     assert "Your old address is back" in visible_text(page(owner, undone.headers["Location"]))
     assert address(container) == READER
     # Whoever changed it is signed out, and the replaced address is told, without a link to undo this.
     assert "Sign in to manage your support" in visible_text(page(client, "/me"))
     assert sent(container) == [(NEW, EmailKind.EMAIL_CHANGED, "/me")]
     for response in (owner.get(path, headers=BROWSER), owner.post(path, headers=BROWSER)):
-        assert response.status_code == 404
-        assert "reply to the email" in visible_text(response.text)
-    assert address(container) == READER
+        assert response.status_code == 200
+        assert "Your old address is back" in visible_text(response.text)
+    assert (sent(container), address(container)) == ([], READER)
 
 
 def test_undo_voids_a_link_to_another_address(container: Container, client: FlaskClient, pledge_id: str) -> None:

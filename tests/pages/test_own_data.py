@@ -47,7 +47,7 @@ from tests.conftest import settings_for
 from tests.jobs.fake_mailer import FakeMailer
 from tests.jobs.notifications import run
 from tests.pages.accounts import READER, create_paid_pledge, form_to, page, request_link, sign_in, sign_in_link
-from tests.pages.html import BROWSER, visible_text
+from tests.pages.html import BROWSER, visible_text, without_signature
 
 OTHER = "other@example.org"
 OWNER = Owner(id=new_id(), suppression_hashes=())
@@ -390,7 +390,7 @@ def test_older_sign_in_has_to_be_renewed(
     assert count(container, AuditEntry) == 1
 
     sent = client.post("/me/data/sign-in?lang=en", headers=BROWSER)
-    assert (sent.status_code, sent.headers["Location"]) == (303, "/me?sent=yes&lang=en")
+    assert without_signature(sent.headers["Location"]) == "/me?sent=yes&lang=en"
     assert "Check your email" in visible_text(page(client, sent.headers["Location"]))
     # The old session has ended, so that the link starts another one.
     assert "Sign in to manage your support" in visible_text(page(client, "/me"))

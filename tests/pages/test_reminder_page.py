@@ -12,7 +12,7 @@ from service.container import Container
 from service.db.models.reminder import Reminder, ReminderStatusChange
 from tests.api.client import count, only_reminder, post_reminder, reminder_token_for, update_campaign
 from tests.clock import FakeClock
-from tests.pages.html import BROWSER, parse_forms, visible_text
+from tests.pages.html import BROWSER, parse_forms, visible_text, without_signature
 
 READER = "reader@example.org"
 SNOOZE, CANCEL = "/snooze", "/cancel"
@@ -57,7 +57,7 @@ def test_get_requests_do_not_change_the_reminder(container: Container, client: F
 def test_snooze_counts_from_today(container: Container, client: FlaskClient, clock: FakeClock, page: str) -> None:
     clock.advance(days=10)
     response = client.post(page + SNOOZE, data={"months": "1"})
-    assert (response.status_code, response.headers["Location"]) == (303, f"{page}?moved=yes")
+    assert without_signature(response.headers["Location"]) == f"{page}?moved=yes"
     assert only_reminder(container).due_on == datetime.date(2027, 1, 3)
     assert "January 3, 2027" in visible_text(client.get(page).text)
 
@@ -85,7 +85,7 @@ def test_moved_reminder_says_so(
     response = client.post(f"{page}{SNOOZE}?lang={lang}", data={"months": "1"})
     html = client.get(response.headers["Location"]).text
     assert f'<p class="done" role="status">{moved}</p>' in html.replace("\N{NO-BREAK SPACE}", " ")
-    assert client.get(f"{page}?moved=<script>").text.count("<script>") == 0
+    assert "Moved to" not in client.get(f"{page}?moved=yes&lang=en").text
 
 
 def test_reminder_moved_by_a_year_has_the_year(container: Container, client: FlaskClient) -> None:
@@ -97,8 +97,9 @@ def test_reminder_moved_by_a_year_has_the_year(container: Container, client: Fla
 
 
 def test_cancelled_reminder_was_not_moved(client: FlaskClient, page: str) -> None:
+    moved = client.post(page + SNOOZE).headers["Location"]
     client.post(page + CANCEL)
-    assert "Moved to" not in client.get(f"{page}?moved=yes").text
+    assert "Moved to" not in client.get(moved).text
     # What was cancelled is asked for again.
     assert client.post(page + SNOOZE).headers["Location"] == page
 
@@ -119,8 +120,8 @@ def test_cancellation_can_be_undone(container: Container, client: FlaskClient, p
 
 def test_language_parameter_is_kept(client: FlaskClient, page: str) -> None:
     [snooze, cancel] = parse_forms(client.get(f"{page}?lang=ru").text)
-    for form, done in ((snooze, "&moved=yes"), (cancel, "")):
-        assert client.post(form.action).headers["Location"] == f"{page}?lang=ru{done}"
+    for form, done in ((snooze, "moved=yes&"), (cancel, "")):
+        assert without_signature(client.post(form.action).headers["Location"]) == f"{page}?{done}lang=ru"
 
 
 def test_double_cancellation_succeeds(container: Container, client: FlaskClient, page: str) -> None:

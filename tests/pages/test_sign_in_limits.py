@@ -17,6 +17,7 @@ from tests.api.client import count
 from tests.clock import FakeClock
 from tests.conftest import reset_database, settings_for
 from tests.pages.accounts import create_paid_pledge, request_link, sign_in_link
+from tests.pages.html import without_signature
 
 
 @pytest.fixture
@@ -47,9 +48,7 @@ def test_address_over_its_limit_is_answered_as_usual_and_gets_no_email(
     if is_known:
         create_paid_pledge(container, client)
     responses = [request_link(client, spelling) for spelling in SPELLINGS * 2]
-    assert {(response.status_code, response.headers["Location"]) for response in responses} == {
-        (303, "/me?sent=yes")
-    }
+    assert {without_signature(response.headers["Location"]) for response in responses} == {"/me?sent=yes"}
     assert count(container, SignIn) == 5
 
 
