@@ -33,15 +33,20 @@ def create_paid_pledge(live_server: LiveServer, page: Page, email: str, **change
 
 def sign_in_link(live_server: LiveServer, email: str) -> str:
     """Wait for the sign-in email and return the link in it."""
+    return link_in_email(live_server, email, "enter")
+
+
+def link_in_email(live_server: LiveServer, email: str, action: str) -> str:
+    """Wait for an email with a link to an action of the account, and return the link."""
     links: list[str] = []
-    pattern = rf"{re.escape(live_server.base_url)}/me/enter/[\w-]+"
+    pattern = rf"{re.escape(live_server.base_url)}/me/{action}/[\w.-]{{20,}}"
 
     def arrived() -> bool:
         for path in live_server.emails_to(email):
             links.extend(re.findall(pattern, live_server.get_html(path)))
         return bool(links)
 
-    wait_until(arrived, what=f"the sign-in link for {email}")
+    wait_until(arrived, what=f"the link to {action} for {email}")
     return links[0]
 
 

@@ -1,15 +1,13 @@
 """My data in a browser without JavaScript: download it, delete it, and change the address."""
 
-import re
 import zipfile
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.accounts import create_paid_pledge, session_cookie
+from tests.browser.accounts import create_paid_pledge, link_in_email, session_cookie
 from tests.browser.conftest import NewPage
 from tests.browser.live_server import LiveServer
-from tests.processes import wait_until
 
 
 @pytest.fixture
@@ -50,7 +48,7 @@ def test_reader_deletes_their_data(live_server: LiveServer, page: Page, new_page
 
     # The email is opened in another browser, which has no session.
     phone = new_page(java_script_enabled=False)
-    phone.goto(link_in_email(live_server, email))
+    phone.goto(link_in_email(live_server, email, "erase"))
     expect(phone.get_by_role("heading", level=1)).to_have_text("Delete your data for good?")
     phone.get_by_role("button", name="Delete my data").click()
     expect(phone.get_by_role("heading", level=1)).to_have_text("Your data is deleted")
@@ -62,20 +60,6 @@ def test_reader_deletes_their_data(live_server: LiveServer, page: Page, new_page
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to manage your support")
     phone.reload()
     expect(phone.get_by_role("heading", level=1)).to_have_text("Your data is deleted")
-
-
-def link_in_email(live_server: LiveServer, email: str, action: str = "erase") -> str:
-    """Wait for an email with a link to an action of the account, and return the link."""
-    links: list[str] = []
-    pattern = rf"{re.escape(live_server.base_url)}/me/{action}/[\w.-]{{20,}}"
-
-    def arrived() -> bool:
-        for path in live_server.emails_to(email):
-            links.extend(re.findall(pattern, live_server.get_html(path)))
-        return bool(links)
-
-    wait_until(arrived, what=f"the link to {action} for {email}")
-    return links[0]
 
 
 def test_reader_changes_their_address_and_the_old_owner_undoes_it(

@@ -1,12 +1,16 @@
-"""Pledges through a fake Stripe server, with the real SDK and signed webhooks."""
+"""Pledges and accounts with a fake Stripe server, the real SDK and signed webhooks."""
 
 import datetime
+import re
+import uuid
+import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.accounts import pledge_page_url
+from tests.browser.accounts import link_in_email, pledge_page_url, session_cookie
 from tests.browser.live_server import LiveServer, pledge_id_from_url, run_live_server
 from tests.browser.support_box import SupportBox
 from tests.clock import FakeClock
@@ -64,6 +68,14 @@ def open_checkout(page: Page, stripe: FakeStripe) -> None:
     assert page.url.startswith(stripe.url)
 
 
+def wait_for_events(live_server: LiveServer, stripe: FakeStripe) -> None:
+    stripe.deliver_events()
+    wait_until(
+        lambda: not live_server.query("SELECT 1 FROM gateway_events WHERE status IN ('received', 'waiting')"),
+        what="every event to be applied",
+    )
+
+
 def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Page, stripe: FakeStripe) -> None:
     open_checkout(page, stripe)
     page.get_by_label("Email").fill(DONOR)
@@ -91,11 +103,7 @@ def test_pledge_is_paid_changed_and_cancelled(live_server: LiveServer, page: Pag
     page.get_by_role("button", name="Cancel now", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text("Your support is cancelled.")
     assert stripe.get(subscription["id"])["status"] == "canceled"
-    stripe.deliver_events()
-    wait_until(
-        lambda: not live_server.query("SELECT 1 FROM gateway_events WHERE status IN ('received', 'waiting')"),
-        what="every event to be applied",
-    )
+    wait_for_events(live_server, stripe)
     row = live_server.export()[pledge_id]
     assert [row[name] for name in ("status", "amount", "payments", "paid_total")] == [
         "cancelled",
@@ -115,3 +123,173 @@ def test_declined_card_can_be_retried(live_server: LiveServer, page: Page, strip
     expect(page.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
     row = live_server.export()[pledge_id_from_url(page.url)]
     assert (row["status"], row["payments"]) == ("active", "1")
+
+
+@dataclass(frozen=True)
+class Supporter:
+    """Someone who is signed in, gives $2 a month, and has the account page open."""
+
+    page: Page
+    email: str
+    pledge_id: str
+    subscription: str
+
+
+@pytest.fixture
+def supporter(live_server: LiveServer, page: Page, stripe: FakeStripe) -> Supporter:
+    email = f"{uuid.uuid4().hex}@example.org"
+    open_checkout(page, stripe)
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("button", name="Pay", exact=True).click()
+    expect(page.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
+    pledge_id = pledge_id_from_url(page.url)
+    page.context.add_cookies([session_cookie(live_server, email)])
+    page.goto("/me")
+    expect(page.get_by_text("Next payment: $2 on ")).to_be_visible()
+    [[subscription]] = live_server.query("SELECT subscription_reference FROM pledges WHERE id = :id", id=pledge_id)
+    return Supporter(page, email, pledge_id, subscription)
+
+
+def test_supporter_skips_a_payment_and_ends_the_pause(
+    live_server: LiveServer, stripe: FakeStripe, supporter: Supporter
+) -> None:
+    page = supporter.page
+    before = page.locator(".next-payment").inner_text()
+    page.get_by_role("link", name="Pause or skip a payment").click()
+    page.get_by_role("radio", name="Skip one payment").check()
+    page.get_by_role("button", name="Pause my support").click()
+    expect(page.get_by_role("status")).to_have_text("Your support is paused.")
+    expect(page.locator(".next-payment")).not_to_have_text(before)
+    assert stripe.get(supporter.subscription)["pause_collection"]["behavior"] == "void"
+    page.get_by_role("link", name="End the pause").click()
+    page.get_by_role("button", name="End the pause").click()
+    expect(page.get_by_role("status")).to_contain_text("The pause has ended.")
+    expect(page.locator(".next-payment")).to_have_text(before)
+    assert stripe.get(supporter.subscription)["pause_collection"] is None
+    wait_for_events(live_server, stripe)
+    page.goto("/me")
+    expect(page.locator(".next-payment")).to_have_text(before)
+
+
+def test_supporter_switches_to_annual_and_back(
+    live_server: LiveServer, stripe: FakeStripe, supporter: Supporter
+) -> None:
+    page = supporter.page
+    before = page.locator(".next-payment").inner_text()
+    for label, button, interval, amount in (
+        ("Give once a year instead", "Switch to annual support", "year", 2400),
+        ("Give every month instead", "Switch to monthly support", "month", 200),
+    ):
+        page.get_by_role("link", name=label).click()
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("status")).to_contain_text("Your support has changed.")
+        [item] = stripe.get(supporter.subscription)["items"]["data"]
+        assert (item["price"]["recurring"]["interval"], item["price"]["unit_amount"]) == (interval, amount)
+        wait_for_events(live_server, stripe)
+    page.goto("/me")
+    expect(page.locator(".next-payment")).to_have_text(before)
+
+
+def test_supporter_gives_more_by_a_suggestion_and_less_instead_of_cancelling(
+    stripe: FakeStripe, supporter: Supporter
+) -> None:
+    page = supporter.page
+    page.get_by_role("link", name="Change the amount").click()
+    page.locator("[name=amount]").fill("12,50")
+    page.get_by_role("button", name="Change amount").click()
+    # What is wrong is said once above the form, and once beside the field.
+    page.get_by_role("button", name="$12.50").click()
+    expect(page.get_by_role("status")).to_have_text("The new amount is set.")
+    expect(page.get_by_role("heading", level=3)).to_contain_text("$12.50 a month")
+    assert stripe.get(supporter.subscription)["items"]["data"][0]["price"]["unit_amount"] == 1250
+    page.get_by_role("link", name="Cancel support").click()
+    page.get_by_role("link", name=re.compile("Give .+ instead")).click()
+    less = page.locator("[name=amount]").input_value()
+    page.get_by_role("button", name="Change amount").click()
+    expect(page.get_by_role("heading", level=3)).to_contain_text(f"${less} a month")
+    assert 0 < stripe.get(supporter.subscription)["items"]["data"][0]["price"]["unit_amount"] < 1250
+
+
+def test_supporter_uses_one_card_for_everything(
+    live_server: LiveServer, stripe: FakeStripe, supporter: Supporter
+) -> None:
+    page = supporter.page
+    # Signed in, they pay as the same customer again.
+    page.goto("/support/default?frequency=monthly&amount=200")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Checkout")
+    page.get_by_role("button", name="Pay", exact=True).click()
+    expect(page.get_by_text("You’re now giving The Harbour Lantern $2 a month.")).to_be_visible()
+    page.goto("/me")
+    page.get_by_role("link", name="Use one card for all").click()
+    expect(page.get_by_role("listitem").filter(has_text="$2 a month")).to_have_count(2)
+    page.get_by_role("button", name="Enter a card").click()
+    assert page.url.startswith(stripe.url)
+    page.get_by_role("button", name="Save card").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("One card for everything")
+    wait_for_events(live_server, stripe)
+    page.reload()
+    expect(page.get_by_text(re.compile("Last changed on .+"))).to_be_visible()
+    customer = stripe.get(stripe.get(supporter.subscription)["customer"])
+    card = customer["invoice_settings"]["default_payment_method"]
+    both = [each for each in stripe.account.all("subscription") if each["customer"] == customer["id"]]
+    assert [each["default_payment_method"] or card for each in both] == [card, card]
+
+
+@pytest.mark.parametrize("way", ["on Stripe's page", "with the saved card"])
+def test_supporter_pays_an_open_invoice_at_once(
+    live_server: LiveServer, stripe: FakeStripe, supporter: Supporter, way: str
+) -> None:
+    page = supporter.page
+    stripe.fail_renewal(supporter.subscription)
+    wait_for_events(live_server, stripe)
+    page.goto("/me")
+    expect(page.locator(".owed")).to_be_visible()
+    if way == "with the saved card":
+        page.get_by_role("button", name="Try my card again").click()
+        expect(page.get_by_role("status")).to_contain_text("Thank you")
+    else:
+        page.get_by_role("button", name="Pay $2 now").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Invoice")
+        page.get_by_role("button", name="Pay invoice").click()
+        expect(page.get_by_text("200 usd, paid")).to_be_visible()
+    wait_for_events(live_server, stripe)
+    page.goto("/me")
+    expect(page.locator(".owed")).to_have_count(0)
+    row = live_server.export()[supporter.pledge_id]
+    assert (row["status"], row["payments"], row["paid_total"]) == ("active", "2", "4.00")
+
+
+def test_supporter_changes_address_takes_their_data_and_is_erased(
+    live_server: LiveServer, stripe: FakeStripe, supporter: Supporter
+) -> None:
+    page, new = supporter.page, "erased.at.the.end@example.org"
+    customer = stripe.get(supporter.subscription)["customer"]
+    page.get_by_role("link", name="Change my email address").click()
+    page.get_by_label("New email address").fill(new)
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your email")
+    page.goto(link_in_email(live_server, new, "email"))
+    page.get_by_role("button", name="Use this address").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your email address has changed")
+    assert stripe.get(customer)["email"] == new
+    assert "/me/email/undo/" in link_in_email(live_server, supporter.email, "email/undo")
+
+    page.goto("/me/statements")
+    with page.expect_download() as statement:
+        page.get_by_role("link", name=re.compile("CSV for .* so far")).click()
+    assert "2.00" in statement.value.path().read_text("utf-8-sig")
+    page.goto("/me/data")
+    with page.expect_download() as data:
+        page.get_by_role("button", name="Download my data (ZIP)").click()
+    with zipfile.ZipFile(data.value.path()) as archive:
+        assert new in archive.read("csv/profile.csv").decode()
+    page.get_by_role("link", name="Delete my data").click()
+    page.get_by_role("button", name="Send me the link to confirm").click()
+    page.goto(link_in_email(live_server, new, "erase"))
+    page.get_by_role("button", name="Delete my data").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your data is deleted")
+    assert stripe.get(supporter.subscription)["status"] == "canceled"
+    assert customer not in stripe.account.objects
+    row = live_server.export()[supporter.pledge_id]
+    assert (row["status"], row["email"]) == ("cancelled", "")

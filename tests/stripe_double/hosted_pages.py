@@ -1,4 +1,4 @@
-"""Stripe's hosted pages: the checkout, and the billing portal's card form."""
+"""Stripe's hosted pages: the checkout, the billing portal's card form, and an open invoice."""
 
 from typing import Any
 
@@ -18,6 +18,8 @@ CHECKOUT = """<p id="total">{{ session.amount_total }} {{ session.currency }}</p
 {% if session.cancel_url %}<a href="{{ session.cancel_url }}">Back</a>{% endif %}"""
 PORTAL = """<form method="post"><button>Save card</button></form>
 {% if portal.return_url %}<a href="{{ portal.return_url }}">Return</a>{% endif %}"""
+INVOICE = """<p>{{ invoice.amount_due }} {{ invoice.currency }}, {{ invoice.status }}</p>
+{% if invoice.status == "open" %}<form method="post"><button>Pay invoice</button></form>{% endif %}"""
 
 routes = Blueprint("hosted_pages", __name__)
 
@@ -61,6 +63,20 @@ def save_card(portal_id: str) -> ResponseReturnValue:
     completion = (portal["flow"] or {}).get("after_completion") or {}
     target = (completion.get("redirect") or {}).get("return_url") or portal["return_url"]
     return redirect(target, 303) if target else _page("Saved", "<p>Your card is saved.</p>")
+
+
+@routes.get("/invoices/<invoice_id>")
+def show_invoice(invoice_id: str) -> ResponseReturnValue:
+    return _page("Invoice", INVOICE, invoice=_find("invoice", invoice_id))
+
+
+@routes.post("/invoices/<invoice_id>")
+def pay_invoice(invoice_id: str) -> ResponseReturnValue:
+    invoice = _find("invoice", invoice_id)
+    if invoice["status"] == "open":
+        subscription = invoice["parent"]["subscription_details"]["subscription"]
+        current_app.actions.confirm_payment(subscription)  # type: ignore[attr-defined]
+    return show_invoice(invoice_id)
 
 
 def not_found() -> ResponseReturnValue:
