@@ -20,7 +20,7 @@ from service.db.models.supporter import Supporter
 from service.domain.erasure_requests import erasure_token, request_own_erasure
 from service.domain.payments.recovery import complete_pending_operations
 from service.domain.payments.refunds import LEASE
-from service.domain.privacy.erasure import CLAIM_TIMEOUT, erase_by_link
+from service.domain.privacy.erasure import CLAIM_TIMEOUT, erase, erase_by_link
 from tests.api.client import auth_headers, count, new_idempotency_key
 from tests.clock import FakeClock
 from tests.events.crash_injection import crash_at
@@ -72,6 +72,23 @@ def test_support_ends_at_stripe_first_and_the_customer_is_deleted(
     scenario.run_until_idle()
     assert_nothing_personal_is_stored(container)
     assert count(container, Supporter) == 1
+
+
+def test_link_in_hand_shows_the_erasure_that_staff_asked_for(
+    client: FlaskClient, container: Container, scenario: StripeScenario, stripe: FakeStripe, clock: FakeClock
+) -> None:
+    token = link(container, give(scenario))
+    stripe.faults.respond(503, "DELETE /v1/subscriptions/{id}", times=1000)
+    erase(container.database.transaction, container.gateway, EMAIL, requested_by="desk", clock=clock)
+    page = client.get(f"/me/erase/{token}", headers=BROWSER)
+    assert page.status_code == 200
+    assert "We’re deleting your data" in visible_text(page.text)
+    assert "We’re deleting your data" in confirm(client, token)
+    assert count(container, Erasure) == 1
+    stripe.faults.clear()
+    clock.advance(seconds=CLAIM_TIMEOUT.total_seconds() + 1)
+    erase_supporters(container, threading.Event())
+    assert "Your data is deleted" in visible_text(client.get(f"/me/erase/{token}", headers=BROWSER).text)
 
 
 def test_while_stripe_is_down_the_page_says_so_and_the_job_goes_on(

@@ -285,7 +285,8 @@ def _request(
             # The supporter was merged, got another address, or was erased at the same moment.
             raise link_expired()
         erasure = Erasure(
-            id=request_id or new_id(),
+            # A link that its reader has in hand leads to the state of this erasure, whoever asked for it.
+            id=request_id or max(own_requests, default=None) or new_id(),
             email_hash=lookup_hashes(session, address)[0],
             address=address,
             status=ErasureStatus.REQUESTED,
