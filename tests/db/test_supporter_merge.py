@@ -14,10 +14,12 @@ from service.db.models.email import OutgoingEmail
 from service.db.models.pledge import Pledge
 from service.db.models.reminder import Reminder
 from service.db.models.sign_in import SignIn
+from service.domain.notifications.yearly_receipts import choose_receipts, wants_yearly_receipts
 from service.domain.privacy.merging import merge_supporters
 from service.domain.reminders.status import ReminderEvent
 from service.domain.reminders.transitions import cancel, confirm
 from service.domain.sign_in import request_sign_in
+from service.domain.supporters import get_or_create_supporter
 from tests.clock import FakeClock
 from tests.db.factories import create_paid_pledge, create_reminder, record_delivery
 from tests.jobs.notifications import enqueue
@@ -127,6 +129,20 @@ def test_merge_moves_pledge_attribution_to_the_remaining_reminder(container: Con
     merge(container, first, create_reminder(container, OTHER_ADDRESS))
     with container.database.read_only() as session:
         assert session.get_one(Pledge, pledge_id).reminder_id == first
+
+
+@pytest.mark.parametrize("chosen_by", [{"kept"}, {"merged"}, {"kept", "merged"}, set()])
+def test_merge_keeps_the_choice_of_one_receipt_a_year(
+    container: Container, clock: FakeClock, chosen_by: set[str]
+) -> None:
+    with container.database.transaction() as session:
+        kept, merged = (
+            get_or_create_supporter(session, f"{name}@example.org", now=clock()) for name in ("kept", "merged")
+        )
+        for name, supporter_id in (("kept", kept), ("merged", merged)):
+            choose_receipts(session, supporter_id, yearly=name in chosen_by)
+        merge_supporters(session, kept=kept, duplicate=merged, now=clock())
+        assert wants_yearly_receipts(session, kept) == bool(chosen_by)
 
 
 def test_merge_moves_notifications_and_sign_ins(container: Container, clock: FakeClock) -> None:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import LargeBinary, delete, func, select, type_coerce, update
+from sqlalchemy import LargeBinary, delete, func, select, true, type_coerce, update
 from sqlalchemy.orm import Session
 
 from service.db.models.customer import CustomerUpdate
@@ -38,7 +38,8 @@ def merge_supporters(
     the reader asked for the one created second, it is the first with the date asked for last, as after a repeated
     sign-up. Else it is the one asked for last. That is cancelled if the reader cancelled the older one after
     asking for the newer one, and confirmed if they had confirmed the older one. The kept supporter gets the
-    earlier `created_at` and, unless it `keeps_address`, the address as it was typed last.
+    earlier `created_at` and, unless it `keeps_address`, the address as it was typed last. One receipt a year is
+    what the reader gets who chose it in either account: nobody gets one for each payment unless they leave it so.
     """
     lock_with_pledges(session, (kept, duplicate))
     # A worker locks a reminder, and a sign-in, before its email.
@@ -84,6 +85,10 @@ def merge_supporters(
         )
     ).one()
     values: dict[str, Any] = {"created_at": first_seen, "email_changed_at": last_changed}
+    wants_yearly = select(Supporter.id).where(
+        Supporter.id.in_((kept, duplicate)), Supporter.yearly_receipts == true()
+    )
+    values["yearly_receipts"] = session.scalar(wants_yearly.limit(1)) is not None
     # Ids sort by their time of creation, and keep it where an earlier merge has changed `created_at`.
     if duplicate > kept and not keeps_address:
         # The ciphertext is copied, because one that no key decrypts must not stop the merge.
