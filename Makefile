@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install dev test announce-installs lint bench lock widget screenshots faults trace audit sbom
+.PHONY: help install dev test announce-installs lint bench lock widget widget-release screenshots faults trace audit sbom
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -71,6 +71,9 @@ trace: .venv/dev.stamp ## list the files and functions that three flows execute;
 
 widget: widget/node_modules/.stamp ## build the embedded script into service/pages/static/
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget run build
+
+widget-release: widget/node_modules/.stamp ## build the script, and keep it for pages that pin it; once for each release
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix widget run build -- --release
 
 screenshots: .venv/dev.stamp ## save every page, email and state of the box as pictures; SHOT_ARGS="--only receipt"
 	@./scripts/need-browser

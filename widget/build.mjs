@@ -1,7 +1,7 @@
 /**
  * Builds the widget into the directory that the web process serves: `v1.js`, which every page loads, the parts that it
  * loads when a reader needs them, and the script of the support page, which shares its code. The built files are committed because Heroku's web process has no Node; `--check`
- * builds in memory and fails if a committed file differs.
+ * builds in memory and fails if a committed file differs. `--release` also keeps this v1.js for pages that pin it by its hash.
  */
 
 import { createHash } from "node:crypto";
@@ -125,5 +125,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       console.error(`service/pages/static/${name} is stale. Run make widget and commit the result.`);
       process.exitCode = 1;
     }
+    if (name === "v1.js" && process.argv.includes("--release"))
+      await writeFile(`${OUTPUT_FOLDER}released/${hashOf(script)}.js`, script);
   }
 }

@@ -27,7 +27,7 @@ from service.domain.errors import AmountNotChargeable, CampaignNotFound, Reminde
 from service.domain.money import Money, exponent, format_major_units, format_money
 from service.domain.reminders import closing
 from service.domain.reminders.waiting import cancel_all_waiting_reminders, require_waiting_policy
-from service.pages.static_files import pinned_script
+from service.pages.static_files import pinned_script, stays_after_upgrade
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 AMOUNT_KEYS = ("presets", "default", "minimum", "maximum")
@@ -96,6 +96,10 @@ class CampaignGroup(click.Group):
 
 
 SLUG_KEY = "mainstay.slug"
+NOT_RELEASED = (
+    "This build of the box is between two releases: after an upgrade of Mainstay, readers would see the link.\n"
+    "Keep it with 'make widget-release', or use --unpinned."
+)
 
 
 def _remember_slug(context: click.Context, _argument: click.Parameter, slug: str) -> str:
@@ -366,8 +370,8 @@ def show_campaign(slug: str) -> None:
 def show_snippet(slug: str, *, unpinned: bool) -> None:
     """Print the HTML that puts the campaign's box on a page.
 
-    The script has a hash that browsers check. After an upgrade of Mainstay, replace the snippet on your pages;
-    until then readers see the link inside the box.
+    The script has a hash that browsers check, so it stays as it is until you replace the snippet. Later releases
+    go on serving it.
     """
     container = get_container()
     with container.database.read_only() as session:
@@ -376,6 +380,8 @@ def show_snippet(slug: str, *, unpinned: bool) -> None:
         script = f'<script type="module" src="{url}/widget/v1.js"></script>' if unpinned else pinned_script(url)
         link = f'<a href="{container.urls.campaign_url(stored)}">{escape(stored.heading)}</a>'
     click.echo(f'{script}\n\n<support-box campaign="{slug}">\n  {link}\n</support-box>')
+    if not unpinned and not stays_after_upgrade():
+        click.echo(NOT_RELEASED, err=True)
 
 
 @campaign.command("apply")

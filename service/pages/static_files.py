@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,9 @@ TYPES = {
 WIDGET_SCRIPTS = ("v1.js", "checkout-1.js", "offers-1.js", "placement-1.js", "reminder-1.js")
 WIDGET_TYPES = "v1.d.ts"
 BOX, BOX_VERSION = "v1.js", "1"
+# The builds of the box that earlier releases had, by their hashes. `make widget-release` adds the present one.
+RELEASED = "released"
+HASH = re.compile(r"[0-9a-f]{16}")
 WIDGET_CACHE = "public, max-age=300, stale-while-revalidate=86400"
 # PNG is compressed as it is.
 COMPRESSED = ("favicon.ico", "apple-touch-icon.png", "preview.png")
@@ -92,13 +96,25 @@ def widget(name: str) -> Response:
 def pinned_widget(version: str, build: str) -> Response:
     """Serve one build of the box, whose content never changes, so that a page can check it (SRI).
 
-    An unknown build gets 404 with a text for developers: the page shows the link inside its box.
+    Builds of earlier releases stay, and load the present parts. An unknown build gets 404 with a text for
+    developers: the page shows the link inside its box.
     """
     if version == BOX_VERSION and build == _read(BOX).hash:
         return _share(_send(BOX, SCRIPT_TYPE, HASHED_CACHE))
+    if version == BOX_VERSION and _is_released(build):
+        return _share(_send(f"{RELEASED}/{build}.js", SCRIPT_TYPE, HASHED_CACHE))
     response = Response(NO_SUCH_BUILD, 404, content_type="text/plain; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     return _share(response)
+
+
+def stays_after_upgrade() -> bool:
+    """Whether later releases still serve the present build of the box."""
+    return _is_released(_read(BOX).hash)
+
+
+def _is_released(build: str) -> bool:
+    return HASH.fullmatch(build) is not None and (FOLDER / RELEASED / f"{build}.js").is_file()
 
 
 def pinned_script(public_url: str) -> str:
@@ -162,7 +178,7 @@ def _read(name: str) -> StaticFile:
     return _read_version(path, path.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _read_version(path: Path, _changed_at: int) -> StaticFile:
     plain = path.read_bytes()
     return StaticFile(plain, gzip.compress(plain, 9, mtime=0), hashlib.sha256(plain).hexdigest()[:16])

@@ -23,6 +23,7 @@ from tests.browser.support_box import REMINDER_SET, SupportBox
 from tests.browser.three_currencies import CAMPAIGN_ATTRIBUTE, CAMPAIGN_FILE
 
 STATIC = Path(service.pages.static_files.__file__).with_name("static")
+FIRST_RELEASED = "64b8e6501c5668ca"
 OFFERS_PART = "**/widget/offers-1.js*"
 UNREACHABLE = re.compile("reach our server")
 CHECKOUT = re.compile("/sandbox/checkout/")
@@ -255,7 +256,7 @@ def test_page_with_one_currency_and_no_fees_loads_only_the_checkout(
 @pytest.fixture
 def older_script(page: Page) -> None:
     """Serve the first script that loaded parts, as a browser's cache does after a deployment."""
-    older = (Path(__file__).with_name("older_widget") / "v1.js").read_text(encoding="utf-8")
+    older = (STATIC / "released" / f"{FIRST_RELEASED}.js").read_text(encoding="utf-8")
     headers = {"Access-Control-Allow-Origin": "*"}
     page.route(
         "**/widget/v1.js",

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 import service.pages.static_files
 from service.pages.static_files import pinned_script
+from tests.processes import ROOT
 
 WIDGET = "/widget/v1.js"
 STATIC = Path(service.pages.static_files.__file__).with_name("static")
@@ -90,6 +91,18 @@ def test_pinned_build_is_immutable_and_has_the_hash_that_the_snippet_names(clien
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
+def test_builds_of_earlier_releases_stay(client: FlaskClient) -> None:
+    released = sorted((STATIC / "released").iterdir())
+    assert released
+    for build in released:
+        content = build.read_bytes()
+        assert hashlib.sha256(content).hexdigest()[:16] == build.stem
+        response = client.get(f"/widget/1/{build.stem}.js")
+        assert (response.status_code, response.data) == (200, content)
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
 @pytest.mark.parametrize("path", ["1/0123456789abcdef", "2/{current}", "v1/{current}"])
 def test_unknown_build_says_how_to_get_the_current_one(client: FlaskClient, path: str) -> None:
     current = hashlib.sha256((STATIC / "v1.js").read_bytes()).hexdigest()[:16]
@@ -123,3 +136,32 @@ def test_hashed_urls_are_immutable_for_a_year(client: FlaskClient) -> None:
 @pytest.mark.parametrize("path", ["v1.js", "reminder-1.js", "..%2Fdemo.py", "../demo.py", "nothing.css", "%00"])
 def test_other_paths_are_not_found(client: FlaskClient, path: str) -> None:
     assert client.get(f"/static/{path}").status_code == 404
+
+
+def test_guide_names_the_sizes_of_the_built_files() -> None:
+    guide = (ROOT / "docs" / "widget.md").read_text(encoding="utf-8")
+    documented = {
+        name: float(size) for name, size in re.findall(r"^\| `([\w.-]+)` .* ([\d.]+) KB \|$", guide, re.M)
+    }
+    sizes = {name: len(gzip.compress((STATIC / name).read_bytes(), 9)) / 1024 for name in documented}
+    assert documented.keys() == {*service.pages.static_files.WIDGET_SCRIPTS, "support-page.js"}
+    # The last decimal may be that of an earlier change.
+    assert documented == pytest.approx(sizes, abs=0.15)
+    box, everything = (
+        float(re.search(rf"\| {label} \| (\d+) \|", guide)[1])
+        for label in ("Mainstay's box, `v1.js`", "the box with every part")
+    )
+    assert box == pytest.approx(sizes["v1.js"], abs=1)
+    assert everything == pytest.approx(sum(sizes.values()) - sizes["support-page.js"], abs=1)
+
+
+def test_snippet_says_whether_its_build_stays_after_an_upgrade(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = (STATIC / "v1.js").read_bytes()
+    monkeypatch.setattr(service.pages.static_files, "FOLDER", tmp_path)
+    (tmp_path / "v1.js").write_bytes(content)
+    assert not service.pages.static_files.stays_after_upgrade()
+    (tmp_path / "released").mkdir()
+    (tmp_path / "released" / f"{hashlib.sha256(content).hexdigest()[:16]}.js").write_bytes(content)
+    assert service.pages.static_files.stays_after_upgrade()
