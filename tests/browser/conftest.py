@@ -75,6 +75,14 @@ def host_site(live_server: LiveServer) -> Iterator[HostSite]:
 
 
 @pytest.fixture
+def framing_site(live_server: LiveServer) -> Iterator[HostSite]:
+    """Return the site of a page that frames another, of another host than the framed one."""
+    with HostSite(live_server.base_url) as site:
+        site.base_url = site.base_url.replace("127.0.0.1", "localhost")
+        yield site
+
+
+@pytest.fixture
 def expected_console_errors() -> list[str]:
     """Return the parts of console messages that do not fail the test; a test may add to them."""
     return [NETWORK_ERROR_PREFIX, ABORTED]

@@ -48,8 +48,8 @@ class HostSite:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
-                if site.is_strict:
-                    self.send_header("Content-Security-Policy", STRICT_CSP.format(base=site.mainstay))
+                if site.policy:
+                    self.send_header("Content-Security-Policy", site.policy)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -64,7 +64,7 @@ class HostSite:
         self, attributes: str = "", *, lang: str = "en", direction: str = "ltr", is_strict: bool = True
     ) -> str:
         """Set the page's language and policy and the box's attributes; return the page's URL."""
-        self.is_strict = is_strict
+        self.policy = STRICT_CSP.format(base=self.mainstay) if is_strict else ""
         self.html = PAGE.format(
             base=self.mainstay,
             attributes=attributes,

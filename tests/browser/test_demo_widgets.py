@@ -1,16 +1,11 @@
-"""The gallery `/demo/widgets`, and its recipes on a host site."""
-
-import html
-import re
+"""The gallery `/demo/widgets`."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from service.pages.widget_recipes import EXAMPLE_URL, RECIPES
+from service.pages.widget_recipes import RECIPES
 from tests.browser.accessibility import DESKTOP, PHONE, check_page
 from tests.browser.conftest import BOTH_BROWSERS, NewPage
-from tests.browser.host_site import HostSite
-from tests.browser.live_server import LiveServer
 from tests.browser.support_box import SupportBox
 from tests.processes import ROOT
 
@@ -33,14 +28,6 @@ STATES = {
     "loading-failed": "error",
     "closed": "form",
 }
-BODY = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Recipe</title></head>
-<body class="post-template"><main><article><h1>The ferry did not sail</h1></article></main>
-{snippet}
-</body>
-</html>
-"""
 
 
 @BOTH_BROWSERS
@@ -111,59 +98,6 @@ def test_gallery_is_complete_without_scripts(new_page: NewPage) -> None:
 def test_gallery_is_accessible(page: Page) -> None:
     page.goto("/demo/widgets")
     check_page(page, "gallery", widths=(DESKTOP, PHONE))
-
-
-@BOTH_BROWSERS
-@pytest.mark.parametrize("recipe", ["static-page", "wordpress", "ghost"])
-def test_recipe_shows_a_box_that_leads_to_the_checkout(
-    host_site: HostSite, live_server: LiveServer, page: Page, recipe: str
-) -> None:
-    snippet = next(item for item in RECIPES if item.id == recipe).snippet
-    if recipe == "wordpress":
-        # What PHP prints: the module that WordPress enqueues, and the text that the filter appends.
-        appended = "".join(re.findall(r"'(<.*?>.*?)'(?=\n| \.|;)", snippet))
-        snippet = f'<script type="module" src="{EXAMPLE_URL}/widget/v1.js"></script>{appended}'
-    url = host_site.show(is_strict=False)
-    host_site.html = BODY.format(snippet=snippet.replace(EXAMPLE_URL, live_server.base_url))
-    page.goto(url)
-    box = SupportBox(page)
-    box.expect_state("form")
-    box.continue_button.click()
-    page.wait_for_url("**/sandbox/**")
-
-
-# Chromium takes a page that a test fulfils for one of the internet, and lets it send nothing to this machine;
-# test_frames.py has frames in Chromium.
-@pytest.mark.parametrize("browser_name", ["firefox"])
-def test_recipe_for_frames_opens_the_checkout_in_the_whole_window(
-    host_site: HostSite, live_server: LiveServer, page: Page
-) -> None:
-    recipes = {recipe.id: recipe.snippet.replace(EXAMPLE_URL, live_server.base_url) for recipe in RECIPES}
-    framed = BODY.format(snippet=recipes["static-page"])
-    url = host_site.show(is_strict=False)
-    # One server has both pages: the frame's content is in the page that frames it.
-    frame = recipes["iframe"].replace('src="https://paper.example/support-box.html"', f'src="{url}?framed"')
-    host_site.html = BODY.format(snippet=frame)
-    page.route("**/article?framed", lambda route: route.fulfill(body=framed, content_type="text/html"))
-    page.goto(url)
-    box = page.locator("iframe").content_frame.locator("support-box")
-    box.locator("[part=submit]").click()
-    page.wait_for_url("**/sandbox/**")
-
-
-def test_policy_of_the_recipe_lets_the_box_work(host_site: HostSite, live_server: LiveServer, page: Page) -> None:
-    snippet = next(item for item in RECIPES if item.id == "csp").snippet
-    policy = " ".join(snippet.partition(":")[2].split()).replace(EXAMPLE_URL, live_server.base_url)
-    url = host_site.show('placement="banner"', is_strict=False)
-    style = re.compile("<style>.*?</style>")
-    host_site.html = style.sub("", host_site.html).replace(
-        "<head>", f'<head><meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'
-    )
-    page.goto(url)
-    box = SupportBox(page)
-    box.expand.click()
-    box.continue_button.click()
-    page.wait_for_url("**/sandbox/**")
 
 
 def test_guide_has_every_recipe() -> None:

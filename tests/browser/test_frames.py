@@ -7,7 +7,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.host_site import HostSite
-from tests.browser.live_server import LiveServer
 
 pytestmark = BOTH_BROWSERS
 FRAMING = """<!DOCTYPE html>
@@ -15,14 +14,6 @@ FRAMING = """<!DOCTYPE html>
 <body><iframe title="Support" src="{url}" width="600" height="800" {attributes}></iframe></body></html>"""
 SANDBOX = 'sandbox="allow-scripts allow-same-origin allow-forms {more}"'
 CHECKOUT = "**/sandbox/**"
-
-
-@pytest.fixture
-def framing_site(live_server: LiveServer):
-    """Return the site of the framing page, on another origin than the framed one."""
-    with HostSite(live_server.base_url) as site:
-        site.base_url = site.base_url.replace("127.0.0.1", "localhost")
-        yield site
 
 
 def show_framed(page: Page, framing: HostSite, framed: HostSite, attributes: str = "", box_attributes: str = ""):
