@@ -3,11 +3,13 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.live_server import LiveServer
 from tests.browser.network import CAMPAIGN, fail_requests, pause_requests
 from tests.browser.support_box import SupportBox
 
 
+@BOTH_BROWSERS
 def test_blocked_script_leaves_the_fallback_link(live_server: LiveServer, page: Page) -> None:
     page.route("**/widget/v1.js", lambda route: route.abort())
     page.goto("/demo")
@@ -25,6 +27,7 @@ def test_browser_without_adopted_style_sheets_keeps_the_fallback_link(page: Page
     expect(page.locator("support-box").get_by_role("radio")).to_have_count(0)
 
 
+@BOTH_BROWSERS
 def test_fallback_link_is_shown_while_the_box_loads(page: Page) -> None:
     paused = pause_requests(page, CAMPAIGN)
     page.goto("/demo")
@@ -63,6 +66,7 @@ def test_html_instead_of_json_is_an_error(page: Page) -> None:
     box.expect_state("form")
 
 
+@BOTH_BROWSERS
 def test_closing_the_box_while_submitting_stays_on_the_page(demo: SupportBox) -> None:
     paused = pause_requests(demo.page, "**/v1/pledges")
     demo.continue_button.click()

@@ -31,6 +31,7 @@ def show_snippet(live_server: LiveServer, host_site: HostSite, snippet: str) -> 
     return url
 
 
+@BOTH_BROWSERS
 def test_box_of_the_snippet_works_on_another_site(
     live_server: LiveServer, host_site: HostSite, page: Page
 ) -> None:

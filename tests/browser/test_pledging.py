@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.network import PLEDGES, RecordedRequests, fail_requests, pause_requests, record_requests
 from tests.browser.support_box import SupportBox
@@ -92,6 +93,7 @@ def test_abandoned_checkout_leaves_the_pledge_pending(live_server: LiveServer, d
     assert (row["status"], row["payments"], row["paid_total"]) == ("pending", "0", "0.00")
 
 
+@BOTH_BROWSERS
 def test_back_from_the_checkout_allows_another_choice(demo: SupportBox) -> None:
     demo.continue_button.click()
     expect(demo.page).to_have_url(CHECKOUT)
@@ -171,6 +173,7 @@ def test_button_states_the_amount_as_it_is_read(demo: SupportBox, typed: str, la
     expect(demo.submit).to_have_text(f"Continue – {label} once")
 
 
+@BOTH_BROWSERS
 @pytest.mark.parametrize("again", ["a second click", "Enter"])
 def test_double_submit_creates_one_pledge(
     live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request], again: str
@@ -191,6 +194,7 @@ def test_double_submit_creates_one_pledge(
     assert (len(sent.wait_for(1)), live_server.count("pledges") - before) == (1, 1)
 
 
+@BOTH_BROWSERS
 def test_retry_after_failure_keeps_the_idempotency_key(
     live_server: LiveServer, demo: SupportBox, sent: RecordedRequests[Request]
 ) -> None:
@@ -239,6 +243,7 @@ def test_another_amount_gets_another_idempotency_key(demo: SupportBox, sent: Rec
     assert len(set(keys_of(sent.wait_for(2)))) == len(sent) == 2
 
 
+@BOTH_BROWSERS
 def test_retry_waits_for_the_retry_after_header(demo: SupportBox, sent: RecordedRequests[Request]) -> None:
     # The wait is long enough to see the disabled button on a slow machine, and short enough for the test.
     fail_requests(demo.page, PLEDGES, 429, retry_after=5)

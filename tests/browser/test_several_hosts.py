@@ -1,15 +1,17 @@
-"""A page with the scripts of two Mainstay hosts: each host gets the pledges of its own boxes and of no others."""
+"""A page with the scripts of two Mainstay hosts: each gets the pledges of its own boxes and of no others."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer, run_live_server
 from tests.browser.network import RecordedRequests
 from tests.browser.support_box import NOT_READY_BUTTON, SupportBox
 
+pytestmark = BOTH_BROWSERS
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Two papers</title>
 {scripts}

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.browser.accessibility import evaluate_check
-from tests.browser.conftest import NewPage
+from tests.browser.conftest import BOTH_BROWSERS, NewPage
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.network import RecordedRequests
@@ -45,6 +45,7 @@ def assert_nothing_is_stored(context: BrowserContext) -> None:
     assert [evaluate_check(page, "storedData") for page in context.pages] == [NO_STORED_DATA]
 
 
+@BOTH_BROWSERS
 def test_pledge_and_reminder_under_a_strict_policy(
     live_server: LiveServer,
     host_site: HostSite,
@@ -99,6 +100,7 @@ def test_box_adds_one_global_name_to_the_page(host_site: HostSite, page: Page) -
     assert {*with_box} - {*page.evaluate(names)} == {"SupportBox"}
 
 
+@BOTH_BROWSERS
 def test_events_contain_no_personal_data(host_site: HostSite, page: Page) -> None:
     events: RecordedRequests[dict] = RecordedRequests(page)
     page.context.expose_function("recordEvent", lambda event: events.append(event))

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 import service.pages.static_files
+from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer
 from tests.browser.network import (
@@ -87,6 +88,7 @@ def press_continue(box: SupportBox) -> None:
     box.submit.dispatch_event("click")
 
 
+@BOTH_BROWSERS
 def test_continue_waits_for_the_checkout_and_goes_on_once(demo: SupportBox) -> None:
     sent = record_requests(demo.page, "/v1/pledges")
     paused = PausedRoute(demo.page, CHECKOUT_PART)
@@ -213,6 +215,7 @@ def test_reminder_that_cannot_be_loaded_leads_to_the_plain_page(live_server: Liv
     expect(demo.continue_button).to_have_text("Continue – $30 a year")
 
 
+@BOTH_BROWSERS
 def test_slow_reminder_does_not_interrupt_the_checkout(demo: SupportBox) -> None:
     routes: RecordedRequests[Route] = RecordedRequests(demo.page)
     demo.page.route(REMINDER_PART, lambda route: routes.append(route))
@@ -302,6 +305,7 @@ def test_script_of_an_older_build_uses_the_current_currencies(
     expect(page).to_have_url(re.compile("/sandbox/checkout/"))
 
 
+@BOTH_BROWSERS
 def test_classic_script_can_import_the_box(live_server: LiveServer, host_site: HostSite, page: Page) -> None:
     host_site.show(is_strict=False)
     module = f'<script type="module" src="{live_server.base_url}/widget/v1.js"></script>'
