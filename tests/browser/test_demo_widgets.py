@@ -82,6 +82,11 @@ def test_example_of_a_changed_campaign_says_so(page: Page) -> None:
     expect(box.get_by_text("Once", exact=True)).to_have_count(0)
 
 
+def test_example_of_a_reminder_to_confirm_asks_for_it(page: Page) -> None:
+    page.goto("/demo/widgets/box?state=reminder-unconfirmed")
+    expect(page.locator("support-box").get_by_role("heading", name="Almost there!")).to_be_visible()
+
+
 def test_gallery_is_complete_without_scripts(new_page: NewPage) -> None:
     page = new_page(java_script_enabled=False)
     page.goto("/demo/widgets")

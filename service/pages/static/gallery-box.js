@@ -1,6 +1,6 @@
 // Brings the box of a gallery frame into the state that the frame is to show: answers its requests, and uses its form.
 
-const { state, heading, message } = document.body.dataset;
+const { state, heading, message, remindSet, remindDate } = document.body.dataset;
 const box = document.querySelector("support-box");
 const send = window.fetch;
 const never = () => new Promise(() => {});
@@ -28,7 +28,7 @@ const ANSWERS = {
   "reminder-set": [[REMINDERS, setReminder]],
   "reminder-unconfirmed": [
     [REMINDERS, setReminder],
-    [CAMPAIGN, change({ reminder: { confirm: true } })],
+    [CAMPAIGN, change({ reminder: { confirm: true }, texts: { reminder_set: remindSet, reminder_date: remindDate } })],
   ],
   closed: [[CAMPAIGN, change({ closed: true, heading, message: [message], reminder: { enabled: false } })]],
   impact: [[CAMPAIGN, change({ impact: { monthly: { 700: "$7 pays for one records request" } } })]],
@@ -45,7 +45,8 @@ function fromTheSecondTime(answer) {
 function change(properties) {
   return async (...request) => {
     const campaign = await (await send(...request)).json();
-    return Response.json({ ...campaign, ...properties, reminder: { ...campaign.reminder, ...properties.reminder } });
+    const reminder = { ...campaign.reminder, ...properties.reminder };
+    return Response.json({ ...campaign, ...properties, reminder, texts: { ...campaign.texts, ...properties.texts } });
   };
 }
 
