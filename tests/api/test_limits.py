@@ -117,6 +117,14 @@ def test_database_outage_does_not_fail_preflight(client_without_database: FlaskC
     assert response.headers["X-Request-Id"]
 
 
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_every_page_can_read_that_the_database_is_down(client_without_database: FlaskClient, method: str) -> None:
+    headers = {"Origin": "https://paper.example", "Access-Control-Request-Method": "GET"}
+    response = client_without_database.open("/v1/campaigns/default?lang=en", method=method, headers=headers)
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
+
+
 def test_unexpected_error_is_a_problem_without_traceback(
     client: FlaskClient, container: Container, monkeypatch
 ) -> None:
