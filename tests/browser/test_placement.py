@@ -250,6 +250,35 @@ def test_stored_text_of_another_script_is_as_none(host_site: HostSite, page: Pag
         box.expect_state("form")
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"quietUntil": 4102444800000},
+        {"quietUntil": "2099"},
+        {"articles": 2, "lastAt": 4102444800000, "views": 5},
+        {"pledge": {"id": 7}, "views": "many", "lastAt": None},
+    ],
+    ids=["clock was wrong", "text", "later visit", "objects"],
+)
+def test_stored_values_that_cannot_be_are_forgotten(
+    host_site: HostSite, page: Page, stored: dict[str, Any]
+) -> None:
+    url = host_site.show('storage="local" placement="dialog" after-views="1"')
+    page.goto(url)
+    box = SupportBox(page)
+    page.wait_for_function(f"({STORED})()?.views === 1")
+    page.evaluate("(text) => localStorage.setItem('support-box:default', text)", json.dumps(stored))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(url + "/1")
+    page.wait_for_function(f"({STORED})().lastAt <= Date.now()")
+    expect(box.dialog).to_have_count(0)
+    assert page.evaluate(STORED)["articles"] == 1
+    page.goto(url + "/2")
+    expect(box.dialog).to_be_visible()
+    assert not [url for url in requests if "/v1/pledges" in url]
+
+
 def test_banner_begins_small_at_the_bottom_of_the_window(host_site: HostSite, page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 700})
     box = open_box(page, host_site, 'placement="banner"')

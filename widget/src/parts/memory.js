@@ -10,6 +10,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const VISIT_MS = 30 * 60 * 1000;
 const QUIET_DAYS = 30;
 const QUIET_DAYS_AFTER_PAYING = 90;
+/** A reminder may be due later than any other quiet days end. */
+const MAX_QUIET_DAYS = 5 * 366;
 const PAID = ["active", "completed", "past_due"];
 const UNPAID = ["pending", "processing"];
 
@@ -29,6 +31,9 @@ function dueAt({ due_on, months = 1 }) {
   return date.getTime();
 }
 
+/** @param {number} maximum @param {unknown} value @returns {number | undefined} undefined if it is no such number */
+const numberUpTo = (maximum, value) => (typeof value === "number" && value >= 0 && value <= maximum ? value : undefined);
+
 /** @param {HTMLElement} host @param {SendRequest} sendRequest */
 export function createMemory(host, sendRequest) {
   /** What Undo restores. */
@@ -36,11 +41,20 @@ export function createMemory(host, sendRequest) {
   const mayStore = () => oneOf(host, "storage", ["local"]);
   const key = () => `support-box:${host.getAttribute("campaign") ?? "default"}`;
 
-  /** @returns {Memory} */
+  /** Returns what is stored as far as it can be true: another script may have written anything. @returns {Memory} */
   function read() {
-    // Storage throws if the reader has blocked it, and another script may have written anything.
+    // Storage throws if the reader has blocked it.
     try {
-      return (mayStore() && JSON.parse(localStorage.getItem(key()) ?? "")) || {};
+      const stored = mayStore() ? JSON.parse(localStorage.getItem(key()) ?? "") : {};
+      const { pledge } = stored;
+      return {
+        // A clock that was wrong must not hide the box for years, or make every article one of the same visit.
+        quietUntil: numberUpTo(Date.now() + MAX_QUIET_DAYS * DAY_MS, stored.quietUntil),
+        lastAt: numberUpTo(Date.now(), stored.lastAt),
+        articles: numberUpTo(Infinity, stored.articles),
+        views: numberUpTo(Infinity, stored.views),
+        pledge: typeof pledge === "string" ? pledge : undefined,
+      };
     } catch {
       return {};
     }
