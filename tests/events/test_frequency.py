@@ -19,6 +19,7 @@ from service.domain.errors import (
 )
 from service.domain.money import Money
 from service.domain.notifications.receipts import load_receipts
+from service.domain.pledges.pauses import possible_pauses
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount, switch_frequency
 from tests.events.stripe_fixture import StripeScenario
 from tests.events.test_crash_points import reconcile_later
@@ -110,6 +111,27 @@ def test_receipts_of_earlier_payments_keep_their_frequency(
         payments = session.scalars(select(Payment).order_by(Payment.paid_at)).all()
         receipts = load_receipts(session, [(payment, pledge) for payment in payments])
     assert [receipt.frequency for receipt in receipts] == [Frequency.MONTHLY, Frequency.ANNUAL]
+
+
+def test_dates_after_a_switch_at_the_end_of_february_are_those_of_stripe(
+    scenario: StripeScenario, container: Container
+) -> None:
+    container.clock.now = datetime.datetime(2027, 1, 31, 10, 30, tzinfo=datetime.UTC)
+    subscription = start_subscription(scenario, Frequency.MONTHLY)
+    scenario.stripe.advance(days=10)
+    switch(container)
+    settle(scenario)
+    switch(container, Frequency.MONTHLY, 500)
+    settle(scenario)
+    with container.database.read_only() as session:
+        pledge = session.scalars(select(Pledge)).one()
+        announced = [str(p.next_payment_at.date()) for p in possible_pauses(pledge, now=container.clock())]
+    assert announced[:2] == ["2027-03-28", "2027-04-28"]
+    pause(container)
+    for _ in range(3):
+        scenario.stripe.renew(subscription)
+        settle(scenario)
+    assert [day for day, _ in charges(scenario)] == ["2027-01-31", "2027-03-28", "2027-04-28"]
 
 
 def test_monthly_support_begins_when_the_paid_year_ends(scenario: StripeScenario, container: Container) -> None:

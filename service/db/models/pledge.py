@@ -35,6 +35,7 @@ class Pledge(UUIDPrimaryKey, Base):
     gateway's own identifiers, `renews_at` is its next payment, `subscription_status_at` is when the gateway last
     reported the status of the subscription, and `ended_at` is when it ended. `cancel_requested_at`,
     `pending_amount_minor` and `pending_frequency` record a change before the gateway is called. With
+    After a switch of the frequency, payments are made on the day of `anchored_at`. At
     `pause_requested_at`, a pause until `pending_resumes_at` was requested, or the end of one if that is empty.
 
     What the gateway reported, each with its own time: `checkout_completed_at`, `payment_bounced_at` (the bank did
@@ -110,6 +111,7 @@ class Pledge(UUIDPrimaryKey, Base):
     cancel_requested_at: Mapped[datetime.datetime | None]
     pending_amount_minor: Mapped[int | None] = mapped_column(BigInteger)
     pending_frequency: Mapped[Frequency | None] = mapped_column(StringEnum(Frequency))
+    anchored_at: Mapped[datetime.datetime | None]
     pause_requested_at: Mapped[datetime.datetime | None]
     pending_resumes_at: Mapped[datetime.datetime | None]
     checkout_completed_at: Mapped[datetime.datetime | None]

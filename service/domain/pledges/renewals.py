@@ -89,9 +89,10 @@ def payment_after(pledge: Pledge, payment_at: datetime.datetime, periods: int) -
     """Return when the payment is scheduled that comes some periods after another scheduled payment.
 
     As at Stripe, it is the same day in UTC, or the last one of a month that is too short; after a short month it
-    is again the day on which the reader began.
+    is again the day on which the reader began, or on which they paid first after a switch of the frequency.
     """
-    first, began = payment_at.astimezone(datetime.UTC), started_at(pledge).astimezone(datetime.UTC)
+    first = payment_at.astimezone(datetime.UTC)
+    began = (pledge.anchored_at or started_at(pledge)).astimezone(datetime.UTC)
     day = began.day if _clamp(first.year, first.month, began.day) == first.day else first.day
     years, month = divmod(first.month - 1 + MONTHS[pledge.frequency] * periods, 12)
     year = first.year + years

@@ -21,6 +21,7 @@ from service.domain.ports.payment_events import SubscriptionUpdated
 FACTS_OF_A_SUBSCRIPTION = (
     "customer_reference",
     "renews_at",
+    "anchored_at",
     "subscription_status_at",
     "ended_at",
     "cancel_requested_at",
@@ -192,7 +193,7 @@ def _sync_state(session: Session, pledge: Pledge, update: SubscriptionUpdated, *
     if update.frequency not in (None, pledge.frequency) and not is_ours:
         set_frequency(session, pledge, update.frequency)
         # Support that is paid every month is due sooner than was known of a year.
-        pledge.renews_at = update.renews_at or pledge.renews_at
+        pledge.renews_at = pledge.anchored_at = update.renews_at or pledge.renews_at
     if update.money is not None:
         sync_amount(pledge, update.money)
 

@@ -289,7 +289,10 @@ def complete_amount_change(
         if (pledge.pending_amount_minor, pledge.pending_frequency) == (requested, frequency):
             before = total_charge(pledge), pledge.frequency
             pledge.amount_minor, pledge.fees_minor = requested, charge.amount_minor - requested
-            set_frequency(session, pledge, frequency or pledge.frequency)
+            if frequency is not None:
+                set_frequency(session, pledge, frequency)
+                # At the gateway, the end of a trial is the day of payment from then on.
+                pledge.anchored_at = pledge.renews_at
             pledge.pending_amount_minor = pledge.pending_frequency = None
             if before != (charge, pledge.frequency):
                 enqueue_change(session, pledge, now=clock())

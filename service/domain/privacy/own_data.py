@@ -206,6 +206,7 @@ SECTIONS: Final = (
             Pledge.ended_at,
             Pledge.is_paused,
             Pledge.resumes_at,
+            Pledge.anchored_at,
             Pledge.pause_requested_at,
             Pledge.pending_resumes_at,
             Pledge.payment_bounced_at,
