@@ -21,8 +21,6 @@ TEXT_NAMES = (
     "amount_currency",
     "amount_suggested",
     "amount_use",
-    "amount_below_minimum",
-    "amount_above_maximum",
     "cover_fees_figures",
     "cover_fees_figure",
 )

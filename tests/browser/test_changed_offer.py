@@ -201,3 +201,37 @@ def test_open_page_shows_today_s_offer(
     page.get_by_label("Other amount").fill("30")
     page.locator("[data-continue]").click()
     expect(page.get_by_role("button", name="Pay")).to_be_visible()
+
+
+@pytest.mark.parametrize("typed", ["3", "3,00"])
+def test_open_page_takes_an_amount_that_its_old_limits_did_not(
+    change: Any, page: Page, expected_console_errors: list[str], typed: str
+) -> None:
+    expected_console_errors.append("the server responded with a status of 4")
+    high = MONTHLY | {"presets": [2500], "default": 2500, "minimum": 2000}
+    change(frequencies=[ONCE, high])
+    page.goto(f"/support/{SLUG}?lang=en")
+    page.get_by_label("Other amount").fill(typed)
+    change(frequencies=[ONCE, MONTHLY])
+    page.locator("[data-continue]").click()
+    if typed == "3,00":
+        page.get_by_role("button", name="Use $3").click()
+        page.locator("[data-continue]").click()
+    expect(page.get_by_role("button", name="Pay $3 a month")).to_be_visible()
+
+
+def test_page_after_a_refusal_has_the_limits_of_today(
+    change: Any, page: Page, expected_console_errors: list[str]
+) -> None:
+    expected_console_errors.append("the server responded with a status of 4")
+    change()
+    page.goto(f"/support/{SLUG}?lang=en")
+    page.get_by_label("Other amount").fill("7")
+    change(frequencies=[ONCE, MONTHLY | {"presets": [2500], "default": 2500, "minimum": 2000}])
+    page.locator("[data-continue]").click()
+    expect(page.locator("#amount-complaint")).to_contain_text("The minimum is $20.")
+    expect(page.locator("[data-continue]")).to_have_text("Continue")
+    page.get_by_label("Other amount").fill("20")
+    expect(page.locator("[data-continue]")).to_have_text("Continue – $20 a month")
+    page.locator("[data-continue]").click()
+    expect(page.get_by_role("button", name="Pay $20 a month")).to_be_visible()

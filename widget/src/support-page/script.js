@@ -3,9 +3,9 @@
  * explained before anything is sent. The form is complete without this script, and sends the same with it.
  */
 
-import { readAmount } from "../choice.js";
+import { chosenAmount, readAmount } from "../choice.js";
 import { button, createElement } from "../dom.js";
-import { explainAmount } from "../explain-amount.js";
+import { explainText } from "../explain-amount.js";
 import { createMoney } from "../money.js";
 import { coveredFees } from "../parts/fees.js";
 import { createTranslator } from "../texts.js";
@@ -83,10 +83,14 @@ function upgrade(form, offer) {
   for (const type of ["input", "change", "click"]) form.addEventListener(type, onChange);
   form.addEventListener("submit", (event) => {
     const choice = readChoice();
-    // The service's own button for what the reader may have meant sends that amount.
-    if (!choice || readAmount(choice) || event.submitter?.getAttribute("name")) return;
+    // The limits may have changed since the page was loaded, so the service checks them. Its own button for what the
+    // reader may have meant sends that amount.
+    if (!choice || chosenAmount(choice) >= 0 || event.submitter?.getAttribute("name")) return;
     event.preventDefault();
-    const { errorKey, values, suggestion } = explainAmount(choice, lang);
+    const explained = explainText(choice.customAmount, currencyOption, lang);
+    const errorKey = explained.errorKey ?? "amount_suggested";
+    const values = explained.errorKey ? explained.values : { amount: money.format(explained.minor) };
+    const { suggestion } = explained;
     const use = button("", text("amount_use", values), () => {
       amount.value = suggestion ?? "";
       amount.dispatchEvent(new Event("input", { bubbles: true }));
