@@ -115,6 +115,8 @@ export function createCheckout(context) {
   function leaveFrame(url) {
     // A sandboxed frame may not lead the top window anywhere, and a browser may block a tab that no click opens.
     tryToOpen(url, "_top") ?? tryToOpen(url);
+    // The reader may have paid in the other tab, so Back begins another pledge.
+    keyStore.resetKey();
     const link = createElement("a", { href: url, target: "_blank", part: "link" }, text("continue"));
     context.showView("submitting", { nodes: [link, button("link", text("back"), showPledge)] });
   }
