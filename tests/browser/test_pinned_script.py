@@ -75,6 +75,7 @@ def test_build_that_was_pinned_before_an_upgrade_runs_with_the_service_of_today(
     expect(page.get_by_role("button", name="Pay $30 a year")).to_be_visible()
 
 
+@BOTH_BROWSERS
 @pytest.mark.parametrize("change", ["hash", "content"])
 def test_browser_refuses_a_script_that_differs(
     live_server: LiveServer, host_site: HostSite, page: Page, expected_console_errors: list[str], change: str

@@ -228,18 +228,24 @@ def test_box_with_storage_stays_hidden_for_90_days_only_if_the_donation_was_paid
     assert 89 * DAY_MS < stored["quietUntil"] - page.evaluate("() => Date.now()") <= 90 * DAY_MS
 
 
-def test_storage_that_throws_is_as_none(host_site: HostSite, page: Page) -> None:
+@pytest.mark.parametrize("attributes", ["", 'storage="local"', 'storage="local" placement="banner"'])
+def test_storage_that_throws_is_as_none(host_site: HostSite, page: Page, attributes: str) -> None:
     page.add_init_script(
-        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } })"
+        """for (const name of ["localStorage", "sessionStorage"])
+             Object.defineProperty(window, name, { get() { throw new DOMException("", "SecurityError") } })"""
     )
-    box = open_box(page, host_site, 'storage="local"')
+    box = open_box(page, host_site, attributes)
     box.close.click()
     box.expect_state("dismissed")
     box.undo.click()
     box.expect_state("form")
-    box.close.click()
     page.reload()
     box.expect_state("form")
+    if "banner" in attributes:
+        box.expand.click()
+    box.choose("Once", "3")
+    box.submit.click()
+    page.wait_for_url("**/sandbox/**")
 
 
 def test_stored_text_of_another_script_is_as_none(host_site: HostSite, page: Page) -> None:

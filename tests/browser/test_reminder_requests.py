@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.live_server import LiveServer
 from tests.browser.network import REMINDERS, fail_requests, pause_requests, record_requests
 from tests.browser.support_box import REMINDER_SET, SupportBox
@@ -166,16 +167,25 @@ def test_reminder_request_sends_minimal_data(demo: SupportBox) -> None:
     assert "referer" not in request.all_headers()
 
 
-def test_double_submit_sends_one_reminder_request(demo: SupportBox) -> None:
+@BOTH_BROWSERS
+@pytest.mark.parametrize("press", ["double click", "double Enter", "Enter and click"])
+def test_double_submit_sends_one_reminder_request(
+    live_server: LiveServer, demo: SupportBox, browser_name: str, press: str
+) -> None:
     sent, paused = record_requests(demo.page, "/v1/reminders"), pause_requests(demo.page, REMINDERS)
+    before = live_server.count("reminders")
     demo.not_ready.click()
-    demo.email.fill("twice@example.org")
-    demo.email.press("Enter")
-    demo.force_click(demo.submit)
+    demo.email.fill(f"{press.replace(' ', '.')}.{browser_name}@example.org")
+    if press == "double click":
+        demo.submit.dblclick()
+    else:
+        demo.email.press("Enter")
+        demo.submit.press("Enter") if press == "double Enter" else demo.force_click(demo.submit)
     demo.expect_state("submitting")
     paused.resume()
     demo.expect_state("reminder-set")
     assert len(sent.wait_for(1)) == 1
+    assert live_server.count("reminders") == before + 1
 
 
 def test_failed_reminder_request_keeps_the_address(demo: SupportBox) -> None:
