@@ -188,6 +188,16 @@ def test_double_submit_sends_one_reminder_request(
     assert live_server.count("reminders") == before + 1
 
 
+@BOTH_BROWSERS
+def test_address_that_fires_only_change_counts(demo: SupportBox) -> None:
+    demo.not_ready.click()
+    demo.email.evaluate(
+        "(input) => { input.value = 'filled@example.org'; input.dispatchEvent(new Event('change')) }"
+    )
+    demo.remind.click()
+    demo.expect_state("reminder-set")
+
+
 def test_failed_reminder_request_keeps_the_address(demo: SupportBox) -> None:
     fail_requests(demo.page, REMINDERS, 500)
     demo.not_ready.click()

@@ -26,6 +26,10 @@ export function createReminderForm(context, onSubmit) {
       error.setMessage("");
       context.setState("reminder-form");
     },
+    // Some password managers fire only this one.
+    onchange() {
+      choice.email = email.value;
+    },
   });
   const error = fieldError(email);
   const when = whenField(context, () => {
