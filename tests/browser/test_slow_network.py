@@ -1,0 +1,51 @@
+"""The box on a slow network: it says what it does, stays usable, and sends nothing twice; in both browsers."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import BOTH_BROWSERS
+from tests.browser.host_site import HostSite
+from tests.browser.live_server import LiveServer
+from tests.browser.network import (
+    CAMPAIGN,
+    CHECKOUT_PART,
+    PLEDGES,
+    pause_requests,
+    record_requests,
+)
+from tests.browser.support_box import SupportBox
+
+pytestmark = BOTH_BROWSERS
+SECONDS = 2
+
+
+def wait(page: Page) -> None:
+    """Let the reader wait."""
+    page.wait_for_timeout(SECONDS * 1000)
+
+
+def test_everything_of_a_pledge_is_slow(live_server: LiveServer, host_site: HostSite, page: Page) -> None:
+    before = live_server.count("pledges")
+    sent = record_requests(page, "/v1/pledges")
+    paused = {url: pause_requests(page, url) for url in (CAMPAIGN, CHECKOUT_PART, PLEDGES)}
+    page.goto(host_site.show())
+    box = SupportBox(page)
+    wait(page)
+    box.expect_state("loading")
+    expect(box.link).to_be_visible()
+    paused[CAMPAIGN].resume()
+    box.expect_state("form")
+    box.choose("Once", "3")
+    box.continue_button.click()
+    wait(page)
+    box.expect_state("submitting")
+    expect(box.submit).to_have_text("Taking you to checkout…")
+    paused[CHECKOUT_PART].resume()
+    sent.wait_for(1)
+    wait(page)
+    box.expect_state("submitting")
+    expect(box.submit).to_have_text("Taking you to checkout…")
+    box.force_click(box.submit)
+    box.submit.press("Enter")
+    paused[PLEDGES].resume()
+    page.wait_for_url("**/sandbox/**")
+    assert (len(sent), live_server.count("pledges")) == (1, before + 1)
