@@ -148,7 +148,8 @@ def test_placed_box_that_was_removed_while_it_loaded_loads_when_it_is_shown_agai
     host_site: HostSite, page: Page, path: str
 ) -> None:
     paused = pause_requests(page, path)
-    page.goto(host_site.show('storage="local"'))
+    # Firefox ends loading a page only once a part that it waits for is there.
+    page.goto(host_site.show('storage="local"'), wait_until="commit")
     page.wait_for_function("document.querySelector('support-box').shadowRoot")
     page.evaluate(REMOVE)
     paused.resume()
