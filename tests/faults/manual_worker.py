@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from jobs.email_dispatcher import EmailDispatcher
+from jobs.email_dispatcher import DispatchRun, EmailDispatcher
 from jobs.email_queue import EmailBatch, EmailQueue
 from jobs.monitoring import send_heartbeat
 from schemas.enums import DeliveryOutcome
@@ -235,7 +235,7 @@ class ManualWorker:
         stop, self._gate = threading.Event(), Gate()
         self._queue = SteppedQueue(self._container, stop, self._gate)
         self._mailer = SteppedMailer(self._gate, self._deliver)
-        dispatcher = EmailDispatcher(self._container, self._mailer, self._queue, stop)
+        dispatcher = EmailDispatcher(self._container, self._mailer, self._queue, stop, DispatchRun(1))
         self._thread = threading.Thread(target=self._run_dispatcher, args=(dispatcher, self._gate), daemon=True)
         self._thread.start()
         self._waiting_at = self._gate.next_stop()
