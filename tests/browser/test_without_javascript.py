@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import BOTH_BROWSERS, NewPage
+from tests.browser.conftest import NewPage
 from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.support_box import NOT_READY_BUTTON, REMIND_BUTTON, REMINDER_SET
 
@@ -24,7 +24,6 @@ def support(page: Page) -> Page:
     return page
 
 
-@BOTH_BROWSERS
 def test_pledge_with_plain_forms(live_server: LiveServer, support: Page) -> None:
     support.get_by_role("radio", name="Monthly").check()
     support.get_by_label("Other amount").fill("2")
@@ -88,7 +87,6 @@ def test_enter_sends_the_corrected_amount_and_not_the_suggestion(support: Page) 
     expect(support.get_by_role("button", name="Pay $31 a year")).to_be_visible()
 
 
-@BOTH_BROWSERS
 def test_double_click_creates_one_pledge(live_server: LiveServer, support: Page) -> None:
     before = live_server.count("pledges")
     support.get_by_role("button", name="Continue").dblclick()
