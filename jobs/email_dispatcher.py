@@ -99,7 +99,7 @@ class DispatchRun:
         self._over = threading.Event()
 
     def leave(self) -> None:
-        """Count one dispatcher less that works."""
+        """Count one working dispatcher fewer."""
         with self._lock:
             self._working -= 1
             if not self._working:

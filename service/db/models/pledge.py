@@ -34,9 +34,9 @@ class Pledge(UUIDPrimaryKey, Base):
     cover the gateway's fee. For a recurring pledge, `subscription_reference` and `customer_reference` are the
     gateway's own identifiers, `renews_at` is its next payment, `subscription_status_at` is when the gateway last
     reported the status of the subscription, and `ended_at` is when it ended. `cancel_requested_at`,
-    `pending_amount_minor` and `pending_frequency` record a change before the gateway is called. With
-    After a switch of the frequency, payments are made on the day of `anchored_at`. At
-    `pause_requested_at`, a pause until `pending_resumes_at` was requested, or the end of one if that is empty.
+    `pending_amount_minor` and `pending_frequency` record a change before the gateway is called. After a switch of
+    the frequency, payments are made on the day of the month of `anchored_at`. At `pause_requested_at`, a pause
+    until `pending_resumes_at` was requested, or the end of one if that is empty.
 
     What the gateway reported, each with its own time: `checkout_completed_at`, `payment_bounced_at` (the bank did
     not make the first payment) and `settled_outside_at` (the last invoice that was paid without the gateway).

@@ -285,7 +285,7 @@ def _request(
             # The supporter was merged, got another address, or was erased at the same moment.
             raise link_expired()
         erasure = Erasure(
-            # A link that its reader has in hand leads to the state of this erasure, whoever asked for it.
+            # The reader's own link shows the state of this erasure, also if staff asked for it.
             id=request_id or max(own_requests, default=None) or new_id(),
             email_hash=lookup_hashes(session, address)[0],
             address=address,

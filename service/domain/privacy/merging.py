@@ -38,8 +38,8 @@ def merge_supporters(
     the reader asked for the one created second, it is the first with the date asked for last, as after a repeated
     sign-up. Else it is the one asked for last. That is cancelled if the reader cancelled the older one after
     asking for the newer one, and confirmed if they had confirmed the older one. The kept supporter gets the
-    earlier `created_at` and, unless it `keeps_address`, the address as it was typed last. One receipt a year is
-    what the reader gets who chose it in either account: nobody gets one for each payment unless they leave it so.
+    earlier `created_at` and, unless it `keeps_address`, the address as it was typed last. It gets one
+    receipt a year if either of the two did.
     """
     lock_with_pledges(session, (kept, duplicate))
     # A worker locks a reminder, and a sign-in, before its email.
