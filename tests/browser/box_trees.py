@@ -112,7 +112,7 @@ TREES: dict[str, tuple[str | None, list[str]]] = {
     ),
     "rate_limited": (
         ERROR,
-        [*titled(ERROR), "status: We’re very busy right now. Please try again in a mom", WAIT, BACK, NOT_READY],
+        [*titled(ERROR), "status: We’re very busy right now. Please try again a little", WAIT, BACK, NOT_READY],
     ),
     "payments_unavailable": (
         ERROR,
