@@ -1,4 +1,7 @@
-"""Without JavaScript: pledges, form errors, and the whole life of a reminder."""
+"""Without JavaScript: pledges, form errors, and the whole life of a reminder.
+
+In Chromium only: Firefox, driven as here, runs scripts all the same.
+"""
 
 import re
 
