@@ -44,6 +44,10 @@ class PausedRoute:
         self._routes: RecordedRequests[Route] = RecordedRequests(page)
         page.route(url, lambda route: self._routes.append(route))
 
+    def wait_for_request(self) -> None:
+        """Wait until a request is paused: the box shows that it is busy before it sends one."""
+        self._routes.wait_for(1)
+
     def resume(self) -> None:
         """Wait for a request and let it continue."""
         self._routes.wait_for(1).pop(0).continue_()

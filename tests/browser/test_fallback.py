@@ -70,6 +70,7 @@ def test_html_instead_of_json_is_an_error(page: Page) -> None:
 def test_closing_the_box_while_submitting_stays_on_the_page(demo: SupportBox) -> None:
     paused = pause_requests(demo.page, "**/v1/pledges")
     demo.continue_button.click()
+    paused.wait_for_request()
     demo.expect_state("submitting")
     demo.close.click()
     demo.expect_state("dismissed")

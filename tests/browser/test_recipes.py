@@ -183,6 +183,7 @@ def test_react_unmounts(host_site: HostSite, page: Page, react_app: str, pledged
     box = show_page(host_site, page, react_app)
     box.expect_state("form")
     box.submit.click()
+    paused.wait_for_request()
     box.expect_state("submitting")
     press(page, "Show or hide")
     expect(box.host).to_have_count(0)
