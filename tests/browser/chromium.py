@@ -9,8 +9,9 @@ from pathlib import Path
 
 from playwright.sync_api import Playwright, sync_playwright
 
+HEADLESS_SHELL = "chromium-headless-shell"
 NAMES = (
-    "chromium-headless-shell",
+    HEADLESS_SHELL,
     "chromium",
     "chromium-browser",
     "google-chrome",
@@ -64,13 +65,14 @@ def start_playwright() -> Iterator[Playwright]:
         yield playwright
 
 
-def find_chromium(playwright: Playwright) -> str:
-    """Return the path of a Chromium.
+def find_chromium(playwright: Playwright, *, is_full: bool = False) -> str:
+    """Return the path of a Chromium; of a full one if the headless shell lacks what the test needs.
 
     Raises:
         ChromiumIsMissing: the message says what to install.
     """
-    candidates = [shutil.which(name) for name in NAMES] + [str(MACOS), playwright.chromium.executable_path]
+    names = [name for name in NAMES if not is_full or name != HEADLESS_SHELL]
+    candidates = [shutil.which(name) for name in names] + [str(MACOS), playwright.chromium.executable_path]
     for candidate in candidates:
         if candidate and Path(candidate).exists():
             return candidate
