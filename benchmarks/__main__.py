@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from sqlalchemy import text
 
-from benchmarks import balance, claims, dispatch, events, export, shop, sign_ups, slow_clients
+from benchmarks import balance, box, claims, dispatch, events, export, shop, sign_ups, slow_clients
 from benchmarks.baselines.table import minimal_reminders
 from benchmarks.compare import Comparison, LoadPlan, Measurement, compare, table
 from benchmarks.database import BenchmarkDatabase, benchmark_database
@@ -32,12 +32,13 @@ SECTIONS = (
     "events",
     "balance",
     "shop",
+    "box",
 )
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many rows, emails, events and rounds each section uses."""
+    """How many rows, emails, events, rounds and loads each section uses."""
 
     http_load: LoadPlan
     exported_pledges: int
@@ -49,6 +50,7 @@ class Size:
     events: int
     balance_transactions: int
     shop_events: int
+    box_loads: int
 
 
 FULL = Size(
@@ -64,6 +66,7 @@ FULL = Size(
     events=10_000,
     balance_transactions=10_000,
     shop_events=300,
+    box_loads=15,
 )
 QUICK = Size(
     http_load=LoadPlan(rounds=2, seconds=1, warm_up=0.5),
@@ -76,6 +79,7 @@ QUICK = Size(
     events=200,
     balance_transactions=240,
     shop_events=20,
+    box_loads=1,
 )
 
 # A sign-up as the widget sends it from an article.
@@ -200,6 +204,8 @@ def _measure_databases(databases: BenchmarkDatabase, size: Size, only: Collectio
         replayed, wrong = shop.run(databases, events=size.shop_events)
         print(f"\n{replayed}", flush=True)
         errors += wrong
+    if "box" in only:
+        print(f"\n{box.run(databases, loads=size.box_loads)}", flush=True)
     return errors
 
 

@@ -24,7 +24,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_quick_benchmarks_print_every_figure_and_ledger_totals_match_events() -> None:
     completed = run(
-        "benchmarks", "--quick", "--only", "claims", "dispatch", "sign-ups", "events", "balance", "shop"
+        "benchmarks", "--quick", "--only", "claims", "dispatch", "sign-ups", "events", "balance", "shop", "box"
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
     for name in (
@@ -47,6 +47,10 @@ def test_quick_benchmarks_print_every_figure_and_ledger_totals_match_events() ->
         r"baseline, each page listed and inserted",
         r"ours, ignored after all their waits.*",
         r"baseline, one look-up for each.*",
+        r"baseline, an empty element",
+        r"ours, in the page",
+        r"ours, a banner",
+        r"ours, a dialog that is not due",
     ):
         assert re.search(f"^{name}{FIGURE}", completed.stdout, re.MULTILINE), completed.stdout
     assert "Index Scan using ix_reminders_due" in completed.stdout
