@@ -9,10 +9,12 @@ from tests.browser.network import (
     CAMPAIGN,
     CHECKOUT_PART,
     PLEDGES,
+    REMINDER_PART,
+    REMINDERS,
     pause_requests,
     record_requests,
 )
-from tests.browser.support_box import SupportBox
+from tests.browser.support_box import REMINDER_SET, SupportBox
 
 pytestmark = BOTH_BROWSERS
 SECONDS = 2
@@ -49,3 +51,40 @@ def test_everything_of_a_pledge_is_slow(live_server: LiveServer, host_site: Host
     paused[PLEDGES].resume()
     page.wait_for_url("**/sandbox/**")
     assert (len(sent), live_server.count("pledges")) == (1, before + 1)
+
+
+def test_everything_of_a_reminder_is_slow(
+    live_server: LiveServer, host_site: HostSite, page: Page, browser_name: str
+) -> None:
+    before = live_server.count("reminders")
+    sent = record_requests(page, "/v1/reminders")
+    paused = {url: pause_requests(page, url) for url in (CAMPAIGN, REMINDER_PART, REMINDERS)}
+    page.goto(host_site.show())
+    box = SupportBox(page)
+    wait(page)
+    box.expect_state("loading")
+    expect(box.link).to_be_visible()
+    paused[CAMPAIGN].resume()
+    box.expect_state("form")
+    box.not_ready.click()
+    # The texts of the reminder are part of the campaign.
+    for url in (REMINDER_PART, CAMPAIGN):
+        paused[url].wait_for_request()
+        wait(page)
+        box.expect_state("form")
+        expect(box.not_ready).to_be_focused()
+        expect(box.submit).to_be_enabled()
+        paused[url].resume()
+    box.expect_state("reminder-form")
+    box.email.fill(f"slow.{browser_name}@example.org")
+    box.remind.click()
+    paused[REMINDERS].wait_for_request()
+    wait(page)
+    box.expect_state("submitting")
+    expect(box.submit).to_have_text("Setting your reminder…")
+    box.force_click(box.submit)
+    box.submit.press("Enter")
+    paused[REMINDERS].resume()
+    box.expect_state("reminder-set")
+    expect(box.heading).to_have_text(REMINDER_SET)
+    assert (len(sent.wait_for(1)), live_server.count("reminders")) == (1, before + 1)
