@@ -1,7 +1,7 @@
 # Functions that the install scripts share; they source this file with `.`.
 BROWSER_PACKAGES="chromium-headless-shell fonts-dejavu-core"
-# Debian's names of the servers that the tests start, which are also their programs' names.
-SERVER_PACKAGES="pgbouncer"
+# Debian's names of the other programs that the tests start.
+SERVER_PACKAGES="pgbouncer php-cli"
 
 has_browser() {
     for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
@@ -18,7 +18,7 @@ missing_servers() {
     missing=
     for name in $SERVER_PACKAGES; do
         # Debian keeps servers where only root's PATH leads.
-        (PATH="$PATH:${SERVER_FOLDERS-/usr/sbin:/usr/local/sbin}" && command -v "$name" >/dev/null) ||
+        (PATH="$PATH:${SERVER_FOLDERS-/usr/sbin:/usr/local/sbin}" && command -v "${name%-cli}" >/dev/null) ||
             missing="${missing:+$missing }$name"
     done
     echo "$missing"

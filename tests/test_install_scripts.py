@@ -93,14 +93,15 @@ def test_missing_servers_are_installed_by_apt_or_named_with_the_command(machine:
     response = machine.run("need-servers")
     assert response.returncode == 1
     assert response.stderr == (
-        "The tests need pgbouncer: install it (Debian: sudo apt-get install pgbouncer) and run make test again.\n"
+        "The tests need pgbouncer php-cli: install what is missing "
+        "(Debian: sudo apt-get install pgbouncer php-cli) and run make test again.\n"
     )
     machine.set_user("0")
     machine.add_apt()
     response = machine.run("need-servers")
     assert (response.returncode, response.stderr) == (0, "")
-    assert response.stdout == "Installing pgbouncer with apt-get: the tests start it.\n"
-    assert machine.installed.read_text().splitlines()[-1].endswith("--no-install-recommends pgbouncer")
+    assert response.stdout == "Installing pgbouncer php-cli with apt-get: the tests start them.\n"
+    assert machine.installed.read_text().splitlines()[-1].endswith("--no-install-recommends pgbouncer php-cli")
 
 
 def test_missing_firefox_is_installed_by_apt_or_named_with_the_command(machine: BareMachine) -> None:
@@ -124,7 +125,8 @@ def test_missing_firefox_is_installed_by_apt_or_named_with_the_command(machine: 
 def test_installed_servers_are_not_installed_again(machine: BareMachine) -> None:
     machine.set_user("0")
     machine.add_apt()
-    machine.add(machine.on_path / "pgbouncer", "exit 0")
+    for program in ("pgbouncer", "php"):
+        machine.add(machine.on_path / program, "exit 0")
     response = machine.run("need-servers")
     assert (response.returncode, response.stdout, response.stderr) == (0, "", "")
 
@@ -180,7 +182,8 @@ def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
     assert machine.run("announce-installs").stdout == (
         "make test installs what it needs first: python3-venv (apt-get); Python packages into .venv/ (pip); "
         "the widget's tools into widget/node_modules/ (npm); "
-        "chromium-headless-shell fonts-dejavu-core (apt-get); firefox-esr (apt-get); pgbouncer (apt-get).\n"
+        "chromium-headless-shell fonts-dejavu-core (apt-get); firefox-esr (apt-get); "
+        "pgbouncer php-cli (apt-get).\n"
     )
     assert not machine.installed.exists()
 
@@ -195,7 +198,7 @@ def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
 def test_announcement_names_only_what_is_missing(
     machine: BareMachine, changed: str | None, announced: str
 ) -> None:
-    for program in ("chromium", "firefox-esr", "pgbouncer"):
+    for program in ("chromium", "firefox-esr", "pgbouncer", "php"):
         machine.add(machine.on_path / program, "exit 0")
     machine.add(machine.checkout / ".venv" / "bin" / "pip", "exit 0")
     (machine.checkout / "widget" / "node_modules").mkdir(parents=True)

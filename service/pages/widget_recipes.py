@@ -33,10 +33,11 @@ RECIPES = (
         "wordpress",
         "WordPress",
         "Add this to the theme's functions.php, or to a snippets plugin. It puts the box below each post. For one "
-        "page, paste the lines for a static page into a Custom HTML block instead.",
+        "page, an administrator or editor can paste the lines for a static page into a Custom HTML block instead; "
+        "from authors, WordPress keeps only the link.",
         f"""\
-add_action('wp_enqueue_scripts', function () {{
-  wp_enqueue_script_module('support-box', '{EXAMPLE_URL}/widget/v1.js');
+add_action('wp_head', function () {{
+  if (is_singular('post')) echo '{SCRIPT}';
 }});
 add_filter('the_content', function ($content) {{
   if (!is_singular('post') || !in_the_loop() || !is_main_query()) return $content;

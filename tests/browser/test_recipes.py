@@ -6,6 +6,7 @@ import re
 import subprocess
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -70,15 +71,27 @@ def test_static_page(host_site: HostSite, page: Page, find_snippet: FindSnippet)
     check_box(box)
 
 
-def test_wordpress(host_site: HostSite, page: Page, find_snippet: FindSnippet) -> None:
+def render_wordpress(snippet: str, folder: Path, kind: str) -> str:
+    """Return what a theme with this code prints for a page: `post` or `front`."""
+    functions = folder / "functions.php"
+    functions.write_text(f"<?php\n{snippet}\n")
+    command = ["php", "-d", "display_errors=stderr", ROOT / "tests" / "browser" / "wordpress.php", functions, kind]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (printed.returncode, printed.stderr) == (0, "")
+    return printed.stdout
+
+
+def test_wordpress(host_site: HostSite, page: Page, find_snippet: FindSnippet, tmp_path: Path) -> None:
     snippet = find_snippet("wordpress")
-    [(module, address)] = re.findall(r"wp_enqueue_script_module\('([^']*)', '([^']*)'\);", snippet)
-    [appended] = re.findall(r"return \$content((?: *\n? *\. '[^']*')+);\n", snippet)
-    # What WordPress prints: the module with its own version, and what the filter appends.
-    content = "".join(re.findall("'([^']*)'", appended))
-    script = f'<script type="module" src="{address}?ver=6.8.3" id="{module}-js-module"></script>'
-    box = show_page(host_site, page, f"{content}\n{script}")
-    expect(box.host).to_have_attribute("variant", "post")
+    front = render_wordpress(snippet, tmp_path, "front")
+    assert "The ferry" in front
+    assert not re.search("support-box|<script", front)
+    url = host_site.show(is_strict=False)
+    host_site.html = render_wordpress(snippet, tmp_path, "post")
+    page.goto(url)
+    box = SupportBox(page)
+    expect(page.locator("article > p + support-box")).to_have_attribute("variant", "post")
+    expect(box.link).to_have_attribute("href", f"{host_site.mainstay}/support/default")
     check_box(box)
 
 
