@@ -1,12 +1,13 @@
 """Fixtures: a live server, a browser, and pages that fail the test on console errors."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
 from tests.browser.chromium import ARGUMENTS, find_chromium, start_playwright
-from tests.browser.firefox import CHANNEL, PREFERENCES, write_starter
+from tests.browser.firefox import CHANNEL, PREFERENCES, WITHOUT_SCRIPTS, write_starter
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer, run_live_server
 from tests.browser.support_box import SupportBox
@@ -39,12 +40,22 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def firefox(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    starter = write_starter(tmp_path_factory.mktemp("firefox"))
-    browser = playwright.firefox.launch(
-        executable_path=starter, channel=CHANNEL, firefox_user_prefs=PREFERENCES, timeout=TIMEOUT_MS
-    )
+    browser = launch_firefox(playwright, write_starter(tmp_path_factory.mktemp("firefox")))
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="session")
+def firefox_without_scripts(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = launch_firefox(playwright, write_starter(tmp_path_factory.mktemp("firefox"), WITHOUT_SCRIPTS))
+    yield browser
+    browser.close()
+
+
+def launch_firefox(playwright: Playwright, starter: Path) -> Browser:
+    return playwright.firefox.launch(
+        executable_path=starter, channel=CHANNEL, firefox_user_prefs=PREFERENCES, timeout=TIMEOUT_MS
+    )
 
 
 @pytest.fixture
@@ -99,7 +110,6 @@ def new_page(
 
     Console errors and warnings, uncaught exceptions and policy violations fail the test.
     """
-    browser: Browser = request.getfixturevalue("firefox" if browser_name == "firefox" else "browser")
     contexts: list[BrowserContext] = []
     console_errors: list[str] = []
 
@@ -117,6 +127,10 @@ def new_page(
             "locale": "en-US",
             "timezone_id": "Europe/Amsterdam",
         } | options
+        fixture = "browser"
+        if browser_name == "firefox":
+            fixture = "firefox" if options.get("java_script_enabled", True) else "firefox_without_scripts"
+        browser: Browser = request.getfixturevalue(fixture)
         context = browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(TIMEOUT_MS)

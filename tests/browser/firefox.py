@@ -3,6 +3,9 @@
 Playwright has a Firefox of its own, which is patched. A stock one speaks WebDriver BiDi, which Playwright knows,
 too, but Firefox ESR lacks a command that Playwright sends to every context. So Playwright starts this file, which
 starts Firefox, relays the protocol, and answers that command itself. Tests cannot set the colour scheme there.
+
+Playwright cannot switch off the scripts of a stock Firefox either, and if the preference "javascript.enabled" is
+false, its own scripts stop at their first promise. So the relay adds a policy against scripts to each page.
 """
 
 import asyncio
@@ -12,6 +15,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientSession, web
 
@@ -31,6 +35,11 @@ PREFERENCES = {
     "network.captive-portal-service.enabled": False,
 }
 UNKNOWN_COMMANDS = {"emulation.setMediaFeaturesOverride"}
+WITHOUT_SCRIPTS = "--without-scripts"
+# Everything but allow-scripts that the pages need.
+SCRIPTLESS_POLICY = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-same-origin"
+# The greatest id of a command, which Playwright does not reach.
+RELAY_ID = 2**53 - 1
 ADDRESS = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
 
 
@@ -50,23 +59,35 @@ def find_firefox() -> str:
     return path
 
 
-def write_starter(folder: Path) -> Path:
+def write_starter(folder: Path, *options: str) -> Path:
     """Write a program that starts Firefox behind the relay; return its path."""
     starter = folder / "firefox"
-    starter.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{Path(__file__).parents[2]}" exec "{sys.executable}" -m {__name__} "$@"\n'
-    )
+    command = " ".join([f'"{sys.executable}" -m {__name__}', *options])
+    starter.write_text(f'#!/bin/sh\nPYTHONPATH="{Path(__file__).parents[2]}" exec {command} "$@"\n')
     starter.chmod(0o755)
     return starter
 
 
-async def relay(front: web.WebSocketResponse, address: str) -> None:
+def without_scripts(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the command that lets a paused response go on, a page's with the policy against scripts."""
+    parameters = {"request": event["request"]["request"]}
+    if event["navigation"]:
+        policy = {"name": "Content-Security-Policy", "value": {"type": "string", "value": SCRIPTLESS_POLICY}}
+        parameters["headers"] = [*event["response"]["headers"], policy]
+    return {"id": RELAY_ID, "method": "network.continueResponse", "params": parameters}
+
+
+async def relay(front: web.WebSocketResponse, address: str, *, has_scripts: bool) -> None:
     """Relay the messages of a session to Firefox and back, until one of them closes it."""
     async with ClientSession() as client, client.ws_connect(f"{address}/session", max_msg_size=0) as back:
 
         async def relay_answers() -> None:
             async for message in back:
-                await front.send_str(message.data)
+                answer = json.loads(message.data)
+                if answer.get("method") == "network.responseStarted" and answer["params"]["isBlocked"]:
+                    await back.send_json(without_scripts(answer["params"]))
+                if answer.get("id") != RELAY_ID:
+                    await front.send_str(message.data)
             await front.close()
 
         answers = asyncio.create_task(relay_answers())
@@ -74,32 +95,40 @@ async def relay(front: web.WebSocketResponse, address: str) -> None:
             command = json.loads(message.data)
             if command["method"] in UNKNOWN_COMMANDS:
                 await front.send_json({"type": "success", "id": command["id"], "result": {}})
-            else:
-                await back.send_str(message.data)
+                continue
+            if command["method"] == "network.addIntercept" and not has_scripts:
+                phases = command["params"]["phases"]
+                # Playwright adds this one at the start of each session.
+                if phases == ["authRequired"]:
+                    phases.append("responseStarted")
+            await back.send_json(command)
         await back.close()
         await answers
 
 
 async def run(arguments: list[str]) -> None:
     """Start Firefox, and say where the relay listens in the words in which Firefox says it."""
+    has_scripts = WITHOUT_SCRIPTS not in arguments
+    arguments = [argument for argument in arguments if argument != WITHOUT_SCRIPTS]
     firefox = await asyncio.create_subprocess_exec(find_firefox(), *arguments, stderr=asyncio.subprocess.PIPE)
     assert firefox.stderr is not None
     async for line in firefox.stderr:
         text = line.decode(errors="replace")
         if match := ADDRESS.search(text):
-            text = f"WebDriver BiDi listening on ws://127.0.0.1:{await listen(match[1])}\n"
+            port = await listen(match[1], has_scripts=has_scripts)
+            text = f"WebDriver BiDi listening on ws://127.0.0.1:{port}\n"
         sys.stderr.write(text)
         sys.stderr.flush()
     await firefox.wait()
 
 
-async def listen(address: str) -> int:
+async def listen(address: str, *, has_scripts: bool) -> int:
     """Start the relay to Firefox; return its port."""
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
         front = web.WebSocketResponse(max_msg_size=0)
         await front.prepare(request)
-        await relay(front, address)
+        await relay(front, address, has_scripts=has_scripts)
         return front
 
     app = web.Application()
