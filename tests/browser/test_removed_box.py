@@ -170,7 +170,7 @@ def test_banner_that_was_removed_leaves_nothing_and_returns_as_a_banner(host_sit
     expect(box.expand).to_be_visible()
     assert page.evaluate(padding)
     page.evaluate(REMOVE)
-    page.wait_for_function(f"!{padding}")
+    page.wait_for_function(f"() => !{padding}")
     page.evaluate(SHOW_AGAIN)
     expect(box.expand).to_be_visible()
     assert page.evaluate(padding)
