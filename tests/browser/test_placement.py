@@ -18,6 +18,7 @@ pytestmark = BOTH_BROWSERS
 
 STORED = "() => JSON.parse(localStorage.getItem('support-box:default'))"
 FORGET_QUIET = "() => localStorage.setItem('support-box:default', JSON.stringify({ quietUntil: Date.now() - 1 }))"
+SET_ATTRIBUTE = "(box, [name, value]) => box.setAttribute(name, value)"
 DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -57,24 +58,75 @@ def test_attributes_make_the_first_choice(host_site: HostSite, page: Page) -> No
 
 def test_attributes_are_observed_while_the_box_is_live(host_site: HostSite, page: Page) -> None:
     box = open_box(page, host_site)
-    set_attribute = "(box, [name, value]) => box.setAttribute(name, value)"
-    box.host.evaluate(set_attribute, ["frequency", "annual"])
+    box.host.evaluate(SET_ATTRIBUTE, ["frequency", "annual"])
     expect(box.annual).to_be_checked()
-    box.host.evaluate(set_attribute, ["amount", "2500"])
+    box.host.evaluate(SET_ATTRIBUTE, ["amount", "2500"])
     expect(box.submit).to_have_text("Continue – $25 a year")
     expect(box.not_ready).to_be_visible()
-    box.host.evaluate(set_attribute, ["reminder", "off"])
+    box.host.evaluate(SET_ATTRIBUTE, ["reminder", "off"])
     expect(box.not_ready).to_have_count(0)
     box.host.evaluate("(box) => box.removeAttribute('reminder')")
     expect(box.not_ready).to_be_visible()
     message = box.host.locator("[part=body] > [part=message]").first
-    box.host.evaluate(set_attribute, ["compact", ""])
+    box.host.evaluate(SET_ATTRIBUTE, ["compact", ""])
     expect(message).to_be_hidden()
     # The other paragraphs are behind "Read more" on a phone, and open on a desktop.
     expect(box.host.locator("details")).to_be_hidden()
     box.host.evaluate("(box) => box.removeAttribute('compact')")
     expect(message).to_be_visible()
     expect(box.host.locator("details")).to_be_visible()
+
+
+def test_campaign_and_language_change_while_the_box_is_live(
+    host_site: HostSite, page: Page, live_server: LiveServer, tmp_path: Path
+) -> None:
+    live_server.apply_campaign(tmp_path, slug="other", default_frequency="once")
+    box = open_box(page, host_site)
+    expect(box.submit).to_have_text("Continue – $7 a month")
+    box.host.evaluate(SET_ATTRIBUTE, ["campaign", "other"])
+    expect(box.once).to_be_checked()
+    box.host.evaluate(SET_ATTRIBUTE, ["lang", "de"])
+    german = SupportBox(page, "de")
+    expect(german.once).to_be_checked()
+    expect(box.frame).to_have_attribute("lang", "de")
+    box.host.evaluate("(box) => box.removeAttribute('campaign')")
+    expect(german.monthly).to_be_checked()
+    box.host.evaluate("(box) => box.removeAttribute('lang')")
+    expect(box.submit).to_have_text("Continue – $7 a month")
+
+
+@pytest.mark.parametrize("storage", ["", 'storage="local"'])
+def test_placement_changes_while_the_box_is_live(host_site: HostSite, page: Page, storage: str) -> None:
+    box = open_box(page, host_site, storage)
+    box.host.evaluate(SET_ATTRIBUTE, ["placement", "banner"])
+    expect(box.expand).to_be_visible()
+    place_at_the_bottom(page)
+    box.host.evaluate("(box) => box.removeAttribute('placement')")
+    expect(box.once).to_be_visible()
+    expect(box.expand).to_have_count(0)
+    assert page.evaluate("() => document.documentElement.style.scrollPaddingBlockEnd") == ""
+    box.host.evaluate(SET_ATTRIBUTE, ["placement", "dialog"])
+    expect(box.host).to_be_hidden()
+    box.host.evaluate("(box) => box.open()")
+    expect(box.dialog).to_be_visible()
+    box.host.evaluate(SET_ATTRIBUTE, ["placement", "inline"])
+    expect(box.dialog).to_have_count(0)
+    expect(box.once).to_be_visible()
+
+
+def test_storage_changes_while_the_box_is_live(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site)
+    assert page.evaluate(STORED) is None
+    box.host.evaluate(SET_ATTRIBUTE, ["storage", "local"])
+    page.wait_for_function(f"() => ({STORED})()?.views === 1")
+    box.expect_state("form")
+    box.close.click()
+    box.expect_state("dismissed")
+    assert page.evaluate(STORED)["quietUntil"]
+    box.host.evaluate("(box) => box.removeAttribute('storage')")
+    box.undo.click()
+    box.expect_state("form")
+    assert page.evaluate(STORED)["quietUntil"]
 
 
 def test_currency_attribute_chooses_among_those_of_the_campaign(
@@ -272,12 +324,12 @@ def test_stored_values_that_cannot_be_are_forgotten(
     url = host_site.show('storage="local" placement="dialog" after-views="1"')
     page.goto(url)
     box = SupportBox(page)
-    page.wait_for_function(f"({STORED})()?.views === 1")
+    page.wait_for_function(f"() => ({STORED})()?.views === 1")
     page.evaluate("(text) => localStorage.setItem('support-box:default', text)", json.dumps(stored))
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto(url + "/1")
-    page.wait_for_function(f"({STORED})().lastAt <= Date.now()")
+    page.wait_for_function(f"() => ({STORED})().lastAt <= Date.now()")
     expect(box.dialog).to_have_count(0)
     assert page.evaluate(STORED)["articles"] == 1
     page.goto(url + "/2")
