@@ -12,7 +12,8 @@ from babel import Locale
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from schemas.translations import available_languages
+from schemas.reminder_labels import reminder_text_overrides
+from schemas.translations import available_languages, texts_for, widget_texts
 from service.domain.campaigns.definitions import default_campaign_slug
 from service.pages.rendering import render_page
 from service.pages.translations import default_texts, english_texts
@@ -24,7 +25,8 @@ DIRECTIONS = ("ltr", "rtl")
 # What the gallery's script does to show a state, and what it says of it.
 STATES: Mapping[str, tuple[str, str]] = {
     "form": ("The form", "What readers see first."),
-    "impact": ("What an amount pays for", "A line of the campaign for the chosen preset (impact)."),
+    "impact": ("What an amount pays for", "A line of the campaign for the chosen preset."),
+    "currencies": ("Several currencies, with the fees covered", "The reader chose yen, and ticked the checkbox."),
     "suggested": ("An amount in another notation", "Offered as a button, and never guessed."),
     "invalid": ("A wrong amount", "The error is at the field, which gets the focus."),
     "submitting": ("Waiting for the checkout", "The form is disabled, and the button says so."),
@@ -33,8 +35,9 @@ STATES: Mapping[str, tuple[str, str]] = {
     "busy": ("Too many requests", "The button counts down."),
     "changed": ("The campaign has changed", "While the box was open: the smallest amount is now $10."),
     "reminder": ("The reminder form", "Loaded once a reader points at its button."),
+    "picked-day": ("A reminder on a day of the reader's choice", "The list ends with a day to pick."),
     "reminder-set": ("A reminder is set", "With the date of its email."),
-    "reminder-unconfirmed": ("A reminder to confirm", "If the campaign asks for it (reminder.confirm)."),
+    "reminder-unconfirmed": ("A reminder to confirm", "If the campaign asks for it."),
     "dismissed": (
         "Closed by the reader",
         "With Undo. It's back on the next page, unless the box may remember.",
@@ -43,6 +46,33 @@ STATES: Mapping[str, tuple[str, str]] = {
     "loading-failed": ("The campaign can't be loaded", "The link stays."),
     "closed": ("A closed campaign", "It takes no donations (mainstay campaign close)."),
     "no-script": ("Without the script", "Blocked, or not there yet: the link leads to the plain page."),
+}
+# What makes a state possible, in the format of a campaign file.
+CAMPAIGN_LINES: Mapping[str, str] = {
+    "impact": """\
+impact:
+  monthly:
+    $7: $7 pays for one records request""",
+    "currencies": """\
+cover_fees: {basis_points: 290, fixed: 30}
+other_currencies:
+  - currency: JPY
+    cover_fees: {basis_points: 360}
+    frequencies:
+      - frequency: once
+        presets: [500, 1500, 5000]
+        minimum: 300
+        maximum: 500000
+      - frequency: monthly
+        presets: [300, 700, 1500]
+        minimum: 300
+        maximum: 50000""",
+    "picked-day": """\
+reminder:
+  pick_date: true""",
+    "reminder-unconfirmed": """\
+reminder:
+  confirm: true""",
 }
 # Attributes of a box, by what they are called in the contents.
 PLACEMENTS: Mapping[str, tuple[str, str, str]] = {
@@ -70,13 +100,14 @@ demo_widgets = Blueprint("demo_widgets", __name__, url_prefix="/demo/widgets")
 
 @dataclass(frozen=True)
 class Example:
-    """A box in a frame, and the snippet that makes it."""
+    """A box in a frame, the snippet that makes it, and what its campaign needs for it."""
 
     id: str
     title: str
     text: str
     url: str
     snippet: str
+    campaign_lines: str
 
 
 @demo_widgets.before_request
@@ -144,6 +175,7 @@ def show_box() -> Response:
     direction = _chosen("direction", DIRECTIONS, Locale.parse(lang).text_direction)
     theme = _chosen("theme", (*THEMES, ""), "")
     placement = _chosen("placement", tuple(PLACEMENTS), "inline")
+    state = _chosen("state", tuple(STATES), "form")
     slug = _slug()
     texts = default_texts()
     campaign = current_container().campaign_cache.get(slug)
@@ -151,7 +183,8 @@ def show_box() -> Response:
         "demo_box.html",
         texts,
         allow_widget=True,
-        state=_chosen("state", tuple(STATES), "form"),
+        state=state,
+        state_texts=_state_texts(state, lang),
         attributes=PLACEMENTS[placement][1],
         placement=placement,
         box_theme=theme,
@@ -166,6 +199,19 @@ def show_box() -> Response:
         "frame-ancestors 'none'", "frame-ancestors 'self'"
     )
     return response
+
+
+def _state_texts(state: str, lang: str) -> dict[str, str]:
+    """Return the texts that a campaign with the settings of this state has besides."""
+    if state == "currencies":
+        return texts_for("offers", lang, {})
+    if state not in ("picked-day", "reminder-unconfirmed"):
+        return {}
+    picks_date, confirms = state == "picked-day", state == "reminder-unconfirmed"
+    list_texts = widget_texts(lang, {}, full=True) if picks_date else {}
+    return list_texts | reminder_text_overrides(
+        lang, {}, choices=[1], repeats=[], pick_date=picks_date, confirm=confirms
+    )
 
 
 def _slug() -> str:
@@ -202,4 +248,4 @@ def _example(
     opening = " ".join(filter(None, ("<support-box", *written, attributes)))
     link = f"{current_container().urls.public_url}/support/{slug}"
     snippet = f'{opening}>\n  <a href="{link}">Support our work</a>\n</support-box>'
-    return Example(example_id, title, text, url, snippet)
+    return Example(example_id, title, text, url, snippet, CAMPAIGN_LINES.get(query.get("state", ""), ""))

@@ -1,6 +1,6 @@
 // Brings the box of a gallery frame into the state that the frame is to show: answers its requests, and uses its form.
 
-const { state, heading, message, remindSet, remindDate } = document.body.dataset;
+const { state, heading, message, texts } = document.body.dataset;
 const box = document.querySelector("support-box");
 const send = window.fetch;
 const never = () => new Promise(() => {});
@@ -10,6 +10,17 @@ const PLEDGES = /\/v1\/pledges/;
 const REMINDERS = /\/v1\/reminders/;
 const inAMonth = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
 
+const YEN = {
+  currency: "JPY",
+  exponent: 0,
+  step: 1,
+  frequencies: [
+    { frequency: "once", presets: [500, 1500, 5000], default: 1500, minimum: 300, maximum: 500_000 },
+    { frequency: "monthly", presets: [300, 700, 1500], default: 700, minimum: 300, maximum: 50_000 },
+  ],
+  cover_fees: { basis_points: 360, fixed: 0 },
+  impact: {},
+};
 const TEN_AND_MORE = { frequency: "monthly", presets: [1000, 1500], default: 1000, minimum: 1000, maximum: 1_000_000 };
 const setReminder = () => Response.json({ due_on: inAMonth }, { status: 201 });
 
@@ -28,9 +39,11 @@ const ANSWERS = {
   "reminder-set": [[REMINDERS, setReminder]],
   "reminder-unconfirmed": [
     [REMINDERS, setReminder],
-    [CAMPAIGN, change({ reminder: { confirm: true }, texts: { reminder_set: remindSet, reminder_date: remindDate } })],
+    [CAMPAIGN, change({ reminder: { confirm: true } })],
   ],
   closed: [[CAMPAIGN, change({ closed: true, heading, message: [message], reminder: { enabled: false } })]],
+  currencies: [[CAMPAIGN, change({ cover_fees: { basis_points: 290, fixed: 30 }, other_currencies: [YEN] })]],
+  "picked-day": [[CAMPAIGN, change({ reminder: { pick_date: true } })]],
   impact: [[CAMPAIGN, change({ impact: { monthly: { 700: "$7 pays for one records request" } } })]],
 };
 
@@ -46,7 +59,7 @@ function change(properties) {
   return async (...request) => {
     const campaign = await (await send(...request)).json();
     const reminder = { ...campaign.reminder, ...properties.reminder };
-    return Response.json({ ...campaign, ...properties, reminder, texts: { ...campaign.texts, ...properties.texts } });
+    return Response.json({ ...campaign, ...properties, reminder, texts: { ...campaign.texts, ...JSON.parse(texts) } });
   };
 }
 
@@ -62,6 +75,11 @@ const type = (selector, value) => () => {
   input.value = value;
   input.dispatchEvent(new Event("input"));
 };
+const chooseLast = (selector) => () => {
+  const select = find(selector);
+  select.selectedIndex = select.length - 1;
+  select.dispatchEvent(new Event("change"));
+};
 const BODY = "[part=body] > ";
 const CONTINUE = ["form [part=submit]", press("form [part=submit]")];
 const typeAmount = (value) => [[".box[data-state=form] #amount", type("#amount", value)], CONTINUE];
@@ -73,6 +91,10 @@ const SET_REMINDER = [
 ];
 // What leads to a state: what to wait for, and what to do then.
 const STEPS = {
+  currencies: [
+    ["form select", chooseLast("form select")],
+    ["[part=fees] input", press("[part=fees] input")],
+  ],
   suggested: typeAmount("12,50"),
   invalid: typeAmount("1.000"),
   submitting: [CONTINUE],
@@ -81,6 +103,7 @@ const STEPS = {
   busy: [CONTINUE],
   changed: [CONTINUE],
   reminder: [REMINDER],
+  "picked-day": [REMINDER, ["form select", chooseLast("form select")], ["#day", type("#day", inAMonth)]],
   "reminder-set": SET_REMINDER,
   "reminder-unconfirmed": SET_REMINDER,
   dismissed: [["form [part=submit]", press("[part=close]")]],
