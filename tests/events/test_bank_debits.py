@@ -15,7 +15,7 @@ from service.domain.pledges.pledges import expire_abandoned_pledges
 from service.domain.pledges.subscriptions import cancel_pledge
 from tests.db.factories import create_reminder
 from tests.events.stripe_fixture import StripeScenario
-from tests.events.test_event_notifications import emails, notifications
+from tests.events.subscriptions import emails, notifications
 from tests.jobs.fake_mailer import FakeMailer, find, run_send_reminders
 from tests.jobs.notifications import run as send
 from tests.pages.accounts import page, pledge_link

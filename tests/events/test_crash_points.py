@@ -1,6 +1,5 @@
 """Crashes after any commit and any call to Stripe: after reconciliation, the ledger and Stripe agree."""
 
-import datetime
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from service.db.models.pledge import Pledge
 from service.db.models.supporter import Supporter
 from service.domain.payments.balance_listing import fetch_balance_transactions
 from service.domain.payments.event_processing import process_pending_events
-from service.domain.payments.reconciliation import ReconciliationReport, reconcile
 from service.domain.payments.refunds import refund_payment, withdraw_refund
 from service.domain.pledges.open_invoices import retry_open_invoices
 from service.domain.pledges.pauses import end_pause, pause_payments
@@ -30,22 +28,10 @@ from service.domain.privacy.erasure import complete_erasures, erase
 from service.gateways.stripe import balance
 from tests.events.crash_injection import AFTER_COMMIT, crash_at
 from tests.events.stripe_fixture import StripeScenario
+from tests.events.subscriptions import reconcile_later
 from tests.stripe_double import FakeStripe
 
 EMAIL = "ada@news.example"
-
-
-def reconcile_later(scenario: StripeScenario) -> ReconciliationReport:
-    """Run the reconciliation five minutes later, as a restarted worker does."""
-    container = scenario.container
-    container.clock.now += datetime.timedelta(minutes=5)
-    return reconcile(
-        container.database.transaction,
-        container.gateway,
-        container.event_source,
-        urls=container.urls,
-        clock=container.clock,
-    )
 
 
 def paid_pledge(scenario: StripeScenario, frequency: Frequency) -> uuid.UUID:

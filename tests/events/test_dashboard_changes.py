@@ -4,19 +4,15 @@ import datetime
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
 
 from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus
 from service.container import Container
-from service.db.models.pledge import Pledge
 from service.domain.notifications.renewals import enqueue_renewal_notifications
 from service.domain.payments.reconciliation import reconcile
-from service.domain.pledges.links import pledge_token
 from tests.api.client import auth_headers, get_json
 from tests.events.stripe_fixture import StripeScenario
-from tests.events.test_event_notifications import notifications, start_subscription
+from tests.events.subscriptions import notifications, only_pledge, pledge_page, start_subscription
 from tests.jobs.notifications import run as send
-from tests.pages.html import visible_text
 from tests.stripe_double.account import StripeJson
 
 
@@ -26,18 +22,6 @@ def subscription(scenario: StripeScenario) -> str:
     subscription = start_subscription(scenario, Frequency.ANNUAL)
     scenario.stripe.advance(days=1)
     return subscription
-
-
-def only_pledge(container: Container) -> Pledge:
-    with container.database.read_only() as session:
-        return session.scalars(select(Pledge)).one()
-
-
-def pledge_page(container: Container, client: FlaskClient) -> str:
-    with container.database.read_only() as session:
-        pledge = session.scalars(select(Pledge)).one()
-        token = pledge_token(container.database.keyring, pledge, now=container.clock())
-    return visible_text(client.get(f"/p/{token}?lang=en").text)
 
 
 def subscription_updates(scenario: StripeScenario) -> list[StripeJson]:

@@ -2,8 +2,6 @@
 
 import itertools
 import re
-from email import message_from_string
-from email.policy import default as default_policy
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,41 +10,13 @@ from sqlalchemy import select
 from jobs.payments import process_gateway_events
 from schemas.enums import EmailKind, Frequency, PaymentStatus
 from service.container import Container
-from service.db.models.email import DevOutboxEmail, OutgoingEmail
 from service.db.models.payment import Payment
 from tests.conftest import PUBLIC_URL
 from tests.events.stripe_fixture import StripeScenario
+from tests.events.subscriptions import EMAIL, emails, notifications, start_subscription
 from tests.jobs.notifications import run as send
 from tests.stripe_double.account import StripeJson
 from tests.threads import RUNNING
-
-EMAIL = "ada@news.example"
-
-
-def notifications(container: Container, kind: EmailKind) -> list[OutgoingEmail]:
-    """Return the notifications of a kind, oldest first."""
-    with container.database.read_only() as session:
-        return list(
-            session.scalars(select(OutgoingEmail).where(OutgoingEmail.kind == kind).order_by(OutgoingEmail.id))
-        )
-
-
-def emails(container: Container) -> list[str]:
-    """Return subject and text of the sent emails, oldest first."""
-    with container.database.read_only() as session:
-        messages = session.scalars(select(DevOutboxEmail.message).order_by(DevOutboxEmail.id)).all()
-    parsed = [message_from_string(email, policy=default_policy) for email in messages]
-    assert {email["To"].addresses[0].addr_spec for email in parsed} <= {EMAIL}
-    return [f"{email['Subject']}\n{email.get_body(('plain',)).get_content()}" for email in parsed]
-
-
-def start_subscription(scenario: StripeScenario, frequency: Frequency = Frequency.MONTHLY) -> str:
-    """Pay a recurring pledge, with webhooks connected; return Stripe's id of the subscription."""
-    checkout = scenario.create_checkout(frequency)
-    scenario.stripe.deliver = scenario.deliver_webhooks
-    scenario.stripe.pay(scenario.session_of(checkout), email=EMAIL)
-    scenario.run_until_idle()
-    return scenario.snapshot(checkout.id)["pledge"]["subscription_reference"]
 
 
 def first_of_kind(events: list[StripeJson], kind: str) -> StripeJson:

@@ -22,10 +22,17 @@ from service.domain.notifications.receipts import load_receipts
 from service.domain.pledges.pauses import possible_pauses
 from service.domain.pledges.subscriptions import cancel_pledge, change_amount, switch_frequency
 from tests.events.stripe_fixture import StripeScenario
-from tests.events.test_crash_points import reconcile_later
-from tests.events.test_dashboard_changes import only_pledge, pledge_page
-from tests.events.test_event_notifications import emails, notifications, start_subscription
-from tests.events.test_pauses import paid_on, pause, settle
+from tests.events.subscriptions import (
+    emails,
+    notifications,
+    only_pledge,
+    paid_on,
+    pause,
+    pledge_page,
+    reconcile_later,
+    settle,
+    start_subscription,
+)
 from tests.jobs.notifications import run as send
 from tests.stripe_double.account import StripeJson
 

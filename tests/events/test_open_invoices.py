@@ -15,15 +15,13 @@ from jobs.payments import process_gateway_events
 from schemas.enums import EmailKind, PledgeStatus
 from service.container import Container
 from service.db.models.payment import Payment
-from service.db.models.pledge import Pledge
 from service.domain.errors import PaymentsUnavailable
 from service.domain.payments.reconciliation import reconcile
 from service.domain.payments.recovery import complete_pending_operations
-from service.domain.pledges.links import pledge_token
 from service.domain.pledges.open_invoices import charge_open_invoice
 from service.domain.pledges.subscriptions import cancel_pledge
 from tests.events.stripe_fixture import StripeScenario
-from tests.events.test_event_notifications import emails, notifications, start_subscription
+from tests.events.subscriptions import emails, notifications, only_pledge, pledge_html, start_subscription
 from tests.jobs.notifications import run as send
 from tests.pages.html import BROWSER, parse_forms, visible_text
 
@@ -34,19 +32,6 @@ RUNNING = threading.Event()
 def subscription(scenario: StripeScenario) -> str:
     """Return the paid monthly subscription of a pledge, with webhooks connected."""
     return start_subscription(scenario)
-
-
-def only_pledge(container: Container) -> Pledge:
-    with container.database.read_only() as session:
-        return session.scalars(select(Pledge)).one()
-
-
-def pledge_page(container: Container, client: FlaskClient) -> str:
-    with container.database.read_only() as session:
-        token = pledge_token(
-            container.database.keyring, session.scalars(select(Pledge)).one(), now=container.clock()
-        )
-    return client.get(f"/p/{token}?lang=en").text
 
 
 def press_pay(client: FlaskClient, page: str, **form: str) -> str:
@@ -68,7 +53,7 @@ def test_confirmation_is_asked_for_once_and_leads_to_the_hosted_invoice(
     url = scenario.stripe.require_action(subscription, is_failure=is_failure)["hosted_invoice_url"]
     scenario.run_until_idle()
     assert only_pledge(container).status == PledgeStatus.PAST_DUE
-    page = pledge_page(container, client)
+    page = pledge_html(container, client)
     assert press_pay(client, page) == url
     assert "Confirm the payment" in page
     assert "Try my card again" not in page
@@ -80,7 +65,7 @@ def test_confirmation_is_asked_for_once_and_leads_to_the_hosted_invoice(
     scenario.stripe.confirm_payment(subscription)
     scenario.run_until_idle()
     assert only_pledge(container).status == PledgeStatus.ACTIVE
-    assert "/pay?" not in pledge_page(container, client)
+    assert "/pay?" not in pledge_html(container, client)
 
 
 def test_failed_payment_leads_to_the_open_invoice(
@@ -89,7 +74,7 @@ def test_failed_payment_leads_to_the_open_invoice(
     scenario.stripe.fail_renewal(subscription)
     scenario.run_until_idle()
     url = scenario.stripe.get(only_pledge(container).open_invoice_reference)["hosted_invoice_url"]
-    page = pledge_page(container, client)
+    page = pledge_html(container, client)
     assert "Pay $5 now" in page
     assert press_pay(client, page) == url
     send(container)
@@ -262,7 +247,7 @@ def owed(scenario: StripeScenario, container: Container, client: FlaskClient, su
     scenario.stripe.fail_renewal(subscription)
     scenario.run_until_idle()
     scenario.stripe.advance(hours=1)
-    return pledge_page(container, client)
+    return pledge_html(container, client)
 
 
 def charges_made(scenario: StripeScenario) -> int:

@@ -2,16 +2,14 @@
 
 import datetime
 import uuid
-from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from schemas.enums import EmailKind, EmailStatus, Frequency, PaymentStatus, PledgeStatus
+from schemas.enums import EmailKind, EmailStatus, Frequency, PledgeStatus
 from service.container import Container
 from service.db.models.email import OutgoingEmail
-from service.db.models.payment import Payment
 from service.db.models.pledge import Pledge
 from service.domain.errors import (
     ChangeNotPossible,
@@ -20,13 +18,22 @@ from service.domain.errors import (
     PaymentsUnavailable,
 )
 from service.domain.notifications.renewals import enqueue_renewal_notifications
-from service.domain.pledges.pauses import RESUME_LEAD, end_pause, pause_payments, possible_pauses
+from service.domain.pledges.pauses import RESUME_LEAD, possible_pauses
 from service.domain.pledges.renewals import next_payment_at
 from tests.api.client import auth_headers, get_json
 from tests.events.stripe_fixture import StripeScenario
-from tests.events.test_crash_points import reconcile_later
-from tests.events.test_dashboard_changes import only_pledge, pledge_page
-from tests.events.test_event_notifications import emails, notifications, start_subscription
+from tests.events.subscriptions import (
+    emails,
+    notifications,
+    only_pledge,
+    paid_on,
+    pause,
+    pledge_page,
+    reconcile_later,
+    resume,
+    settle,
+    start_subscription,
+)
 from tests.jobs.notifications import run as send
 from tests.stripe_double import FakeStripe
 
@@ -37,36 +44,6 @@ def subscription(scenario: StripeScenario) -> str:
     subscription = start_subscription(scenario, Frequency.MONTHLY)
     scenario.stripe.advance(days=1)
     return subscription
-
-
-def settle(scenario: StripeScenario) -> None:
-    """Process all events, also those that the double delivers after its response."""
-    scenario.stripe.deliver_events()
-    scenario.run_until_idle()
-
-
-def pause(container: Container, payments: int = 1, *, first: datetime.datetime | None = None) -> Pledge:
-    pledge = only_pledge(container)
-    return pause_payments(
-        container.database.transaction,
-        container.gateway,
-        pledge.id,
-        payments,
-        first_skipped_at=first or pledge.renews_at,
-        clock=container.clock,
-    )
-
-
-def resume(container: Container) -> Pledge:
-    return end_pause(
-        container.database.transaction, container.gateway, only_pledge(container).id, clock=container.clock
-    )
-
-
-def paid_on(container: Container) -> list[datetime.date]:
-    query = select(Payment.paid_at).where(Payment.status != PaymentStatus.FAILED).order_by(Payment.paid_at)
-    with container.database.read_only() as session:
-        return [at.astimezone(ZoneInfo("UTC")).date() for at in session.scalars(query)]
 
 
 @pytest.mark.parametrize("payments", range(1, 7))

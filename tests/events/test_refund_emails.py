@@ -10,7 +10,7 @@ from service.domain.email.suppression import suppress
 from service.domain.notifications.receipts import receipt_number
 from tests.api.client import auth_headers, new_idempotency_key
 from tests.events.stripe_fixture import StripeScenario
-from tests.events.test_event_notifications import EMAIL, emails, notifications
+from tests.events.subscriptions import EMAIL, emails, notifications
 from tests.jobs.notifications import run as send
 
 
