@@ -31,8 +31,8 @@ from service.domain.pledges.renewals import (
     scheduled_payment_at,
 )
 from service.domain.pledges.subscriptions import (
+    lock_recurring_pledge,
     require_frequency,
-    require_recurring_active,
     require_same_gateway,
     subscription_reference,
     translate_gateway_errors,
@@ -111,9 +111,7 @@ def pause_payments(
     """
     with transaction() as session:
         now = clock()
-        pledge = get_pledge(session, pledge_id, for_update=True)
-        require_recurring_active(pledge)
-        require_same_gateway(pledge, gateway)
+        pledge = lock_recurring_pledge(session, gateway, pledge_id)
         obstacle = pause_obstacle(pledge, now=now)
         if obstacle is not None:
             raise ChangeNotPossible(OBSTACLES[obstacle])
@@ -144,9 +142,7 @@ def end_pause(
     """
     with transaction() as session:
         now = clock()
-        pledge = get_pledge(session, pledge_id, for_update=True)
-        require_recurring_active(pledge)
-        require_same_gateway(pledge, gateway)
+        pledge = lock_recurring_pledge(session, gateway, pledge_id)
         subscription_reference(pledge)
         if is_paused_at(pledge, now):
             pledge.pause_requested_at, pledge.pending_resumes_at = now, None

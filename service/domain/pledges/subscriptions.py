@@ -70,6 +70,20 @@ def require_recurring_active(pledge: Pledge) -> None:
     next_status(pledge.status, PledgeEvent.CANCEL)
 
 
+def lock_recurring_pledge(session: Session, gateway: PaymentGateway, pledge_id: uuid.UUID) -> Pledge:
+    """Return a pledge that this gateway charges regularly, with its row locked.
+
+    Raises:
+        PledgeNotFound: no pledge has this id.
+        InvalidTransition: the gateway does not charge it again.
+        GatewayMismatch: it was made with another gateway.
+    """
+    pledge = get_pledge(session, pledge_id, for_update=True)
+    require_recurring_active(pledge)
+    require_same_gateway(pledge, gateway)
+    return pledge
+
+
 def is_cancelling(pledge: Pledge) -> bool:
     """Whether a cancellation was requested that the gateway has not confirmed yet."""
     return is_recurring_active(pledge) and pledge.cancel_requested_at is not None
@@ -149,9 +163,7 @@ def change_amount(
         PaymentRequestRejected: the gateway refuses; nothing has changed.
     """
     with transaction() as session:
-        pledge = get_pledge(session, pledge_id, for_update=True)
-        require_recurring_active(pledge)
-        require_same_gateway(pledge, gateway)
+        pledge = lock_recurring_pledge(session, gateway, pledge_id)
         limits = gateway.charge_limits(pledge.currency)
         money = Money(amount_minor, pledge.currency)
         require_frequency(pledge, frequency)
@@ -188,9 +200,7 @@ def switch_frequency(
     """
     with transaction() as session:
         now = clock()
-        pledge = get_pledge(session, pledge_id, for_update=True)
-        require_recurring_active(pledge)
-        require_same_gateway(pledge, gateway)
+        pledge = lock_recurring_pledge(session, gateway, pledge_id)
         if (pledge.frequency, pledge.amount_minor) == (frequency, amount_minor):
             return pledge
         obstacle = switch_obstacle(pledge, now=now)
