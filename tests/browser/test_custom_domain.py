@@ -9,11 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.accounts import pledge_page_url
-from tests.browser.live_server import LiveServer, run_live_server
-from tests.browser.test_stripe_payments import SECRET, SystemClock
+from tests.browser.live_server import LiveServer
+from tests.browser.stripe_server import SystemClock, run_stripe_server
 from tests.processes import wait_until
-from tests.stripe_double import KEY, FakeStripe
-from tests.stripe_double.webhooks import WebhookSender
+from tests.stripe_double import FakeStripe
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +27,9 @@ def stripe() -> Iterator[FakeStripe]:
 def live_server(
     stripe: FakeStripe, worker_id: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
-    """Return a live server that uses the Stripe gateway."""
-    settings = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
-    name, folder = f"mainstay_domain_{worker_id}", tmp_path_factory.mktemp("domain")
-    with run_live_server(name, folder, STRIPE_WEBHOOK_SECRET=SECRET, **settings) as live_server:
-        stripe.deliver = WebhookSender(f"{live_server.base_url}/v1/webhooks/stripe", SECRET)
+    with run_stripe_server(
+        f"mainstay_domain_{worker_id}", tmp_path_factory.mktemp("domain"), stripe
+    ) as live_server:
         yield live_server
 
 

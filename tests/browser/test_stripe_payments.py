@@ -1,6 +1,5 @@
 """Pledges and accounts with a fake Stripe server, the real SDK and signed webhooks."""
 
-import datetime
 import re
 import uuid
 import zipfile
@@ -11,25 +10,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.accounts import link_in_email, pledge_page_url, session_cookie
-from tests.browser.live_server import LiveServer, pledge_id_from_url, run_live_server
+from tests.browser.live_server import LiveServer, pledge_id_from_url
+from tests.browser.stripe_server import SystemClock, run_stripe_server
 from tests.browser.support_box import SupportBox
-from tests.clock import FakeClock
 from tests.processes import wait_until
-from tests.stripe_double import KEY, FakeStripe
-from tests.stripe_double.webhooks import WebhookSender
+from tests.stripe_double import FakeStripe
 
-SECRET = "whsec_that_only_the_browser_tests_know"
 DONOR = "donor@example.org"
-
-
-class SystemClock(FakeClock):
-    """The system clock, which the service's processes use too."""
-
-    def __init__(self) -> None:
-        super().__init__(datetime.datetime.now(datetime.UTC))
-
-    def __call__(self) -> datetime.datetime:
-        return datetime.datetime.now(datetime.UTC)
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +29,7 @@ def stripe() -> Iterator[FakeStripe]:
 def live_server(
     stripe: FakeStripe, worker_id: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
-    """Return a live server that uses the Stripe gateway."""
-    settings = {"GATEWAY": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
-    name, folder = f"mainstay_money_{worker_id}", tmp_path_factory.mktemp("money")
-    with run_live_server(name, folder, STRIPE_WEBHOOK_SECRET=SECRET, **settings) as live_server:
-        stripe.deliver = WebhookSender(f"{live_server.base_url}/v1/webhooks/stripe", SECRET)
+    with run_stripe_server(f"mainstay_money_{worker_id}", tmp_path_factory.mktemp("money"), stripe) as live_server:
         yield live_server
 
 
