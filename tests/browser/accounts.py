@@ -3,7 +3,7 @@
 import re
 import uuid
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from service.bootstrap import build_container
@@ -48,6 +48,17 @@ def link_in_email(live_server: LiveServer, email: str, action: str) -> str:
 
     wait_until(arrived, what=f"the link to {action} for {email}")
     return links[0]
+
+
+def change_address(live_server: LiveServer, page: Page, new: str) -> None:
+    """Change the address of the supporter whose account the page shows, by the link sent to the new one."""
+    page.get_by_role("link", name="Change my email address").click()
+    page.get_by_label("New email address").fill(new)
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your email")
+    page.goto(link_in_email(live_server, new, "email"))
+    page.get_by_role("button", name="Use this address").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your email address has changed")
 
 
 def session_cookie(live_server: LiveServer, email: str) -> dict[str, str]:

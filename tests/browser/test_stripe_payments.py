@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.accounts import link_in_email, pledge_page_url, session_cookie
+from tests.browser.accounts import change_address, link_in_email, pledge_page_url, session_cookie
 from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.stripe_server import SystemClock, run_stripe_server
 from tests.browser.support_box import SupportBox
@@ -249,13 +249,7 @@ def test_supporter_changes_address_takes_their_data_and_is_erased(
 ) -> None:
     page, new = supporter.page, "erased.at.the.end@example.org"
     customer = stripe.get(supporter.subscription)["customer"]
-    page.get_by_role("link", name="Change my email address").click()
-    page.get_by_label("New email address").fill(new)
-    page.get_by_role("button", name="Send me the link").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Check your email")
-    page.goto(link_in_email(live_server, new, "email"))
-    page.get_by_role("button", name="Use this address").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your email address has changed")
+    change_address(live_server, page, new)
     assert stripe.get(customer)["email"] == new
     assert "/me/email/undo/" in link_in_email(live_server, supporter.email, "email/undo")
 
