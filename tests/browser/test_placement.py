@@ -370,6 +370,33 @@ def test_escape_closes_a_banner_and_its_line_goes_when_the_reader_goes_on(host_s
     expect(box.once).to_be_visible()
 
 
+@pytest.mark.parametrize("placement", ["inline", "dialog"])
+def test_page_that_is_loaded_ahead_counts_once_the_reader_sees_it(
+    host_site: HostSite, page: Page, placement: str
+) -> None:
+    page.add_init_script(
+        """if (location.pathname.endsWith("/2"))
+             Object.defineProperty(document, "prerendering", { value: true, writable: true })"""
+    )
+    url = host_site.show(f'storage="local" placement="{placement}" after-views="1"')
+    page.goto(url + "/1")
+    page.wait_for_function(f"() => ({STORED})()?.views === 1")
+    page.goto(url + "/2")
+    box = SupportBox(page)
+    if placement == "inline":
+        box.expect_state("form")
+    else:
+        page.wait_for_timeout(500)
+        expect(box.dialog).to_have_count(0)
+    assert page.evaluate(STORED)["articles"] == 1
+    page.evaluate(
+        "() => { document.prerendering = false; document.dispatchEvent(new Event('prerenderingchange')) }"
+    )
+    page.wait_for_function(f"() => ({STORED})().articles === 2")
+    if placement == "dialog":
+        expect(box.dialog).to_be_visible()
+
+
 def test_dialog_never_opens_over_the_first_article(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show('placement="dialog" storage="local" after-views="1"') + "/1")
     expect(SupportBox(page).host).to_be_hidden()

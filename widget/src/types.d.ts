@@ -244,6 +244,11 @@ type Emit = (name: EventName, detail?: object, pledge?: string) => boolean;
 
 type EventName = "view" | "frequency" | "amount" | "continue" | "error" | "pledged" | "reminded" | "dismissed";
 
+interface Document {
+  /** Whether the browser has loaded the page ahead. Not every browser has it. */
+  prerendering?: boolean;
+}
+
 interface Window {
   /** What the page may use of the script, beside the element itself. */
   SupportBox?: {

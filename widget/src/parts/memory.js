@@ -34,6 +34,11 @@ function dueAt({ due_on, months = 1 }) {
 /** @param {number} maximum @param {unknown} value @returns {number | undefined} undefined if it is no such number */
 const numberUpTo = (maximum, value) => (typeof value === "number" && value >= 0 && value <= maximum ? value : undefined);
 
+/** Waits until the reader sees the page, which the browser may have loaded ahead. */
+async function waitUntilSeen() {
+  if (document.prerendering) await new Promise((resolve) => document.addEventListener("prerenderingchange", resolve));
+}
+
 /** @param {HTMLElement} host @param {SendRequest} sendRequest */
 export function createMemory(host, sendRequest) {
   /** What Undo restores. */
@@ -94,9 +99,12 @@ export function createMemory(host, sendRequest) {
   }
 
   return {
-    async visit() {
+    /** @param {boolean} mayWait whether to wait for the numbers of a page that the reader does not see yet */
+    async visit(mayWait) {
       await checkDonation();
-      return { ...countArticle(), isQuiet: (read().quietUntil ?? 0) > Date.now() };
+      const counting = waitUntilSeen().then(countArticle);
+      const counts = mayWait ? await counting : { articles: 0, views: 0 };
+      return { ...counts, isQuiet: (read().quietUntil ?? 0) > Date.now() };
     },
 
     /** @type {Placement["remember"]} */

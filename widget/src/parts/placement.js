@@ -78,9 +78,10 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
 
   return {
     async isDue() {
-      const { articles, views, isQuiet } = await memory.visit();
+      const isDialog = placement() === "dialog";
+      const { articles, views, isQuiet } = await memory.visit(isDialog);
       const afterViews = wholeNumber(host, "after-views", 1, 1000) ?? DEFAULT_AFTER_VIEWS;
-      return !isQuiet && (placement() !== "dialog" || (articles > 1 && views > afterViews));
+      return !isQuiet && (!isDialog || (articles > 1 && views > afterViews));
     },
 
     isOverlay: () => placement() !== "inline",
