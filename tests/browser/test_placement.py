@@ -370,6 +370,42 @@ def test_escape_closes_a_banner_and_its_line_goes_when_the_reader_goes_on(host_s
     expect(box.once).to_be_visible()
 
 
+def test_banner_restores_the_scroll_padding_of_the_page(host_site: HostSite, page: Page) -> None:
+    read = "() => document.documentElement.style.cssText"
+    page.goto(host_site.show())
+    box = SupportBox(page)
+    box.expect_state("form")
+    set_styles = "(styles) => { document.documentElement.style.cssText = styles }"
+    styles = "scroll-padding-block-end: 3em;"
+    page.evaluate(set_styles, styles)
+    for changed in (None, "scroll-padding-block-end: 9em;"):
+        box.host.evaluate(SET_ATTRIBUTE, ["placement", "banner"])
+        expect(box.expand).to_be_visible()
+        assert page.evaluate(read) not in (styles, "")
+        # What the page sets meanwhile stays.
+        if changed:
+            page.evaluate(set_styles, changed)
+        box.host.evaluate("(box) => box.removeAttribute('placement')")
+        expect(box.once).to_be_visible()
+        assert page.evaluate(read) == (changed or styles)
+
+
+def test_another_box_leaves_the_scroll_padding_of_a_banner(host_site: HostSite, page: Page) -> None:
+    read = "() => document.documentElement.style.scrollPaddingBlockEnd"
+    page.goto(host_site.show('placement="banner"'))
+    expect(SupportBox(page).expand).to_be_visible()
+    padding = page.evaluate(read)
+    page.evaluate(
+        """() => {
+            const other = document.createElement("support-box");
+            other.setAttribute("frequency", "once");
+            document.querySelector("main").append(other);
+        }"""
+    )
+    expect(page.locator("main > support-box").last.locator("[part=submit]")).to_be_visible()
+    assert page.evaluate(read) == padding
+
+
 @pytest.mark.parametrize("placement", ["inline", "dialog"])
 def test_page_that_is_loaded_ahead_counts_once_the_reader_sees_it(
     host_site: HostSite, page: Page, placement: str

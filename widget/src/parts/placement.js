@@ -22,10 +22,24 @@ function placementSheet() {
   return sheet;
 }
 
+const { style: pageStyle } = document.documentElement;
+/** The scroll padding that a banner has set. */
+let bannerPadding = "";
+/** The one that the page itself had before. */
+let pagePadding = "";
+
 /** Keeps what the reader moves the focus to above a banner. @param {string} height */
-const keepAbove = (height) => {
-  document.documentElement.style.scrollPaddingBlockEnd = height;
-};
+function keepAbove(height) {
+  const padding = pageStyle.scrollPaddingBlockEnd;
+  if (padding !== bannerPadding) pagePadding = padding;
+  pageStyle.scrollPaddingBlockEnd = bannerPadding = height;
+}
+
+/** Gives the page its padding back, unless it has set another one since. */
+function restorePadding() {
+  if (pageStyle.scrollPaddingBlockEnd === bannerPadding) pageStyle.scrollPaddingBlockEnd = pagePadding;
+  bannerPadding = pagePadding = "";
+}
 
 /** @param {PlacementContext} context @returns {Placement} */
 export default function createPlacement({ host, dismiss, sendRequest }) {
@@ -57,10 +71,11 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
 
   /** Puts the box back where its element is on the page. */
   function unplace() {
+    // Another box may be the banner.
+    if (box.dataset.placement) restorePadding();
     delete box.dataset.placement;
     delete box.dataset.collapsed;
     expand.remove();
-    keepAbove("");
     shadow.replaceChildren(box);
     dialog.close();
   }
