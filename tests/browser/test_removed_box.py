@@ -176,6 +176,21 @@ def test_banner_that_was_removed_leaves_nothing_and_returns_as_a_banner(host_sit
     assert page.evaluate(padding)
 
 
+def test_dialog_that_the_page_moves_stays_modal(host_site: HostSite, page: Page) -> None:
+    page.goto(host_site.show('placement="dialog"'))
+    box = SupportBox(page)
+    box.host.evaluate("(box) => box.open()")
+    expect(box.dialog).to_be_visible()
+    box.choose("Once", "3")
+    box.host.evaluate("(box) => document.body.append(box)")
+    expect(box.host.locator("dialog:modal")).to_be_visible()
+    expect(box.heading).to_be_focused()
+    expect(box.submit).to_have_text("Continue – $3 once")
+    page.keyboard.press("Escape")
+    box.expect_state("dismissed")
+    expect(box.dialog).to_have_count(0)
+
+
 def test_dialog_that_was_removed_opens_again_only_as_a_dialog(host_site: HostSite, page: Page) -> None:
     page.goto(host_site.show('placement="dialog"'))
     box = SupportBox(page)

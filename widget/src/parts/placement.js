@@ -82,6 +82,13 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
 
   // Escape closes a dialog by itself. The event comes late, so the dialog may be open again.
   dialog.onclose = () => dialog.isConnected && !dialog.open && !isDismissed() && dismiss();
+  // The style sheet animates a dialog that is no longer modal because the page has moved it.
+  dialog.onanimationstart = () => {
+    if (!dialog.open || dialog.matches(":modal")) return;
+    dialog.close();
+    dialog.showModal();
+    focusHeading();
+  };
   box.addEventListener("keydown", ({ key }) => {
     if (key === "Escape" && box.dataset.placement && !isDismissed()) dismiss();
   });
