@@ -52,11 +52,15 @@ add_filter('the_content', function ($content) {{
         "post, paste the lines for a static page into an HTML card instead.",
         f"""\
 {SCRIPT}
-<script>
+<script type="module">
   const article = document.querySelector("body.post-template article");
   if (article) {{
     const box = document.createElement("support-box");
     box.setAttribute("variant", "ghost");
+    const link = document.createElement("a");
+    link.href = "{EXAMPLE_URL}/support/default";
+    link.textContent = "Support our work";
+    box.append(link);
     article.append(box);
   }}
 </script>""",
@@ -77,8 +81,8 @@ add_filter('the_content', function ($content) {{
     Recipe(
         "react",
         "React",
-        "React 19 sets attributes of custom elements and listens to their events. The script is loaded once, "
-        "however often the component is shown.",
+        "React 19 sets the attributes of custom elements. The second effect listens to the event, because its "
+        "name has a colon. The script is loaded once, however often the component is shown.",
         f"""\
 import {{ useEffect, useRef }} from "react";
 

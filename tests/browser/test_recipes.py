@@ -96,10 +96,15 @@ def test_wordpress(host_site: HostSite, page: Page, find_snippet: FindSnippet, t
 
 
 def test_ghost(host_site: HostSite, page: Page, find_snippet: FindSnippet) -> None:
-    snippet = find_snippet("ghost")
+    # A theme may use the same names.
+    snippet = "<script>const article = document.body, box = article, link = box;</script>" + find_snippet("ghost")
     expect(show_page(host_site, page, snippet, name="home-template").host).to_have_count(0)
+    page.route("**/widget/v1.js", lambda route: route.abort())
+    expect(show_page(host_site, page, snippet).link).to_be_visible()
+    page.unroute("**/widget/v1.js")
     box = show_page(host_site, page, snippet)
     expect(page.locator("article support-box")).to_have_attribute("variant", "ghost")
+    expect(box.link).to_have_attribute("href", f"{host_site.mainstay}/support/default")
     check_box(box)
 
 
