@@ -68,6 +68,38 @@ def test_pause_and_its_end_reach_the_export(
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_skipped_payment_and_smaller_amount_reach_the_export(
+    live_server: LiveServer, page: Page, new_page: NewPage, scripts: bool
+) -> None:
+    pledge_id = create_paid_pledge(live_server, page, f"skips.{scripts}@example.org", amount=1500)
+    supporter_page = new_page(java_script_enabled=scripts)
+    supporter_page.goto(pledge_page_url(live_server, pledge_id))
+    before = supporter_page.locator(".next-payment").inner_text()
+    supporter_page.get_by_role("link", name="Pause or skip a payment").click()
+    supporter_page.get_by_role("radio", name="Skip one payment").check()
+    outcome = supporter_page.locator(".outcome").filter(visible=True).inner_text()
+    supporter_page.get_by_role("button", name="Pause my support").click()
+    expect(supporter_page.get_by_role("status")).to_have_text("Your support is paused.")
+    after = supporter_page.locator(".next-payment").inner_text()
+    assert before.removeprefix("Next payment: $15 on ") in outcome
+    assert after != before
+    assert after.removeprefix("Next payment: $15 on ") in outcome
+    assert live_server.export()[pledge_id]["paused"] == "yes"
+
+    supporter_page.get_by_role("link", name="Cancel support").click()
+    less = supporter_page.get_by_role("link", name=re.compile("Give .+ a month instead"))
+    summary = less.inner_text().removeprefix("Give ").removesuffix(" instead")
+    less.click()
+    supporter_page.get_by_role("button", name="Change amount").click()
+    expect(supporter_page.get_by_role("heading", level=1)).to_contain_text(summary)
+    # A smaller amount does not end the pause.
+    expect(supporter_page.locator(".next-payment")).to_have_text(after.replace("$15", summary.split()[0]))
+    row = live_server.export()[pledge_id]
+    assert 0 < float(row["amount"]) < 15
+    assert (row["status"], row["paused"], row["payments"]) == ("active", "yes", "1")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 def test_switch_to_annual_and_back_reaches_the_export(
     live_server: LiveServer, page: Page, new_page: NewPage, scripts: bool
 ) -> None:

@@ -1,18 +1,27 @@
 """Pledges and accounts with a fake Stripe server, the real SDK and signed webhooks."""
 
+import csv
+import datetime
+import io
 import re
 import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from pypdf import PdfReader
+from sqlalchemy import text
 
+from service.bootstrap import build_container
+from service.domain.notifications.yearly_receipts import enqueue_yearly_receipts
 from tests.browser.accounts import change_address, link_in_email, pledge_page_url, session_cookie
 from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.browser.stripe_server import SystemClock, run_stripe_server
 from tests.browser.support_box import SupportBox
+from tests.conftest import settings_for
 from tests.processes import wait_until
 from tests.stripe_double import FakeStripe
 
@@ -242,6 +251,102 @@ def test_supporter_pays_an_open_invoice_at_once(
     expect(page.locator(".owed")).to_have_count(0)
     row = live_server.export()[supporter.pledge_id]
     assert (row["status"], row["payments"], row["paid_total"]) == ("active", "2", "4.00")
+
+
+def sent_receipts(live_server: LiveServer, pledge_id: str) -> list[uuid.UUID]:
+    """Return the payments of a pledge, once for each receipt that was sent."""
+    rows = live_server.query(
+        "SELECT payment_id FROM emails WHERE kind = 'receipt' AND status = 'sent' AND pledge_id = :id",
+        id=pledge_id,
+    )
+    return [payment_id for [payment_id] in rows]
+
+
+def test_supporter_has_a_receipt_sent_again(live_server: LiveServer, supporter: Supporter) -> None:
+    page, pledge_id = supporter.page, supporter.pledge_id
+    wait_until(lambda: len(sent_receipts(live_server, pledge_id)) == 1, what="the first receipt")
+    page.get_by_role("link", name="Receipt for").click()
+    send = page.get_by_role("button", name="Email me this receipt")
+    # Within minutes of the first one, no second one is sent.
+    send.click()
+    expect(page.get_by_role("status")).to_contain_text("on its way")
+    assert live_server.query("SELECT count(*) FROM emails WHERE pledge_id = :id", id=pledge_id) == [(1,)]
+    live_server.query(
+        "UPDATE emails SET created_at = created_at - interval '10 minutes' WHERE pledge_id = :id RETURNING 1",
+        id=pledge_id,
+    )
+    send.click()
+    expect(page.get_by_role("status")).to_contain_text("on its way")
+    wait_until(lambda: len(sent_receipts(live_server, pledge_id)) == 2, what="the receipt again")
+    title = page.title()
+    number = re.search(r"\d{4}(-\w{4}){3}", title)[0]
+    emails = [live_server.get_html(path) for path in live_server.emails_to(supporter.email)]
+    assert sum(number in email for email in emails) == 2
+
+
+def test_statement_of_the_year_equals_the_ledger_and_replaces_later_receipts(
+    live_server: LiveServer, stripe: FakeStripe, supporter: Supporter
+) -> None:
+    page, pledge_id = supporter.page, supporter.pledge_id
+    page.get_by_role("link", name="Statements and yearly receipts").click()
+    page.get_by_label("One a year, in January").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+    for _ in range(2):
+        stripe.renew(supporter.subscription)
+    wait_for_events(live_server, stripe)
+    wait_until(lambda: sent_receipts(live_server, pledge_id) != [], what="the first receipt")
+    [[first], *renewals] = live_server.query(
+        "SELECT id FROM payments WHERE pledge_id = :id ORDER BY paid_at, id", id=pledge_id
+    )
+    assert sent_receipts(live_server, pledge_id) == [first]
+    token = live_server.run_command("token", "create", "--name", "refunds", "--scope", "manage").strip()
+    for [payment_id], body in zip(renewals, ({"amount": 50}, {}), strict=True):
+        refund = f"/v1/admin/payments/{payment_id}/refund"
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"refund-{payment_id}"}
+        live_server.post(refund, body, **headers)
+
+    row = live_server.export()[pledge_id]
+    assert (row["payments"], row["paid_total"]) == ("2", "3.50")
+    page.reload()
+    with page.expect_download() as download:
+        page.get_by_role("link", name=re.compile("PDF for .* so far")).click()
+    pages = PdfReader(download.value.path()).pages
+    statement = re.sub(r"\s+", " ", " ".join(found.extract_text() for found in pages))
+    assert f"Total, USD $6.00 USD $2.50 USD ${row['paid_total']} USD" in statement
+    assert f"Paid by {supporter.email}" in statement
+    with page.expect_download() as download:
+        page.get_by_role("link", name=re.compile("CSV for .* so far")).click()
+    lines = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
+    assert sum(Decimal(line["Net"]) for line in lines) == Decimal(row["paid_total"])
+
+    year = datetime.datetime.now(datetime.UTC).year
+    enqueue_in_january(live_server, year + 1)
+    page.goto(statements_link(live_server, supporter.email, year))
+    expect(page.get_by_label("One a year, in January")).to_be_checked()
+
+
+def enqueue_in_january(live_server: LiveServer, year: int) -> None:
+    """Enqueue the emails about the yearly receipts as in January, and let them be due now."""
+    container = build_container(settings_for(live_server.database_url))
+    with container.database.transaction() as session:
+        january = datetime.datetime(year, 1, 3, 12, tzinfo=datetime.UTC)
+        assert enqueue_yearly_receipts(session, now=january) == 1
+        session.execute(
+            text("UPDATE emails SET due_at = :now WHERE kind = 'yearly_receipt'"), {"now": container.clock()}
+        )
+    container.database.engine.dispose()
+
+
+def statements_link(live_server: LiveServer, email: str, year: int) -> str:
+    """Wait for the email about the receipt of a year, and return its link."""
+    wait_until(
+        lambda: live_server.query("SELECT 1 FROM emails WHERE kind = 'yearly_receipt' AND status = 'sent'"),
+        what="the email about the yearly receipt",
+    )
+    found = [live_server.get_html(path) for path in live_server.emails_to(email)]
+    [html] = [html for html in found if f"receipt for {year}" in html]
+    return re.search(rf"{re.escape(live_server.base_url)}/me/statements[^\s\"<]*", html)[0]
 
 
 def test_supporter_changes_address_takes_their_data_and_is_erased(
