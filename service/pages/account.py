@@ -11,6 +11,7 @@ from schemas.enums import ReminderStatus
 from service.db.models.campaign import Campaign
 from service.db.models.reminder import Reminder
 from service.domain.campaigns.definitions import get_campaign, offers_reminders
+from service.domain.dates import format_long_date
 from service.domain.email.addresses import normalise_address
 from service.domain.email.capabilities import require_supported_address
 from service.domain.errors import SignInLinkExpired
@@ -25,7 +26,7 @@ from service.pages.account_view import build_pledge_card
 from service.pages.brand import default_brand
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.email_form import EMAIL_FORM_ERRORS, render_email_form, render_email_form_error
-from service.pages.formatting import format_day, format_interval, format_long_date, format_reminder_button
+from service.pages.formatting import format_day, format_interval, format_reminder_button
 from service.pages.gateway_redirect import gateway_origins
 from service.pages.outcomes import outcome, outcome_url
 from service.pages.rendering import render_page, sender_name

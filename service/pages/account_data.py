@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from werkzeug.wsgi import FileWrapper
 
 from service.db.time_limits import EXPORT_LIMITS
+from service.domain.dates import format_long_date
 from service.domain.privacy.own_data import SECTIONS
 from service.domain.privacy.own_data_archive import write_archive
 from service.domain.sign_in import end_session, is_recent_session, request_sign_in
@@ -17,7 +18,6 @@ from service.domain.staff import write_audit_entry
 from service.domain.supporters import get_address
 from service.pages.brand import default_brand
 from service.pages.csrf import reject_cross_site_requests
-from service.pages.formatting import format_long_date
 from service.pages.outcomes import outcome_url
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import clear_session_cookie, current_supporter_id, session_token

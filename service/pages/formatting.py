@@ -2,16 +2,14 @@
 
 import datetime
 
-from babel.dates import format_date, format_skeleton
-
 from schemas.enums import Frequency
 from schemas.reminder_labels import reminder_button
 from service.db.models.campaign import Campaign
-from service.domain.money import Money, format_money, regional_language, resolve_locale
+from service.domain.dates import format_day_of_month, format_long_date
+from service.domain.money import Money, format_money, regional_language
 from service.pages.translations import Texts
 
 MONTHS_IN_A_YEAR = 12
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 A_YEAR_LESS_A_MONTH = datetime.timedelta(days=334)
 
@@ -19,11 +17,6 @@ A_YEAR_LESS_A_MONTH = datetime.timedelta(days=334)
 def format_pledge(texts: Texts, frequency: Frequency, money: Money) -> str:
     """Return an amount with its frequency: "$2 a month"."""
     return texts.format(f"gift_{frequency}", amount=format_money(money, texts.lang))
-
-
-def format_long_date(date: datetime.date, lang: str) -> str:
-    """Return a date as the language writes it: "December 23, 2026" in English. Day and month share a line."""
-    return str(format_date(date, format="long", locale=resolve_locale(lang))).replace(" ", NO_BREAK_SPACE, 1)
 
 
 def format_day(date: datetime.date, campaign: Campaign, texts: Texts) -> str:
@@ -35,8 +28,7 @@ def format_near_day(date: datetime.date, campaign: Campaign, texts: Texts, *, to
     """Return a day without its year, "26 December", unless it is so far ahead that the year is needed."""
     if date - today > A_YEAR_LESS_A_MONTH:
         return format_day(date, campaign, texts)
-    locale = resolve_locale(regional_language(texts.lang, campaign.lang))
-    return str(format_skeleton("MMMMd", date, locale=locale)).replace(" ", NO_BREAK_SPACE)
+    return format_day_of_month(date, regional_language(texts.lang, campaign.lang))
 
 
 def format_reminder_button(months: int, texts: Texts) -> str:

@@ -15,10 +15,10 @@ from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, XPos, YPos
 
 from schemas.bidi import is_right_to_left
+from service.domain.dates import format_long_date
 from service.domain.money import Money, format_exact_money, resolve_locale, strip_format_characters
 from service.domain.notifications.receipts import Receipt
 from service.domain.notifications.statements import Statement, StatementGroup, StatementLine
-from service.pages.formatting import format_long_date
 from service.pages.statement_texts import describe_returns, heading
 from service.pages.translations import Texts
 

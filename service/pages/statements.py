@@ -12,6 +12,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from service.domain.dates import format_long_date
 from service.domain.errors import CampaignNotFound
 from service.domain.money import regional_language
 from service.domain.notifications.statements import Period, Statement, load_statement, years_with_payments
@@ -20,7 +21,6 @@ from service.domain.supporters import get_address
 from service.pages.brand import default_brand, default_campaign
 from service.pages.csrf import reject_cross_site_requests
 from service.pages.form_errors import FieldError
-from service.pages.formatting import format_long_date
 from service.pages.outcomes import outcome, outcome_url
 from service.pages.rendering import render_page, sender_name
 from service.pages.session_cookie import current_supporter_id

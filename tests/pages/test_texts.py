@@ -20,9 +20,9 @@ from schemas.translations import (
     text_names,
     texts_for,
 )
+from service.domain.dates import format_long_date
 from service.domain.money import Money, format_money
 from service.pages.form_errors import FIELD_AND_TEXT_BY_CODE
-from service.pages.formatting import format_long_date
 from service.pages.support_script import TEXT_NAMES as SCRIPT_TEXT_NAMES
 from service.pages.translations import Texts
 

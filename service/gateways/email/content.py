@@ -3,15 +3,14 @@
 import datetime
 from functools import lru_cache
 
-from babel.dates import format_date
-
 from schemas.bidi import isolate_values
 from schemas.campaign import split_paragraphs
 from schemas.enums import EmailKind, Frequency
 from schemas.payment_methods import describe_payment_method
 from schemas.plurals import format_plural
 from schemas.translations import REMINDER_NOTE, negotiate_language, texts_for
-from service.domain.money import Money, format_exact_money, format_money, regional_language, resolve_locale
+from service.domain.dates import format_long_date
+from service.domain.money import Money, format_exact_money, format_money, regional_language
 from service.domain.offer_changes import describe_changes
 from service.domain.ports import NotificationEmail, ReminderEmail
 
@@ -102,20 +101,12 @@ def bare_url(url: str) -> str:
     return url.partition("#")[0].partition("?")[0]
 
 
-# Cached, because the emails of a day share few dates and amounts, and Babel takes longer than everything else.
-
-
-@lru_cache(maxsize=4096)
-def format_long_date(date: datetime.date, lang: str) -> str:
-    """Return a date in its long form, such as "November 23, 2026"."""
-    return format_date(date, format="long", locale=resolve_locale(lang))
-
-
 def _format_day(date: datetime.date, email: ReminderEmail | NotificationEmail, lang: str) -> str:
     """Return a long date as the language of the email and the campaign's region write it."""
     return format_long_date(date, regional_language(lang, email.campaign_lang))
 
 
+# Cached, because the emails of a day share few amounts, and Babel takes longer than everything else.
 cached_format_money = lru_cache(maxsize=4096)(format_money)
 cached_format_exact_money = lru_cache(maxsize=4096)(format_exact_money)
 

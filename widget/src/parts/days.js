@@ -16,15 +16,19 @@ export function dayAfterMonths(months, now = new Date()) {
 
 export const tomorrow = (now = new Date()) => isoDay(now.getFullYear(), now.getMonth(), now.getDate() + 1);
 
+/**
+ * Formats a day so that no line break comes inside it.
+ * @param {string} lang @param {string} day @param {Intl.DateTimeFormatOptions} options
+ */
+const format = (lang, day, options) =>
+  // Date parses a date without a time as midnight UTC, so only UTC formats it as the same day.
+  new Intl.DateTimeFormat(lang, { ...options, timeZone: "UTC", numberingSystem: "latn" })
+    .format(new Date(day))
+    .replaceAll(" ", "\u00a0");
+
 /** Formats a day that is less than a year away without its year. @param {string} lang @param {string} day */
 export const formatNearDay = (lang, day, now = new Date()) =>
-  day < dayAfterMonths(12, now)
-    ? new Intl.DateTimeFormat(lang, { day: "numeric", month: "long", timeZone: "UTC", numberingSystem: "latn" }).format(
-        new Date(day),
-      )
-    : formatDay(lang, day);
+  day < dayAfterMonths(12, now) ? format(lang, day, { day: "numeric", month: "long" }) : formatDay(lang, day);
 
 /** @param {string} lang @param {string} day */
-export const formatDay = (lang, day) =>
-  // Date parses a date without a time as midnight UTC, so only UTC formats it as the same day.
-  new Intl.DateTimeFormat(lang, { dateStyle: "long", timeZone: "UTC", numberingSystem: "latn" }).format(new Date(day));
+export const formatDay = (lang, day) => format(lang, day, { dateStyle: "long" });
