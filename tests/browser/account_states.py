@@ -1,5 +1,6 @@
 """Every state of the account pages, with a function that opens it and the heading that it shows."""
 
+import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -147,6 +148,16 @@ def outdated_pause_form(visit: AccountPage) -> None:
 def paused(visit: AccountPage) -> None:
     visit.open_signed_in(f"/pledges/{visit.pledge_id}/pause")
     visit.press("main .main-button")
+
+
+def missed_pause(visit: AccountPage) -> None:
+    """Open the page of a supporter who was charged before the gateway had their pause."""
+    today = datetime.datetime.now(datetime.UTC)
+    visit.update_pledge(
+        pause_requested_at=today - datetime.timedelta(days=1),
+        pending_resumes_at=today + datetime.timedelta(days=80),
+    )
+    visit.open_signed_in()
 
 
 def resume_confirmation(visit: AccountPage) -> None:
@@ -400,6 +411,7 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (pause_of_past_due_support, "me_pause_title"),
     (outdated_pause_form, "me_pause_title"),
     (paused, "me_title"),
+    (missed_pause, "me_title"),
     (resume_confirmation, "me_resume_title"),
     (frequency_form, "me_switch_title_annual"),
     (invalid_annual_amount, "me_switch_title_annual"),

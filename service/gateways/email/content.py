@@ -241,6 +241,10 @@ def _changed_parts(email: NotificationEmail) -> dict[str, str]:
     return _running_parts(email) | {"asked": asked} | (parts if is_dated else undated)
 
 
+def _pause_missed_parts(email: NotificationEmail) -> dict[str, str]:
+    return _running_parts(email) | {"button": "receipt_button_pledge"}
+
+
 def _resumed_parts(email: NotificationEmail) -> dict[str, str]:
     undated = {"preview": "resumed_asked_undated", "asked": "resumed_asked_undated"}
     return _running_parts(email) | ({"preview": "paused_preview"} if email.event_date is not None else undated)
@@ -265,7 +269,7 @@ _PARTS_BY_KIND = {
     EmailKind.YEARLY_RECEIPT: _no_other_parts,
     EmailKind.PAUSED: _running_parts,
     EmailKind.RESUMING: _running_parts,
-    EmailKind.PAUSE_MISSED: _running_parts,
+    EmailKind.PAUSE_MISSED: _pause_missed_parts,
     EmailKind.RESUMED: _resumed_parts,
     EmailKind.CHANGED: _changed_parts,
     EmailKind.SIGN_IN: _no_other_parts,
