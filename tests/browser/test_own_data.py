@@ -1,4 +1,4 @@
-"""My data in a browser without JavaScript: download it, delete it, and change the address."""
+"""My data in browsers without JavaScript: download it, delete it, and change the address."""
 
 import zipfile
 
@@ -6,8 +6,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.accounts import change_address, create_paid_pledge, link_in_email, session_cookie
-from tests.browser.conftest import NewPage
+from tests.browser.conftest import BOTH_BROWSERS, NewPage
 from tests.browser.live_server import LiveServer
+
+pytestmark = BOTH_BROWSERS
 
 
 @pytest.fixture
@@ -15,8 +17,8 @@ def page(new_page: NewPage) -> Page:
     return new_page(java_script_enabled=False)
 
 
-def test_reader_downloads_their_data(live_server: LiveServer, page: Page) -> None:
-    email = "takes.it.home@example.org"
+def test_reader_downloads_their_data(live_server: LiveServer, page: Page, browser_name: str) -> None:
+    email = f"takes.it.home.{browser_name}@example.org"
     pledge_id = create_paid_pledge(live_server, page, email)
     page.context.add_cookies([session_cookie(live_server, email)])
     page.goto("/me?lang=de")
@@ -34,8 +36,10 @@ def test_reader_downloads_their_data(live_server: LiveServer, page: Page) -> Non
     expect(page.get_by_role("heading", level=1)).to_have_text("Ihre Daten")
 
 
-def test_reader_deletes_their_data(live_server: LiveServer, page: Page, new_page: NewPage) -> None:
-    email = "leaves@example.org"
+def test_reader_deletes_their_data(
+    live_server: LiveServer, page: Page, new_page: NewPage, browser_name: str
+) -> None:
+    email = f"leaves.{browser_name}@example.org"
     pledge_id = create_paid_pledge(live_server, page, email)
     page.context.add_cookies([session_cookie(live_server, email)])
     page.goto("/me/data")
@@ -63,9 +67,9 @@ def test_reader_deletes_their_data(live_server: LiveServer, page: Page, new_page
 
 
 def test_reader_changes_their_address_and_the_old_owner_undoes_it(
-    live_server: LiveServer, page: Page, new_page: NewPage
+    live_server: LiveServer, page: Page, new_page: NewPage, browser_name: str
 ) -> None:
-    old, new = "first.address@example.org", "second.address@example.org"
+    old, new = (f"{name}.address.{browser_name}@example.org" for name in ("first", "second"))
     create_paid_pledge(live_server, page, old)
     page.context.add_cookies([session_cookie(live_server, old)])
     page.goto("/me")
