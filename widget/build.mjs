@@ -36,7 +36,7 @@ const PAGE_SCRIPTS = { "support-page.js": "src/support-page/script.js" };
  * put "unused" in the place of one that goes.
  */
 export const MANGLED_PROPS = [
-  "choice coversFees currencies currencyOption customAmount errorKey hideClose isState isSymbolFirst leaveFrame",
+  "choice coversFees currencies currencyOption customAmount errorKey unused isState isSymbolFirst leaveFrame",
   "keyForBody minor money nodes preset readUrl rejectUrl resetKey retryAfterSeconds setBusy setMessage setState showClose showError",
   "showFieldError showPledge showReminder watchView showView submitPledge commonFields symbol preloadPart sendRequest",
   "currencyField feesCheckbox offers updateFees setBrand fetchCampaign createContext notice askedLang showChangedOffer isDue isOverlay remember report",

@@ -21,6 +21,9 @@ def shift(page: Page, host_site: HostSite, style: str) -> float:
     """Return how much the page moved until the form was there."""
     url = host_site.show(is_strict=False)
     host_site.html = host_site.html.replace(STYLED, STYLED + style)
+    # The first page of a browser is slow to draw, so the second is measured.
+    page.goto(url)
+    SupportBox(page).expect_state("form")
     # The page is seen with the link before the campaign comes, as on a slow network.
     campaign = pause_requests(page, CAMPAIGN)
     page.goto(url)
@@ -37,9 +40,8 @@ def shift(page: Page, host_site: HostSite, style: str) -> float:
 
 
 @pytest.mark.parametrize("width", [1280, 390, 320])
-def test_page_that_reserves_the_room_of_the_box_hardly_moves(host_site: HostSite, page: Page, width: int) -> None:
+def test_page_that_reserves_the_room_of_the_box_does_not_move(host_site: HostSite, page: Page, width: int) -> None:
     # Tall enough that the paragraph below the box is on the screen, where it would count.
     page.set_viewport_size({"width": width, "height": 1600})
     page.add_init_script(COLLECT_SHIFTS)
-    # Only the box itself moves, where its link was. Below 0.1 is what browsers' makers call good.
-    assert shift(page, host_site, RESERVED) < 0.1
+    assert shift(page, host_site, RESERVED) == 0

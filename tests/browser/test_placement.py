@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer
-from tests.browser.network import CAMPAIGN, PLACEMENT_PART, fail_requests
+from tests.browser.network import CAMPAIGN, PLACEMENT_PART, fail_requests, pause_requests
 from tests.browser.support_box import SupportBox
 
 pytestmark = BOTH_BROWSERS
@@ -127,6 +127,73 @@ def test_storage_changes_while_the_box_is_live(host_site: HostSite, page: Page) 
     box.undo.click()
     box.expect_state("form")
     assert page.evaluate(STORED)["quietUntil"]
+
+
+def test_attribute_that_keeps_its_value_keeps_the_choice(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site, 'amount="1200" storage="local"')
+    box.choose("Once", "3")
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    box.host.evaluate(SET_ATTRIBUTE, ["amount", "1200"])
+    page.wait_for_timeout(300)
+    assert requests == []
+    expect(box.submit).to_have_text("Continue – $3 once")
+
+
+def test_box_that_is_opened_while_its_attributes_are_read_stays_open(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site)
+    paused = pause_requests(page, CAMPAIGN)
+    box.host.evaluate(SET_ATTRIBUTE, ["placement", "banner"])
+    paused.wait_for_request()
+    box.host.evaluate("(box) => box.open()")
+    paused.resume()
+    paused.resume()
+    expect(box.frame).to_have_attribute("data-placement", "banner")
+    page.wait_for_timeout(300)
+    expect(box.expand).to_have_count(0)
+    expect(box.submit).to_have_text("Continue – $7 a month")
+
+
+def test_box_that_is_closed_while_its_attributes_are_read_stays_closed(host_site: HostSite, page: Page) -> None:
+    box = open_box(page, host_site)
+    paused = pause_requests(page, CAMPAIGN)
+    box.host.evaluate(SET_ATTRIBUTE, ["amount", "1200"])
+    paused.wait_for_request()
+    box.close.click()
+    paused.resume()
+    page.wait_for_timeout(300)
+    box.expect_state("dismissed")
+    box.undo.click()
+    paused.resume()
+    expect(box.submit).to_have_text("Continue – $12 a month")
+
+
+@pytest.mark.parametrize("placement", ["inline", "banner", "dialog"])
+def test_closed_box_reads_its_attributes_again_on_undo(host_site: HostSite, page: Page, placement: str) -> None:
+    box = open_box(page, host_site)
+    box.close.click()
+    box.host.evaluate(SET_ATTRIBUTE, ["placement", placement])
+    box.host.evaluate(SET_ATTRIBUTE, ["amount", "1200"])
+    page.wait_for_timeout(300)
+    box.expect_state("dismissed")
+    box.undo.click()
+    expect(box.submit).to_have_text("Continue – $12 a month")
+    expect(box.host.locator("dialog:modal")).to_have_count(1 if placement == "dialog" else 0)
+
+
+def test_box_that_is_removed_while_its_attributes_are_read_reads_them_again(
+    host_site: HostSite, page: Page
+) -> None:
+    box = open_box(page, host_site)
+    paused = pause_requests(page, CAMPAIGN)
+    box.host.evaluate(SET_ATTRIBUTE, ["amount", "1200"])
+    paused.wait_for_request()
+    page.evaluate("window.removed = document.querySelector('support-box'); removed.remove()")
+    paused.resume()
+    page.wait_for_timeout(300)
+    page.evaluate("document.body.append(removed)")
+    paused.resume()
+    expect(box.submit).to_have_text("Continue – $12 a month")
 
 
 def test_currency_attribute_chooses_among_those_of_the_campaign(

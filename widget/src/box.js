@@ -31,6 +31,8 @@ export function createBox(host) {
   let placement;
   /** What the latest campaign is shown with. @type {CheckoutContext | undefined} */
   let current;
+  /** Whether the campaign must be loaded before the form is shown: not loaded yet, or the attributes changed since. */
+  let isStale = true;
   /** The path of the campaign that is shown. */
   let shownPath = "";
   const slug = () => host.getAttribute("campaign") ?? "default";
@@ -51,17 +53,21 @@ export function createBox(host) {
 
   /** Shows the form, where the box belongs. @param {boolean} moveFocus @param {boolean} [isOpen] */
   function show(moveFocus, isOpen) {
-    if (!current) return loadCampaign(moveFocus, isOpen);
-    current.showPledge(moveFocus);
-    placement?.show(current.text("continue"), isOpen);
+    if (isStale) return loadCampaign(moveFocus, isOpen);
+    const { showPledge, text } = /** @type {CheckoutContext} */ (current);
+    showPledge(moveFocus);
+    placement?.show(text("continue"), isOpen);
   }
 
   function dismiss() {
     const { text } = /** @type {CheckoutContext} */ (current);
+    // A load that is under way must not show the box again.
+    latestLoad++;
     emit("dismissed");
     const undo = button("link", text("undo"), () => {
       placement?.undo();
-      show(true);
+      // What is loaded anew may not be due, but the reader asked for it.
+      show(true, isStale);
     });
     frame.setState("dismissed");
     const moveFocus = placement?.hide() ?? true;
@@ -79,6 +85,7 @@ export function createBox(host) {
   /** @param {boolean} moveFocus true only if the reader asked to load, because a page load must not move the focus */
   async function loadCampaign(moveFocus = false, isOpen = false) {
     const loadId = ++latestLoad;
+    isStale = true;
     const text = createTranslator();
     // Without the part the box is an ordinary one.
     if (host.matches(PLACEMENT)) placement ??= (await loadPart("placement").catch(() => {}))?.({ host, dismiss, sendRequest });
@@ -90,13 +97,13 @@ export function createBox(host) {
     const isOverlay = placement?.isOverlay();
     // A campaign that is shown already stays while its attributes are read again.
     if (!isShown && !isOverlay) {
-      frame.hideClose();
       frame.showView("loading", fallbackView(text("loading")), moveFocus);
     }
     const loaded = await fetchCampaign();
     if (loadId !== latestLoad) return;
     shownPath = loaded.offers ? path : "";
     if (loaded.offers) {
+      isStale = false;
       createContext(loaded);
       show(moveFocus, isOpen);
       if (!isShown) observeView();
@@ -239,8 +246,8 @@ export function createBox(host) {
   }
 
   return {
-    // A box that the reader closed stays closed.
-    load: () => frame.isState("dismissed") || loadCampaign(),
+    // A box that the reader closed stays closed, and reads its attributes again on Undo.
+    load: () => (frame.isState("dismissed") ? (isStale = true) : loadCampaign()),
     open: () => show(true, true),
     reset() {
       placement?.forget();
@@ -256,9 +263,9 @@ export function createBox(host) {
       // What stands above the page is placed anew.
       if (placement?.isOverlay()) {
         placement.hide();
-        return (host.hidden = true);
+        host.hidden = isStale = true;
       }
-      return !current || frame.isState("loading") || frame.isState("error");
+      return isStale;
     },
   };
 }

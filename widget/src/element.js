@@ -64,8 +64,15 @@ class SupportBox extends HTMLElement {
     if (this.isConnected) this.#box?.reset?.();
   }
 
-  /** Loads the campaign once when a page sets several attributes in a row. */
-  attributeChangedCallback() {
+  /**
+   * Loads the campaign once when a page sets several attributes in a row.
+   * @param {unknown} [name]
+   * @param {unknown} [before]
+   * @param {unknown} [after]
+   */
+  attributeChangedCallback(name, before, after) {
+    // A framework may set what is there already.
+    if (name && before === after) return;
     const loadId = ++this.#loadRequests;
     queueMicrotask(() => {
       if (loadId !== this.#loadRequests) return;

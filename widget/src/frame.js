@@ -11,7 +11,9 @@ import { brandStyles, styleSheet } from "./styles.js";
  * @param {() => void} onclose
  */
 export function createFrame(host, onclose) {
-  const close = createElement("button", { type: "button", part: "close", onclick: onclose }, "×");
+  // The box cannot be closed before its campaign is loaded.
+  const closeProperties = { type: "button", part: "close", hidden: true, onclick: onclose };
+  const close = createElement("button", closeProperties, "×");
   const heading = createElement("div", { id: "heading" });
   const message = createElement("p", { role: "status", part: "message", tabIndex: -1 });
   const body = createElement("div", { part: "body" });
@@ -71,11 +73,6 @@ export function createFrame(host, onclose) {
     /** Shows the look of the campaign. @param {Brand | null | undefined} brand */
     setBrand(brand) {
       look.replaceSync(brand ? brandStyles(brand) : "");
-    },
-
-    /** The box cannot be closed before its campaign is loaded. */
-    hideClose() {
-      close.hidden = true;
     },
 
     /** Also sets the language of the box. @param {string} lang @param {string} label */
