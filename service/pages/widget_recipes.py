@@ -107,7 +107,8 @@ export function SupportBox({{ campaign = "default", onPledged, ...attributes }})
     Recipe(
         "csp",
         "A strict Content-Security-Policy",
-        "The box needs two sources and no nonce. It has no inline style and uses no HTML strings.",
+        "The box needs two sources and no nonce. It has no inline style and uses no HTML strings. Your policy "
+        "adds what the rest of the page needs.",
         f"""\
 Content-Security-Policy:
   default-src 'none';
@@ -122,12 +123,14 @@ Content-Security-Policy:
         "A handler also gets what happened before it came, so it may load last. Events hold nothing personal.",
         """\
 customElements.whenDefined("support-box").then(() => {
-  SupportBox.on("pledged", ({ detail }) => {
-    dataLayer.push({
+  SupportBox.on("pledged", ({ detail: { amount, currency, frequency } }) => {
+    const format = new Intl.NumberFormat("en", { style: "currency", currency });
+    const { maximumFractionDigits } = format.resolvedOptions();
+    (window.dataLayer ??= []).push({
       event: "begin_checkout",
-      value: detail.amount, // in minor units
-      currency: detail.currency,
-      frequency: detail.frequency,
+      value: amount / 10 ** maximumFractionDigits, // 7 for $7, which is an amount of 700
+      currency,
+      frequency,
     });
   });
 });""",

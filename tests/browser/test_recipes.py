@@ -138,9 +138,7 @@ def test_tag_manager(host_site: HostSite, page: Page, find_snippet: FindSnippet)
         f"<script>window.dataLayer = {{ push: record }};</script><script>{find_snippet('tag-manager')}</script>"
     )
     check_box(show_page(host_site, page, find_snippet("static-page") + scripts))
-    assert pushed.wait_for(1) == [
-        {"event": "begin_checkout", "value": 300, "currency": "USD", "frequency": "once"}
-    ]
+    assert pushed.wait_for(1) == [{"event": "begin_checkout", "value": 3, "currency": "USD", "frequency": "once"}]
 
 
 @pytest.fixture(scope="module")
