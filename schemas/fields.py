@@ -21,6 +21,9 @@ from schemas.web_origins import InvalidOrigin, parse_host, parse_origin
 MAX_AMOUNT = 10**12
 MAX_URL_LENGTH = 2048
 MAX_ADDRESS_LENGTH = 320
+# RFC 5646, section 4.4.1, recommends room for 35 characters.
+MAX_LANGUAGE_TAG_LENGTH = 35
+MAX_SENT_LANGUAGE_TAG_LENGTH = 2048
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # For the OpenAPI document. Hosts in other scripts and IPv6 addresses are accepted, too.
 WEB_URL_PATTERN = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?([/?#][!-\[\]-~]*)?$"
@@ -240,13 +243,33 @@ class Slug(RegexString):
 class LanguageTag(RegexString):
     """A BCP 47 language tag."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, max_length: int = MAX_LANGUAGE_TAG_LENGTH, **kwargs: Any) -> None:
         super().__init__(
             "[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*",
             hint="Give a language tag such as en or pt-BR.",
-            max_length=35,
+            max_length=max_length,
             **kwargs,
         )
+
+
+class ReaderLanguage(LanguageTag):
+    """The BCP 47 tag of a reader's page. A long one loses its last subtags (RFC 5646, section 4.4.2)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            max_length=MAX_SENT_LANGUAGE_TAG_LENGTH,
+            **_with_rules(
+                kwargs,
+                description=f"Of a tag longer than {MAX_LANGUAGE_TAG_LENGTH} characters, the first subtags count.",
+            ),
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        tag: str = super()._deserialize(value, attr, data, **kwargs)
+        while len(tag) > MAX_LANGUAGE_TAG_LENGTH or tag[-2:-1] == "-":
+            # A singleton such as "-x" has no meaning without what follows it.
+            tag = tag.rpartition("-")[0]
+        return tag
 
 
 class CurrencyCode(RegexString):

@@ -7,9 +7,9 @@ from schemas.enums import Frequency, PledgeStatus
 from schemas.fields import (
     CurrencyCode,
     JsonBoolean,
-    LanguageTag,
     MinorUnits,
     QueryFlag,
+    ReaderLanguage,
     RegexString,
     Slug,
     Text,
@@ -37,7 +37,7 @@ class PledgeRequest(StrictSchema):
         hint="Use up to 64 letters, digits, dots, hyphens and underscores, such as article-foot.",
         metadata={"description": "The version of the page or widget that the reader saw."},
     )
-    lang = LanguageTag()
+    lang = ReaderLanguage()
     return_url = WebUrl(metadata={"description": "Where the reader returns to after paying."})
     reminder = Text(
         max_length=200,

@@ -12,9 +12,9 @@ from schemas.fields import (
     CurrencyCode,
     EmailAddress,
     JsonBoolean,
-    LanguageTag,
     MinorUnits,
     PageTitle,
+    ReaderLanguage,
     Slug,
     Text,
     Timestamp,
@@ -74,7 +74,7 @@ class ReminderRequest(DelayRequest):
             "description": "The title of that page, for the email; shown only if the page is the newsroom's."
         },
     )
-    lang = LanguageTag()
+    lang = ReaderLanguage()
     consent_version = Text(
         max_length=64, metadata={"description": "The version of the privacy text that the reader agreed to."}
     )

@@ -55,6 +55,23 @@ def test_pledge_stores_page_url_variant_and_lang(client: FlaskClient, container:
         assert {name: getattr(stored, name) for name in context} == context
 
 
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("de-AT-x-newsroom-politics-regional-vienna", "de-AT-x-newsroom-politics-regional"),
+        ("sl-Latn-IT-rozaj-biske-1994-a-extended-x-paper", "sl-Latn-IT-rozaj-biske-1994"),
+        ("en" + "-GB" * 500, "en" + "-GB" * 11),
+        ("de-x", "de"),
+    ],
+)
+def test_long_language_tag_loses_its_last_subtags(
+    client: FlaskClient, container: Container, sent: str, stored: str
+) -> None:
+    assert post_pledge(client, lang=sent).status_code == 201
+    with container.database.read_only() as session:
+        assert session.scalars(select(Pledge.lang)).one() == stored
+
+
 def test_amount_below_minimum_is_rejected(client: FlaskClient, container: Container) -> None:
     for frequency in ("once", "monthly", "annual"):
         response = post_pledge(client, amount=199, frequency=frequency)

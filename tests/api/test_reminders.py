@@ -143,6 +143,12 @@ def test_reminder_for_unknown_campaign_is_not_found(client: FlaskClient, contain
     assert count(container, Supporter) == 0
 
 
+def test_long_language_tag_loses_its_last_subtags(client: FlaskClient, container: Container) -> None:
+    response = post_reminder(client, lang="de-AT-x-newsroom-politics-regional-vienna")
+    assert response.status_code == 201
+    assert only_reminder(container).lang == "de-AT-x-newsroom-politics-regional"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
