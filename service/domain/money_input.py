@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from babel import Locale
 from babel.numbers import get_group_symbol
 
 from service.domain.errors import UnparsableAmount
@@ -25,6 +26,7 @@ from service.domain.money import (
 
 _MAX_DIGITS: Final = 15
 _MAX_LENGTH: Final = 100
+_PRICE_GROUP: Final = "currencyGroup"  # In CLDR, only where prices differ from other numbers.
 _ARABIC_COMMA: Final = "\u060c"
 _ARABIC_DECIMAL_SEPARATOR: Final = "\u066b"  # It has this one meaning in every locale, unlike the point and comma.
 _WIDE_FORMS: Final = re.compile("[\uff00-\uffef]")
@@ -181,9 +183,17 @@ def _amount_format(currency: str, lang: str, step_minor: int) -> _AmountFormat:
         # A step is a power of ten.
         decimals=digits + 1 - len(str(step_minor)),
         decimal_mark=decimal_separator(locale),
-        group_mark=get_group_symbol(locale),
+        group_mark=_group_mark(locale),
         symbols=tuple(symbol.lower() for symbol in accepted_symbols(currency, locale)),
     )
+
+
+def _group_mark(locale: Locale) -> str:
+    """Return the mark between thousands. Austria writes a point in prices and a space in other numbers.
+
+    So there, as in browsers, a point before three digits is asked about.
+    """
+    return " " if _PRICE_GROUP in locale.number_symbols["latn"] else get_group_symbol(locale)
 
 
 @lru_cache(maxsize=256)
