@@ -33,6 +33,7 @@ from tests.events.subscriptions import (
     settle,
     start_subscription,
 )
+from tests.jobs.notifications import change_pledge
 from tests.jobs.notifications import run as send
 from tests.stripe_double.account import StripeJson
 
@@ -334,7 +335,7 @@ def test_late_switch_does_not_put_off_a_payment_that_has_failed(
     assert scenario.stripe.get(subscription)["status"] == "past_due"
 
 
-@pytest.mark.parametrize("state", ["paused", "past due", "ending", "due now", "another day"])
+@pytest.mark.parametrize("state", ["paused", "past due", "ending", "due now", "too far", "another day"])
 def test_switch_is_refused(scenario: StripeScenario, container: Container, subscription: str, state: str) -> None:
     next_at = None
     if state == "paused":
@@ -345,6 +346,10 @@ def test_switch_is_refused(scenario: StripeScenario, container: Container, subsc
         scenario.stripe.set_cancel_at_period_end(subscription)
     elif state == "due now":
         container.clock.now = only_pledge(container).renews_at - datetime.timedelta(hours=1)
+    elif state == "too far":
+        change_pledge(
+            container, only_pledge(container).id, renews_at=container.clock() + datetime.timedelta(days=731)
+        )
     else:
         next_at = only_pledge(container).renews_at - datetime.timedelta(days=1)
     settle(scenario)

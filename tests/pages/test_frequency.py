@@ -1,5 +1,6 @@
 """Switching between monthly and annual support on the account pages, in the sandbox."""
 
+import datetime
 import re
 
 import pytest
@@ -102,6 +103,16 @@ def test_paused_or_past_due_support_says_why_it_cannot_be_switched(
     access_path.post("resume")
     update(container, status=PledgeStatus.PAST_DUE)
     assert "Your last payment failed." in visible_text(page(client, f"{access_path.base}/frequency"))
+
+
+def test_payment_in_more_than_two_years_says_why_it_cannot_be_switched(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
+    """A trial at Stripe, by which a switch puts off the first payment, is no longer than that."""
+    update(container, renews_at=container.clock() + datetime.timedelta(days=731))
+    assert "Give once a year instead" not in visible_text(page(client, access_path.home))
+    text = visible_text(page(client, f"{access_path.base}/frequency"))
+    assert "Your next payment is more than two years away." in text
 
 
 def test_frequency_that_the_campaign_does_not_take_is_not_offered(

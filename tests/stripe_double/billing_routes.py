@@ -8,7 +8,7 @@ from stripe import params as sdk
 from stripe.params import billing_portal as portal_sdk
 
 from tests.stripe_double import billing, billing_objects, charges
-from tests.stripe_double.account import Account, StripeJson
+from tests.stripe_double.account import DAY, Account, StripeJson
 from tests.stripe_double.checkout import find_active_product
 from tests.stripe_double.errors import StripeApiError, not_found
 from tests.stripe_double.form_params import check_amount, check_metadata
@@ -127,6 +127,8 @@ def update_subscription(account: Account, params: dict[str, Any], subscription_i
     trial_end = params.get("trial_end")
     if trial_end is not None and (trial_end == "now" or trial_end <= account.now()):
         raise StripeApiError("Invalid timestamp: must be in the future", param="trial_end")
+    if trial_end is not None and trial_end > account.now() + 2 * 365 * DAY:
+        raise StripeApiError("Invalid timestamp: can be no more than two years in the future", param="trial_end")
     if params.get("items") and params.get("proration_behavior") != "none":
         message = "The double has no proration: pass proration_behavior=none."
         raise StripeApiError(message, param="proration_behavior")

@@ -48,3 +48,9 @@ def test_trial_cannot_end_in_the_past(double: FakeStripe, stripe: StripeClient) 
     subscription = open_subscription(double, stripe)
     with pytest.raises(InvalidRequestError, match="must be in the future"):
         change_interval(double, stripe, subscription, trial_end=double.account.now())
+
+
+def test_trial_is_no_longer_than_two_years(double: FakeStripe, stripe: StripeClient) -> None:
+    subscription = open_subscription(double, stripe)
+    with pytest.raises(InvalidRequestError, match="no more than two years"):
+        change_interval(double, stripe, subscription, trial_end=double.account.now() + 731 * 24 * 3600)

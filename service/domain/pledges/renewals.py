@@ -18,6 +18,8 @@ SANDBOX_GATEWAY = "sandbox"
 MONTHS = {Frequency.MONTHLY: 1, Frequency.ANNUAL: 12}
 # A payment that is due sooner may already be on its way.
 MIN_NOTICE = datetime.timedelta(hours=2)
+# A switch puts the first payment off by a trial. Stripe's are no longer than two years, that is, 730 days.
+MAX_PUT_OFF = datetime.timedelta(days=730)
 
 
 class Obstacle(StrEnum):
@@ -26,6 +28,7 @@ class Obstacle(StrEnum):
     PAST_DUE = "past_due"
     NO_DATE = "no_date"
     TOO_LATE = "too_late"
+    TOO_FAR = "too_far"
     ENDING = "ending"
     PAUSED = "paused"
     PENDING = "pending"
@@ -35,6 +38,7 @@ OBSTACLES = {
     Obstacle.PAST_DUE: "The last payment has failed; it must be paid first.",
     Obstacle.NO_DATE: "The day of the next payment is not known yet.",
     Obstacle.TOO_LATE: "The next payment is being taken now.",
+    Obstacle.TOO_FAR: "The next payment is more than two years away.",
     Obstacle.ENDING: "The pledge is set to end.",
     Obstacle.PAUSED: "The pledge is paused.",
     Obstacle.PENDING: "An earlier change is not made at the payment provider yet.",

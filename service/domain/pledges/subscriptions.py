@@ -30,6 +30,7 @@ from service.domain.pledges.customers import has_same_customer, pledges_with_sam
 from service.domain.pledges.notifications import enqueue_cancellation, enqueue_change
 from service.domain.pledges.pledges import get_pledge, total_charge, transition_pledge
 from service.domain.pledges.renewals import (
+    MAX_PUT_OFF,
     OBSTACLES,
     SANDBOX_GATEWAY,
     Obstacle,
@@ -240,7 +241,10 @@ def switch_obstacle(pledge: Pledge, *, now: datetime.datetime) -> Obstacle | Non
         return Obstacle.PENDING
     if is_paused_at(pledge, now):
         return Obstacle.PAUSED
-    return schedule_obstacle(pledge, now=now)
+    scheduled = scheduled_payment_at(pledge, now=now)
+    # Only staff can set so late a payment, in Stripe's dashboard.
+    is_too_far = scheduled is not None and scheduled > now + MAX_PUT_OFF
+    return schedule_obstacle(pledge, now=now) or (Obstacle.TOO_FAR if is_too_far else None)
 
 
 def may_switch(pledge: Pledge, *, now: datetime.datetime) -> bool:
