@@ -1,10 +1,11 @@
 # Functions that the install scripts share; they source this file with `.`.
-BROWSER_PACKAGES="chromium-headless-shell fonts-dejavu-core"
+# The headless shell starts sooner, and only the full Chromium has a back/forward cache.
+BROWSER_PACKAGES="chromium chromium-headless-shell fonts-dejavu-core"
 # Debian's names of the other programs that the tests start.
 SERVER_PACKAGES="pgbouncer php-cli"
 
 has_browser() {
-    for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
         command -v "$name" >/dev/null && return 0
     done
     [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]

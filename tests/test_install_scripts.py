@@ -72,11 +72,11 @@ def test_root_gets_notice_before_apt_installs_browser(machine: BareMachine) -> N
     response = machine.run("need-browser")
     assert response.returncode == 0
     assert response.stdout == (
-        "Installing chromium-headless-shell fonts-dejavu-core with apt-get: the browser tests need Chromium.\n"
+        "Installing chromium chromium-headless-shell fonts-dejavu-core with apt-get: the browser tests need Chromium.\n"
     )
     update, install = machine.installed.read_text().splitlines()
     assert update.startswith("update")
-    assert install.endswith("chromium-headless-shell fonts-dejavu-core")
+    assert install.endswith("chromium chromium-headless-shell fonts-dejavu-core")
 
 
 @pytest.mark.parametrize("script", ["need-browser", "make-venv"])
@@ -182,7 +182,7 @@ def test_announcement_names_what_comes_from_apt(machine: BareMachine) -> None:
     assert machine.run("announce-installs").stdout == (
         "make test installs what it needs first: python3-venv (apt-get); Python packages into .venv/ (pip); "
         "the widget's tools into widget/node_modules/ (npm); "
-        "chromium-headless-shell fonts-dejavu-core (apt-get); firefox-esr (apt-get); "
+        "chromium chromium-headless-shell fonts-dejavu-core (apt-get); firefox-esr (apt-get); "
         "pgbouncer php-cli (apt-get).\n"
     )
     assert not machine.installed.exists()
