@@ -71,7 +71,7 @@ export function createBox(host) {
     });
     frame.setState("dismissed");
     const moveFocus = placement?.hide() ?? true;
-    frame.showView("dismissed", { message: `${text("dismissed")} `, nodes: [undo] }, moveFocus);
+    frame.showView("dismissed", { message: text("dismissed"), nodes: [" ", undo] }, moveFocus);
   }
 
   /** @type {SendRequest} */
@@ -97,7 +97,7 @@ export function createBox(host) {
     const isOverlay = placement?.isOverlay();
     // A campaign that is shown already stays while its attributes are read again.
     if (!isShown && !isOverlay) {
-      frame.showView("loading", fallbackView(`${text("loading")} `), moveFocus);
+      frame.showView("loading", fallbackView(text("loading")), moveFocus);
     }
     const loaded = await fetchCampaign();
     if (loadId !== latestLoad) return;

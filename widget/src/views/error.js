@@ -68,4 +68,4 @@ export function errorView(context, response, goBack, retry, link) {
  * @param {...Node} nodes
  * @returns {View}
  */
-export const fallbackView = (message, ...nodes) => ({ message, nodes: [createElement("slot"), ...nodes] });
+export const fallbackView = (message, ...nodes) => ({ message, nodes: [" ", createElement("slot"), ...nodes] });
