@@ -72,7 +72,8 @@ def test_root_gets_notice_before_apt_installs_browser(machine: BareMachine) -> N
     response = machine.run("need-browser")
     assert response.returncode == 0
     assert response.stdout == (
-        "Installing chromium chromium-headless-shell fonts-dejavu-core with apt-get: the browser tests need Chromium.\n"
+        "Installing chromium chromium-headless-shell fonts-dejavu-core with apt-get: "
+        "the browser tests need Chromium.\n"
     )
     update, install = machine.installed.read_text().splitlines()
     assert update.startswith("update")
