@@ -31,7 +31,7 @@ from service.pages.account_context import (
     submitted_time,
 )
 from service.pages.account_view import format_pledge_summary
-from service.pages.amount_form import amount_error, render_amount_form, submitted_amount
+from service.pages.amount_form import amount_error, has_unseen_total, render_amount_form, submitted_amount
 from service.pages.form_errors import FieldError
 from service.web import current_container, read_only
 
@@ -65,6 +65,8 @@ def change_frequency(pledge_id: uuid.UUID | None = None, token: str | None = Non
         if amount_minor is None or next_at is None:
             error = FieldError(field="amount", message=texts.me_amount_missing, status=422)
             return render_amount_form(context, wanted, field_error=error)
+        if has_unseen_total(context, wanted, amount_minor):
+            return render_amount_form(context, wanted, unconfirmed=amount_minor)
         switch_frequency(
             container.database.transaction,
             container.gateway,

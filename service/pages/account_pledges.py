@@ -25,7 +25,13 @@ from service.pages.account_context import (
     submitted_frequency,
 )
 from service.pages.account_view import build_pledge_card, format_pledge_summary
-from service.pages.amount_form import amount_error, render_amount_form, smaller_summary, submitted_amount
+from service.pages.amount_form import (
+    amount_error,
+    has_unseen_total,
+    render_amount_form,
+    smaller_summary,
+    submitted_amount,
+)
 from service.pages.form_errors import FieldError
 from service.pages.gateway_redirect import gateway_origins, redirect_to_gateway
 from service.pages.rendering import render_page
@@ -134,6 +140,8 @@ def change_amount(pledge_id: uuid.UUID | None = None, token: str | None = None) 
         if amount_minor is None:
             missing = FieldError(field="amount", message=texts.me_amount_missing, status=422)
             return render_amount_form(context, pledge.frequency, field_error=missing)
+        if has_unseen_total(context, pledge.frequency, amount_minor):
+            return render_amount_form(context, pledge.frequency, unconfirmed=amount_minor)
         subscriptions.change_amount(
             container.database.transaction,
             container.gateway,

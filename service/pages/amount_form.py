@@ -7,7 +7,7 @@ from babel.numbers import get_currency_symbol
 from flask import Response, request
 
 from schemas.enums import Frequency
-from service.domain.campaigns.amounts import find_option
+from service.domain.campaigns.amounts import find_option, validate_amount
 from service.domain.errors import DomainError, UnparsableAmount
 from service.domain.money import Money, format_input_amount, format_money, resolve_locale
 from service.domain.money_input import parse_amount
@@ -41,31 +41,57 @@ def submitted_amount(context: PledgeContext) -> int | None:
     Raises:
         UnparsableAmount: the typed text is no amount.
     """
-    # The button with what the reader may have meant replaces what they typed.
-    typed, currency = request.form.get("use_amount") or request.form.get("amount", ""), context.pledge.currency
+    typed, currency = _typed_amount(), context.pledge.currency
     if typed.strip():
         limits = current_container().gateway.charge_limits(currency)
         return parse_amount(typed, currency=currency, lang=context.texts.lang, step_minor=limits.step_minor)
     return parse_int(request.form.get("preset", ""))
 
 
+def _typed_amount() -> str:
+    # The button with what the reader may have meant replaces what they typed.
+    return request.form.get("use_amount") or request.form.get("amount", "")
+
+
+def has_unseen_total(context: PledgeContext, frequency: Frequency, amount_minor: int) -> bool:
+    """Whether the reader covers fees and typed an amount, so that they have not seen the sum of both.
+
+    Raises:
+        CurrencyNotAccepted, FrequencyNotOffered, AmountBelowMinimum, AmountAboveMaximum, AmountNotChargeable:
+        as `validate_amount`.
+    """
+    pledge, gateway, is_typed = context.pledge, current_container().gateway, bool(_typed_amount().strip())
+    if not pledge.fees_minor or not is_typed or submitted_frequency() not in (None, frequency):
+        return False
+    money, limits = Money(amount_minor, pledge.currency), gateway.charge_limits(pledge.currency)
+    validate_amount(pledge.campaign, frequency, money, limits=limits, lang=context.texts.lang)
+    return subscriptions.total_charge_for(pledge, amount_minor, gateway) != money
+
+
 def render_amount_form(
-    context: PledgeContext, frequency: Frequency, *, field_error: FieldError | None = None
+    context: PledgeContext,
+    frequency: Frequency,
+    *,
+    field_error: FieldError | None = None,
+    unconfirmed: int | None = None,
 ) -> Response:
-    """Return the form for an amount in a frequency; one other than the pledge's is switched to."""
+    """Return the form for an amount in a frequency; one other than the pledge's is switched to.
+
+    An `unconfirmed` amount is chosen, with the sum of it and the fees, and the reader is asked to submit again.
+    """
     pledge, texts, now = context.pledge, context.texts, current_container().clock()
     locale = resolve_locale(texts.lang)
     next_at = next_payment_at(pledge, now=now)
     choices: list[AmountChoice] = []
     try:
         limits = _limits(context, frequency)
-        choices = _choices(context, frequency, next_at)
+        choices = _choices(context, frequency, next_at, unconfirmed)
     except DomainError as error:
         # The campaign no longer offers this currency or frequency, so the page has an error and no form.
         limits, field_error = {}, amount_error(context, frequency, error)
     # What was typed for another frequency would be too much or too little in this one.
     submitted = request.form if submitted_frequency() in (None, frequency) else {}
-    chosen = parse_int(submitted.get("preset", ""))
+    chosen = parse_int(submitted.get("preset", "")) if unconfirmed is None else unconfirmed
     if chosen is None:
         chosen = smaller_amount(context) if request.args.get("to") == "less" else _same_amount(context, frequency)
     response = render_page(
@@ -79,7 +105,12 @@ def render_amount_form(
         covers_fees=pledge.fees_minor > 0,
         return_url=context.return_url,
         current_path=request.path,
-        typed=submitted.get("amount", ""),
+        typed=submitted.get("amount", "") if unconfirmed is None else "",
+        total=None
+        if unconfirmed is None
+        else format_money(
+            subscriptions.total_charge_for(pledge, unconfirmed, current_container().gateway), texts.lang
+        ),
         chosen=chosen,
         choices=choices,
         next_date=None if next_at is None else format_campaign_date(next_at, pledge, texts),
@@ -130,9 +161,9 @@ def smaller_summary(context: PledgeContext) -> str | None:
 
 
 def _choices(
-    context: PledgeContext, frequency: Frequency, next_at: datetime.datetime | None
+    context: PledgeContext, frequency: Frequency, next_at: datetime.datetime | None, unconfirmed: int | None
 ) -> list[AmountChoice]:
-    """Return the presets of the pledge's campaign, and what the reader gives now if it is none of them.
+    """Return the presets of the pledge's campaign, and what the reader gives now and typed if it is none of them.
 
     Raises:
         CurrencyNotAccepted, FrequencyNotOffered: the campaign no longer offers this combination.
@@ -153,7 +184,8 @@ def _choices(
             else texts.format("me_amount_outcome", amount=shown),
         )
 
-    return [choice(amount_minor) for amount_minor in sorted({*presets, _same_amount(context, frequency)})]
+    own = {_same_amount(context, frequency), *([] if unconfirmed is None else [unconfirmed])}
+    return [choice(amount_minor) for amount_minor in sorted({*presets, *own})]
 
 
 def _same_amount(context: PledgeContext, frequency: Frequency) -> int:

@@ -125,6 +125,18 @@ def amount_changed(visit: AccountPage) -> None:
     visit.press("main .main-button")
 
 
+def amount_with_fees(visit: AccountPage) -> None:
+    """Type an amount as a reader who covers fees, and so be shown the sum."""
+    visit.update_pledge(fees_minor=36, renews_at=datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30))
+    changed = "UPDATE campaigns SET cover_fees = :fees WHERE slug = 'default' RETURNING 1"
+    [[before]] = visit.live_server.query("SELECT CAST(cover_fees AS text) FROM campaigns WHERE slug = 'default'")
+    visit.live_server.query(changed, fees='{"USD": {"basis_points": 290, "fixed": 30}}')
+    visit.open_by_link("/amount")
+    visit.page.locator("[name=amount]").last.fill("5")
+    visit.press("main .main-button")
+    visit.live_server.query(changed, fees=before)
+
+
 def smaller_amount_form(visit: AccountPage) -> None:
     visit.update_pledge(amount_minor=1500, renews_at="2026-12-23T09:00:00Z")
     visit.open_by_link("/amount?to=less")
@@ -406,6 +418,7 @@ STATES: list[tuple[Callable[[AccountPage], None], str | None]] = [
     (amount_form, "me_amount_title"),
     (invalid_amount, "me_amount_title"),
     (amount_changed, None),
+    (amount_with_fees, "me_amount_title"),
     (smaller_amount_form, "me_amount_title"),
     (pause_form, "me_pause_title"),
     (pause_of_past_due_support, "me_pause_title"),

@@ -179,6 +179,55 @@ def test_typed_amount_counts_instead_of_a_preset(
     assert stored(container, access_path.id).amount_minor == amount_minor
 
 
+def cover_fees(container: Container) -> None:
+    """Let the reader cover fees of 5%."""
+    update(container, fees_minor=11)
+    with container.database.transaction() as session:
+        session.scalars(select(Campaign)).one().cover_fees = {"USD": {"basis_points": 500, "fixed": 0}}
+
+
+def test_typed_amount_with_fees_is_charged_once_its_sum_was_shown(
+    container: Container, access_path: AccessPath
+) -> None:
+    cover_fees(container)
+    html = access_path.post("amount", 200, preset="200", amount="8.50").text
+    shown = visible_text(html).replace("\N{NO-BREAK SPACE}", " ")
+    assert "With the fees you cover, we’ll charge $8.95." in shown
+    assert "Next payment: $8.95 on December 23, 2026" in shown
+    assert stored(container, access_path.id).amount_minor == 200
+    form = form_to(html, "/amount")
+    assert (form.fields["preset"], form.fields["amount"]) == ("850", "")
+    access_path.post("amount", **form.fields)
+    pledge = stored(container, access_path.id)
+    assert (pledge.amount_minor, pledge.fees_minor) == (850, 45)
+
+
+def test_typed_amount_is_charged_at_once_where_the_campaign_adds_no_fees_any_more(
+    container: Container, access_path: AccessPath
+) -> None:
+    update(container, fees_minor=11)
+    access_path.post("amount", amount="8.50")
+    assert stored(container, access_path.id).amount_minor == 850
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"amount": "0.10"}, 422, "Enter between"),
+        ({"amount": "8,50"}, 422, "There is a problem"),
+        ({"amount": "8.50", "frequency": "annual"}, 409, "Your payments have changed since"),
+    ],
+)
+def test_typed_amount_with_fees_is_checked_before_its_sum_is_shown(
+    container: Container, access_path: AccessPath, fields: dict[str, str], status: int, words: str
+) -> None:
+    cover_fees(container)
+    shown = visible_text(access_path.post("amount", status, **fields).text)
+    assert words in shown
+    assert "With the fees you cover" not in shown
+    assert stored(container, access_path.id).amount_minor == 200
+
+
 @pytest.mark.parametrize("preset", ["1", "0", "-200", "2.00", "²", "9" * 30])
 def test_forged_preset_is_refused(container: Container, access_path: AccessPath, preset: str) -> None:
     assert 'aria-invalid="true"' in access_path.post("amount", 422, preset=preset, amount="").text

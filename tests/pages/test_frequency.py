@@ -14,7 +14,7 @@ from service.db.models.campaign import Campaign
 from service.domain.ports import GatewayRejected, GatewayUnavailable
 from tests.pages.accounts import AccessPath, form_to, page, stored
 from tests.pages.html import visible_text
-from tests.pages.test_account_pledges import failing, update
+from tests.pages.test_account_pledges import cover_fees, failing, update
 
 
 def submit(client: FlaskClient, access_path: AccessPath, *, status: int = 303, **changes: str) -> TestResponse:
@@ -49,6 +49,18 @@ def test_switch_and_back_keep_the_day_of_the_next_payment(
     assert "Next payment: $3.50 on December 23, 2026" in home
     pledge = stored(container, access_path.id)
     assert (pledge.frequency, pledge.amount_minor, pledge.pending_frequency) == (Frequency.MONTHLY, 350, None)
+
+
+def test_typed_annual_amount_with_fees_is_charged_once_its_sum_was_shown(
+    container: Container, client: FlaskClient, access_path: AccessPath
+) -> None:
+    cover_fees(container)
+    html = submit(client, access_path, status=200, amount="30").text
+    assert "With the fees you cover, we’ll charge $31.58." in visible_text(html)
+    assert stored(container, access_path.id).frequency == Frequency.MONTHLY
+    access_path.post("frequency", **form_to(html, "/frequency").fields)
+    pledge = stored(container, access_path.id)
+    assert (pledge.frequency, pledge.amount_minor, pledge.fees_minor) == (Frequency.ANNUAL, 3000, 158)
 
 
 def test_second_click_does_not_switch_back(
