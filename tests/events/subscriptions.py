@@ -99,9 +99,10 @@ def notifications(container: Container, kind: EmailKind) -> list[OutgoingEmail]:
 
 
 def emails(container: Container) -> list[str]:
-    """Return subject and text of the sent emails, oldest first."""
+    """Return subject and text of the sent emails, oldest first, with ordinary spaces."""
     with container.database.read_only() as session:
         messages = session.scalars(select(DevOutboxEmail.message).order_by(DevOutboxEmail.id)).all()
     parsed = [message_from_string(email, policy=default_policy) for email in messages]
     assert {email["To"].addresses[0].addr_spec for email in parsed} <= {EMAIL}
-    return [f"{email['Subject']}\n{email.get_body(('plain',)).get_content()}" for email in parsed]
+    texts = [f"{email['Subject']}\n{email.get_body(('plain',)).get_content()}" for email in parsed]
+    return [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts]
