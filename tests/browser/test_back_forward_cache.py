@@ -9,6 +9,7 @@ from tests.browser.chromium import ARGUMENTS, find_chromium
 from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer
+from tests.browser.network import CAMPAIGN, fail_requests
 from tests.browser.support_box import SupportBox
 
 pytestmark = BOTH_BROWSERS
@@ -52,3 +53,19 @@ def test_restored_box_starts_another_pledge(
     page.evaluate(f"{SUBMIT}.click()")
     expect(page.get_by_role("button", name="Pay $3 once")).to_be_visible()
     assert live_server.count("pledges") == before + 2
+
+
+def test_restored_box_keeps_the_error_of_a_campaign_that_cannot_be_loaded(
+    live_server: LiveServer, host_site: HostSite, page: Page
+) -> None:
+    page.goto(host_site.show())
+    page.evaluate(RECORD_RESTORE)
+    box = SupportBox(page)
+    box.expect_state("form")
+    fail_requests(page, CAMPAIGN, 503)
+    box.host.evaluate("(box) => box.setAttribute('campaign', 'other')")
+    box.expect_state("error")
+    page.goto(f"{live_server.base_url}/me")
+    page.evaluate(GO_BACK)
+    page.wait_for_function("() => window.wasRestored")
+    assert page.evaluate(STATE) == "error"

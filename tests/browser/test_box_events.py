@@ -59,7 +59,7 @@ def test_each_choice_has_an_event_with_its_details(host_site: HostSite, page: Pa
     assert flags["view"] == [True, True, False]
 
 
-def test_view_waits_until_the_reader_sees_the_box(host_site: HostSite, page: Page) -> None:
+def open_below_the_fold(host_site: HostSite, page: Page) -> SupportBox:
     page.set_viewport_size({"width": 800, "height": 400})
     page.add_init_script(LISTEN)
     url = host_site.show(is_strict=False)
@@ -67,6 +67,11 @@ def test_view_waits_until_the_reader_sees_the_box(host_site: HostSite, page: Pag
     page.goto(url)
     box = SupportBox(page)
     box.expect_state("form")
+    return box
+
+
+def test_view_waits_until_the_reader_sees_the_box(host_site: HostSite, page: Page) -> None:
+    box = open_below_the_fold(host_site, page)
     assert page.evaluate("() => new Promise((done) => setTimeout(() => done(heard), 300))") == []
     box.frame.scroll_into_view_if_needed()
     assert wait_for_events(page, 1)[0][0] == "view"
@@ -80,6 +85,18 @@ def test_view_comes_once_however_often_attributes_change(host_site: HostSite, pa
     # The next event comes after a second view would have come.
     page.wait_for_timeout(300)
     box.once.check()
+    assert [name for name, _ in wait_for_events(page, 2)] == ["view", "frequency"]
+
+
+def test_view_comes_once_if_the_campaign_changed_before_the_reader_saw_the_box(
+    host_site: HostSite, page: Page
+) -> None:
+    box = open_below_the_fold(host_site, page)
+    box.host.evaluate("(box) => box.setAttribute('lang', 'de')")
+    german = SupportBox(page, "de")
+    expect(german.once).to_be_visible()
+    box.frame.scroll_into_view_if_needed()
+    german.once.check()
     assert [name for name, _ in wait_for_events(page, 2)] == ["view", "frequency"]
 
 

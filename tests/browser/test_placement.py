@@ -558,6 +558,46 @@ def test_page_opens_a_dialog_and_resets_it(host_site: HostSite, page: Page) -> N
     assert page.evaluate(STORED)["articles"] == 1
 
 
+@pytest.mark.parametrize("storage", ["", 'storage="local"'])
+def test_open_dialog_stays_while_its_attributes_change(host_site: HostSite, page: Page, storage: str) -> None:
+    page.goto(host_site.show(f'placement="dialog" {storage}'))
+    box = SupportBox(page)
+    expect(box.host).to_be_hidden()
+    box.host.evaluate("(box) => box.open()")
+    expect(box.submit).to_have_text("Continue – $7 a month")
+    box.host.evaluate(SET_ATTRIBUTE, ["amount", "1200"])
+    expect(box.submit).to_have_text("Continue – $12 a month")
+    expect(box.dialog).to_be_visible()
+
+
+@pytest.mark.parametrize("change", ["box.setAttribute('campaign', 'other')", "box.reset()"])
+def test_dialog_that_is_no_longer_due_does_not_block_the_page(
+    host_site: HostSite, page: Page, change: str
+) -> None:
+    page.goto(host_site.show('placement="dialog"'))
+    box = SupportBox(page)
+    expect(box.host).to_be_hidden()
+    box.host.evaluate("(box) => box.open()")
+    expect(box.dialog).to_be_visible()
+    box.host.evaluate(f"(box) => {{ {change} }}")
+    expect(box.host).to_be_hidden()
+    page.get_by_role("link", name="More on the ferry").click(timeout=5000)
+    assert page.url.endswith("#more")
+
+
+@pytest.mark.parametrize("attributes", ['placement="banner" storage="local"', 'storage="local"'])
+def test_open_says_that_a_hidden_box_cannot_be_loaded(host_site: HostSite, page: Page, attributes: str) -> None:
+    box = open_box(page, host_site, attributes)
+    box.close.click()
+    box.expect_state("dismissed")
+    page.reload()
+    expect(box.host).to_be_hidden()
+    fail_requests(page, CAMPAIGN, 503)
+    box.host.evaluate("(box) => box.open()")
+    box.retry.click()
+    expect(box.submit).to_be_visible()
+
+
 def test_open_returns_a_closed_box_and_reset_forgets_the_choice(host_site: HostSite, page: Page) -> None:
     box = open_box(page, host_site)
     box.choose("Once", "3")

@@ -101,27 +101,30 @@ export function createBox(host) {
     }
     const loaded = await fetchCampaign();
     if (loadId !== latestLoad) return;
-    shownPath = loaded.offers ? path : "";
     if (loaded.offers) {
       isStale = false;
+      shownPath = path;
       createContext(loaded);
       show(moveFocus, isOpen);
-      if (!isShown) observeView();
+      if (!isShown) viewObserver.observe(frame.box);
       return;
     }
     const { status, body, retryAfterSeconds } = loaded.response;
     emit("error", { code: errorCode(status, body) });
     if (isOverlay && !isOpen) return;
+    shownPath = "";
+    // A box without the part is hidden by its page alone.
+    host.hidden &&= !placement;
     const retry = retryButton(text, retryAfterSeconds, () => loadCampaign(true, true));
     frame.showView("error", fallbackView(text("error_loading"), retry), moveFocus);
   }
 
-  const observeView = () =>
-    new IntersectionObserver(([{ isIntersecting }], observer) => {
-      if (!isIntersecting) return;
-      observer.disconnect();
-      emit("view");
-    }).observe(frame.box);
+  /** Tells once that the reader sees the box, also if the campaign changed meanwhile. */
+  const viewObserver = new IntersectionObserver(([{ isIntersecting }]) => {
+    if (!isIntersecting) return;
+    viewObserver.disconnect();
+    emit("view");
+  });
 
   const campaignPath = (lang = pageLanguage(host)) =>
     `/v1/campaigns/${encodeURIComponent(slug())}?texts=full&part=first${lang && `&lang=${lang}`}`;
@@ -238,7 +241,8 @@ export function createBox(host) {
     };
     restoreForm = () => {
       checkout?.resetKey();
-      if (isState("submitting") || isState("error")) context.showPledge();
+      // An error of a load says nothing about the campaign that was shown before.
+      if (shownPath && (isState("submitting") || isState("error"))) context.showPledge();
     };
     frame.setBrand(campaign.brand);
     frame.showClose(lang, text("close"));

@@ -263,7 +263,7 @@ type PlacementContext = { host: HTMLElement; dismiss: () => void; sendRequest: S
 
 type Placement = {
   /** Whether the box may be shown now: no reader closed it lately, and a dialog does not come too early. */
-  isDue: () => Promise<boolean>;
+  isDue: () => Promise<boolean | void>;
   /** Whether the box stands above the page and not in its flow. */
   isOverlay: () => boolean;
   /** Returns the campaign and the first choice as the attributes of the box want them. */

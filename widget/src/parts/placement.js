@@ -13,14 +13,9 @@ import { createMemory } from "./memory.js";
 
 const DEFAULT_AFTER_VIEWS = 3;
 
-/** @type {CSSStyleSheet | undefined} */
-let sheet;
-
-/** Creates the style sheet once, because every box of the page shares it. */
-function placementSheet() {
-  if (!sheet) (sheet = new CSSStyleSheet()).replaceSync(css);
-  return sheet;
-}
+/** Every box of the page shares it. */
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(css);
 
 const { style: pageStyle } = document.documentElement;
 /** The scroll padding that a banner has set. */
@@ -50,6 +45,10 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
   const expand = createElement("button", { type: "button", part: "submit", ariaExpanded: "false", onclick: showAll });
   const placement = () => oneOf(host, "placement", ["inline", "banner", "dialog"]) ?? "inline";
   const isDismissed = () => box.dataset.state === "dismissed";
+  /** The placement and the campaign. */
+  const purpose = () => placement() + host.getAttribute("campaign");
+  /** Those for which the box is shown; undefined while it is not. @type {string | void} */
+  let shownFor;
 
   /** @param {string} label */
   function collapse(label) {
@@ -71,6 +70,7 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
 
   /** Puts the box back where its element is on the page. */
   function unplace() {
+    shownFor = undefined;
     // Another box may be the banner.
     if (box.dataset.placement) restorePadding();
     delete box.dataset.placement;
@@ -103,7 +103,10 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
       const isDialog = placement() === "dialog";
       const { articles, views, isQuiet } = await memory.visit(isDialog);
       const afterViews = wholeNumber(host, "after-views", 1, 1000) ?? DEFAULT_AFTER_VIEWS;
-      return !isQuiet && (!isDialog || (articles > 1 && views > afterViews));
+      const isDue = !isQuiet && (!isDialog || (articles > 1 && views > afterViews));
+      // A box that stands there stays while its attributes change. A dialog that only turns invisible would still
+      // block the page.
+      return shownFor === purpose() || isDue || unplace();
     },
 
     isOverlay: () => placement() !== "inline",
@@ -114,7 +117,8 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
       const hasFocus = isOpen || shadow.activeElement;
       unplace();
       host.hidden = false;
-      shadow.adoptedStyleSheets = [...new Set([...shadow.adoptedStyleSheets, placementSheet()])];
+      shownFor = purpose();
+      shadow.adoptedStyleSheets = [...new Set([...shadow.adoptedStyleSheets, sheet])];
       const where = placement();
       if (where === "dialog") {
         shadow.append(dialog);
@@ -139,6 +143,6 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
 
     remember: memory.remember,
     undo: memory.undo,
-    forget: memory.forget,
+    forget: () => (shownFor = memory.forget()),
   };
 }
