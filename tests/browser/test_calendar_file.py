@@ -47,7 +47,7 @@ def test_calendar_file_has_the_date_of_the_reminder_and_sends_nothing(
     content = save(box)
     # The address may stay empty, and the box says what happens next.
     expect(box.host).to_contain_text(
-        re.compile(r"Your calendar file for \w+ \d+, \d+ is ready.*We won’t email you\.")
+        re.compile(r"Your calendar file for \w+\s\d+,\s\d+ is ready.*We won’t email you\.")
     )
     assert [request.url for request in requests if not request.url.startswith("blob:")] == []
     assert page.context.cookies() == []

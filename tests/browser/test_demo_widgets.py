@@ -138,7 +138,7 @@ def test_example_of_a_picked_day_has_it_on_the_button(page: Page) -> None:
     page.goto("/demo/widgets/box?state=picked-day")
     box = SupportBox(page)
     expect(box.when.locator("option:checked")).to_have_text("On a day I choose")
-    expect(box.submit).to_have_text(re.compile(r"Remind me on \w+ \d+, \d{4}"))
+    expect(box.submit).to_have_text(re.compile(r"Remind me on \w+\s\d+,\s\d{4}"))
 
 
 def test_example_of_a_reminder_to_confirm_asks_for_it(page: Page) -> None:

@@ -68,7 +68,7 @@ def test_day_that_is_not_offered_is_explained_and_not_sent(form: SupportBox, day
     form.submit.click()
     form.expect_state("invalid")
     error = form.host.locator("#day-error")
-    expect(error).to_have_text(re.compile(r"^Choose a day from \w+ \d+, \d+ to \w+ \d+, \d+\.$"))
+    expect(error).to_have_text(re.compile(r"^Choose a day from \w+\s\d+,\s\d+ to \w+\s\d+,\s\d+\.$"))
     expect(field).to_be_focused()
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(error.text_content())
