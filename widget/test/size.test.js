@@ -5,7 +5,7 @@ import EN from "../../schemas/texts/widget.en.json" with { type: "json" };
 import { MANGLED_PROPS, buildWidget } from "../build.mjs";
 
 /** The largest size of each built file, in bytes after gzip. Every page loads v1.js, and few load the others. */
-const LIMITS = { "v1.js": 8192, "checkout-1.js": 3584, "offers-1.js": 1024, "placement-1.js": 3136, "reminder-1.js": 4096, "support-page.js": 3584 };
+const LIMITS = { "v1.js": 8192, "checkout-1.js": 3584, "offers-1.js": 1024, "placement-1.js": 3072, "reminder-1.js": 4096, "support-page.js": 3584 };
 const scripts = await buildWidget();
 
 test("every built file has a limit", () => assert.deepEqual(Object.keys(scripts).sort(), Object.keys(LIMITS).sort()));

@@ -30,12 +30,6 @@ function keepAbove(height) {
   pageStyle.scrollPaddingBlockEnd = bannerPadding = height;
 }
 
-/** Gives the page its padding back, unless it has set another one since. */
-function restorePadding() {
-  if (pageStyle.scrollPaddingBlockEnd === bannerPadding) pageStyle.scrollPaddingBlockEnd = pagePadding;
-  bannerPadding = pagePadding = "";
-}
-
 /** @param {PlacementContext} context @returns {Placement} */
 export default function createPlacement({ host, dismiss, sendRequest }) {
   const shadow = /** @type {ShadowRoot} */ (host.shadowRoot);
@@ -49,6 +43,7 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
   const purpose = () => placement() + host.getAttribute("campaign");
   /** Those for which the box is shown; undefined while it is not. @type {string | void} */
   let shownFor;
+  shadow.adoptedStyleSheets = [...shadow.adoptedStyleSheets, sheet];
 
   /** @param {string} label */
   function collapse(label) {
@@ -71,8 +66,8 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
   /** Puts the box back where its element is on the page. */
   function unplace() {
     shownFor = undefined;
-    // Another box may be the banner.
-    if (box.dataset.placement) restorePadding();
+    // Another box may be the banner, and the page may have set a padding of its own since.
+    if (box.dataset.placement && pageStyle.scrollPaddingBlockEnd === bannerPadding) keepAbove(pagePadding);
     delete box.dataset.placement;
     delete box.dataset.collapsed;
     expand.remove();
@@ -84,7 +79,7 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
   dialog.onclose = () => dialog.isConnected && !dialog.open && !isDismissed() && dismiss();
   // The style sheet animates a dialog that is no longer modal because the page has moved it.
   dialog.onanimationstart = () => {
-    if (!dialog.open || dialog.matches(":modal")) return;
+    if (!dialog.open) return;
     dialog.close();
     dialog.showModal();
     focusHeading();
@@ -118,7 +113,6 @@ export default function createPlacement({ host, dismiss, sendRequest }) {
       unplace();
       host.hidden = false;
       shownFor = purpose();
-      shadow.adoptedStyleSheets = [...new Set([...shadow.adoptedStyleSheets, sheet])];
       const where = placement();
       if (where === "dialog") {
         shadow.append(dialog);
