@@ -166,6 +166,7 @@ def test_replica_that_refuses_to_write_is_reported(redis_server: RedisServer) ->
     assert rate_limiter.store_problem() is not None
 
 
+@pytest.mark.usefixtures("container")
 def test_site_stays_up_while_redis_hangs(
     migrated_database: str, tmp_path: Path, redis_server: RedisServer
 ) -> None:
