@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import BOTH_BROWSERS
 from tests.browser.host_site import HostSite
 from tests.browser.live_server import LiveServer
-from tests.browser.network import CAMPAIGN, PLACEMENT_PART, fail_requests, pause_requests
+from tests.browser.network import CAMPAIGN, PLACEMENT_PART, PausedRoute, fail_requests, pause_requests
 from tests.browser.support_box import SupportBox
 
 pytestmark = BOTH_BROWSERS
@@ -129,6 +129,14 @@ def test_storage_changes_while_the_box_is_live(host_site: HostSite, page: Page) 
     assert page.evaluate(STORED)["quietUntil"]
 
 
+def set_attribute_slowly(box: SupportBox, name: str, value: str) -> PausedRoute:
+    """Set an attribute, and return the request with which the box begins anew."""
+    paused = pause_requests(box.page, CAMPAIGN)
+    box.host.evaluate(SET_ATTRIBUTE, [name, value])
+    paused.wait_for_request()
+    return paused
+
+
 def test_attribute_that_keeps_its_value_keeps_the_choice(host_site: HostSite, page: Page) -> None:
     box = open_box(page, host_site, 'amount="1200" storage="local"')
     box.choose("Once", "3")
@@ -142,9 +150,7 @@ def test_attribute_that_keeps_its_value_keeps_the_choice(host_site: HostSite, pa
 
 def test_box_that_is_opened_while_its_attributes_are_read_stays_open(host_site: HostSite, page: Page) -> None:
     box = open_box(page, host_site)
-    paused = pause_requests(page, CAMPAIGN)
-    box.host.evaluate(SET_ATTRIBUTE, ["placement", "banner"])
-    paused.wait_for_request()
+    paused = set_attribute_slowly(box, "placement", "banner")
     box.host.evaluate("(box) => box.open()")
     paused.resume()
     paused.resume()
@@ -156,9 +162,7 @@ def test_box_that_is_opened_while_its_attributes_are_read_stays_open(host_site: 
 
 def test_box_that_is_closed_while_its_attributes_are_read_stays_closed(host_site: HostSite, page: Page) -> None:
     box = open_box(page, host_site)
-    paused = pause_requests(page, CAMPAIGN)
-    box.host.evaluate(SET_ATTRIBUTE, ["amount", "1200"])
-    paused.wait_for_request()
+    paused = set_attribute_slowly(box, "amount", "1200")
     box.close.click()
     paused.resume()
     page.wait_for_timeout(300)
@@ -185,9 +189,7 @@ def test_box_that_is_removed_while_its_attributes_are_read_reads_them_again(
     host_site: HostSite, page: Page
 ) -> None:
     box = open_box(page, host_site)
-    paused = pause_requests(page, CAMPAIGN)
-    box.host.evaluate(SET_ATTRIBUTE, ["amount", "1200"])
-    paused.wait_for_request()
+    paused = set_attribute_slowly(box, "amount", "1200")
     page.evaluate("window.removed = document.querySelector('support-box'); removed.remove()")
     paused.resume()
     page.wait_for_timeout(300)

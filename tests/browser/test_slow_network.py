@@ -11,6 +11,7 @@ from tests.browser.network import (
     PLEDGES,
     REMINDER_PART,
     REMINDERS,
+    PausedRoute,
     pause_requests,
     record_requests,
 )
@@ -25,17 +26,23 @@ def wait(page: Page) -> None:
     page.wait_for_timeout(SECONDS * 1000)
 
 
-def test_everything_of_a_pledge_is_slow(live_server: LiveServer, host_site: HostSite, page: Page) -> None:
-    before = live_server.count("pledges")
-    sent = record_requests(page, "/v1/pledges")
-    paused = {url: pause_requests(page, url) for url in (CAMPAIGN, CHECKOUT_PART, PLEDGES)}
+def wait_for_form(page: Page, host_site: HostSite, campaign: PausedRoute) -> SupportBox:
+    """Show the box, whose campaign is slow, and return it with its form."""
     page.goto(host_site.show())
     box = SupportBox(page)
     wait(page)
     box.expect_state("loading")
     expect(box.link).to_be_visible()
-    paused[CAMPAIGN].resume()
+    campaign.resume()
     box.expect_state("form")
+    return box
+
+
+def test_everything_of_a_pledge_is_slow(live_server: LiveServer, host_site: HostSite, page: Page) -> None:
+    before = live_server.count("pledges")
+    sent = record_requests(page, "/v1/pledges")
+    paused = {url: pause_requests(page, url) for url in (CAMPAIGN, CHECKOUT_PART, PLEDGES)}
+    box = wait_for_form(page, host_site, paused[CAMPAIGN])
     box.choose("Once", "3")
     box.continue_button.click()
     wait(page)
@@ -59,13 +66,7 @@ def test_everything_of_a_reminder_is_slow(
     before = live_server.count("reminders")
     sent = record_requests(page, "/v1/reminders")
     paused = {url: pause_requests(page, url) for url in (CAMPAIGN, REMINDER_PART, REMINDERS)}
-    page.goto(host_site.show())
-    box = SupportBox(page)
-    wait(page)
-    box.expect_state("loading")
-    expect(box.link).to_be_visible()
-    paused[CAMPAIGN].resume()
-    box.expect_state("form")
+    box = wait_for_form(page, host_site, paused[CAMPAIGN])
     box.not_ready.click()
     # The texts of the reminder are part of the campaign.
     for url in (REMINDER_PART, CAMPAIGN):
