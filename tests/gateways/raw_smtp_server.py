@@ -4,6 +4,7 @@ aiosmtpd is a well-behaved server. This one can close, keep silent or send garba
 commands that came in one write as RFC 2920 says: in their order, with a reply to each.
 """
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -134,6 +135,7 @@ class _Session:
             self._server.log.append(verb + space + argument)
             self._check_pipelining(verb)
             self._server.on_command(verb)
+            self._check_order(verb)
             recipient = argument.removeprefix("TO:<").removesuffix(">") if verb == "RCPT" else self._recipient
             accepted = self._reply(verb, recipient)
             if verb == "MAIL":
@@ -159,6 +161,15 @@ class _Session:
     def _check_pipelining(self, verb: str) -> None:
         if self._buffer and ("PIPELINING" not in self._server.extensions or verb in LAST_IN_GROUP):
             self._server.violations.append(f"{self._buffer[:20]!r} behind {verb}")
+
+    def _check_order(self, verb: str) -> None:
+        """Record what came while `on_command` had the server busy, if a reply had to be awaited."""
+        if "PIPELINING" in self._server.extensions or isinstance(self._socket, ssl.SSLSocket):
+            return
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            early = self._socket.recv(20, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            if early:
+                self._server.violations.append(f"{early!r} before the reply to {verb}")
 
     def _begin_tls(self) -> None:
         """Encrypt the connection; without a context, go on in plain text where TLS should begin."""

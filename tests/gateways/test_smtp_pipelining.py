@@ -1,4 +1,4 @@
-"""The envelope of the next email, sent along with the end of this one (RFC 2920)."""
+"""The envelope of the next email, sent ahead: with the end of this one (RFC 2920), or MAIL right after it."""
 
 import itertools
 import threading
@@ -21,14 +21,17 @@ from service.domain.ports import (
 from service.gateways.email import smtp_client
 from service.gateways.email.renderer import EmailRenderer
 from service.gateways.email.smtp import SmtpMailer
+from service.gateways.email.smtp_connection import SmtpConnection
 from tests.conftest import settings_for
 from tests.gateways.certificates import make_server_context
 from tests.gateways.emails import reminder_email
 from tests.gateways.raw_smtp_server import CLOSE, CONTENT, RESET, RawSmtpServer
 
 PIPELINING = ("PIPELINING", "SIZE 1000000", "SMTPUTF8")
+PLAIN = PIPELINING[1:]
 MakeMailer = Callable[..., SmtpMailer]
 ENVELOPE = ["MAIL", "RCPT"]
+either = pytest.mark.parametrize("extensions", [PIPELINING, PLAIN], ids=["pipelining", "none"])
 
 
 def emails(mailer: SmtpMailer, count: int) -> list[RenderedEmail]:
@@ -89,6 +92,64 @@ def test_without_pipelining_each_command_waits_for_the_reply_before(mailer_to: M
         assert (len(server.reads), server.violations) == (1 + 3 * 4, [])
 
 
+def test_without_pipelining_the_next_mail_command_leaves_once_an_email_is_accepted(mailer_to: MakeMailer) -> None:
+    with RawSmtpServer(extensions=PLAIN) as server:
+        mailer = mailer_to(server.url)
+        first, second = emails(mailer, 2)
+        mailer.prepare(second)
+        assert mailer.send(first) == "250 2.0.0 Accepted"
+        server.wait_for("MAIL", times=2)
+        assert server.steps == ["EHLO", *ENVELOPE, "DATA", CONTENT, "MAIL"]
+        assert mailer.send(second) == "250 2.0.0 Accepted"
+        assert server.steps[5:] == [*ENVELOPE, "DATA", CONTENT]
+        assert (ids(server), server.violations) == (["0", "1"], [])
+
+
+def test_without_pipelining_an_email_that_is_refused_has_no_command_behind_it(mailer_to: MakeMailer) -> None:
+    with RawSmtpServer(extensions=PLAIN) as server:
+        server.replies_once[CONTENT] = ["554 5.7.1 Spam"]
+        mailer = mailer_to(server.url)
+        send_all(mailer, emails(mailer, 2))
+        assert server.steps == ["EHLO", *ENVELOPE, "DATA", CONTENT, "RSET", *ENVELOPE, "DATA", CONTENT]
+
+
+def test_without_pipelining_nothing_is_said_before_the_reply_to_what_was_sent_ahead(mailer_to: MakeMailer) -> None:
+    for say in (SmtpMailer.connect, SmtpMailer.close, lambda mailer: mailer.send(emails(mailer, 3)[2])):
+        with RawSmtpServer(extensions=PLAIN) as server:
+            mailer = mailer_to(server.url)
+            first, second, _ = emails(mailer, 3)
+            # Long enough for a command that does not wait to arrive meanwhile.
+            server.on_command = lambda step, server=server: (
+                threading.Event().wait(0.3) if step == "MAIL" and server.count("MAIL") == 2 else None
+            )
+            mailer.prepare(second)
+            mailer.send(first)
+            say(mailer)
+            server.wait_for("MAIL", times=2)
+            assert (server.violations, server.connections) == ([], 1)
+
+
+def test_accepted_email_stays_accepted_if_the_connection_is_lost_right_after_it(
+    mailer_to: MakeMailer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The MAIL of the next email cannot be written any more."""
+    write, lost = SmtpConnection._write, []
+
+    def write_or_fail(connection: SmtpConnection, data: bytes) -> None:
+        if data.startswith(b"MAIL") and connection.messages_sent > 1 and len(lost) < 2:
+            lost.append(data)
+            raise ConnectionResetError
+        write(connection, data)
+
+    monkeypatch.setattr(SmtpConnection, "_write", write_or_fail)
+    with RawSmtpServer(extensions=PLAIN) as server:
+        mailer = mailer_to(server.url)
+        assert send_all(mailer, emails(mailer, 4)) == ["250 2.0.0 Accepted"] * 4
+        assert (ids(server), server.connections, len(lost)) == (list("0123"), 3, 2)
+        # Since it failed twice in a row, nothing is sent ahead any more.
+        assert server.steps[-8:] == [*ENVELOPE, "DATA", CONTENT] * 2
+
+
 def test_reply_is_returned_before_the_replies_to_the_next_envelope(mailer_to: MakeMailer) -> None:
     with RawSmtpServer(extensions=PIPELINING) as server:
         mailer = mailer_to(server.url)
@@ -105,8 +166,9 @@ def test_reply_is_returned_before_the_replies_to_the_next_envelope(mailer_to: Ma
         assert ids(server) == ["0", "1"]
 
 
-def test_multi_line_replies_are_told_apart(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+@either
+def test_multi_line_replies_are_told_apart(mailer_to: MakeMailer, extensions: tuple[str, ...]) -> None:
+    with RawSmtpServer(extensions=extensions) as server:
         server.replies |= {
             "MAIL": "250-2.1.0 Two\n250 2.1.0 lines",
             "RCPT": "250-2.1.5 Even\n250-2.1.5 three\n250 2.1.5 lines",
@@ -117,6 +179,7 @@ def test_multi_line_replies_are_told_apart(mailer_to: MakeMailer) -> None:
         assert ids(server) == ["0", "1", "2"]
 
 
+@either
 @pytest.mark.parametrize(
     ("step", "reply", "error"),
     [
@@ -132,9 +195,9 @@ def test_multi_line_replies_are_told_apart(mailer_to: MakeMailer) -> None:
 )
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_refusal_is_the_result_of_its_own_email_only(
-    mailer_to: MakeMailer, step: str, reply: str, error: type[EmailError], number: int
+    mailer_to: MakeMailer, step: str, reply: str, error: type[EmailError], number: int, extensions: tuple[str, ...]
 ) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+    with RawSmtpServer(extensions=extensions) as server:
         recipient = f"reader-{number}@news.example"
         if step == "MAIL":
             server.replies_once["MAIL"] = ["250 OK"] * number + [reply]
@@ -170,11 +233,12 @@ def test_connection_that_ends_before_a_prepared_email_is_replaced(
         assert (ids(server), server.connections) == (["0", "1", "2"], 2)
 
 
+@either
 @pytest.mark.parametrize("reply", [CLOSE, RESET])
 def test_connection_that_ends_before_the_reply_leaves_only_that_email_uncertain(
-    mailer_to: MakeMailer, reply: str
+    mailer_to: MakeMailer, reply: str, extensions: tuple[str, ...]
 ) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+    with RawSmtpServer(extensions=extensions) as server:
         server.replies_once[CONTENT] = ["250 OK", reply]
         mailer = mailer_to(server.url)
         results = send_all(mailer, emails(mailer, 4))
@@ -186,8 +250,11 @@ def test_connection_that_ends_before_the_reply_leaves_only_that_email_uncertain(
         assert (ids(server), server.connections) == (["0", "2", "3"], 2)
 
 
-def test_connection_that_ends_for_a_new_email_twice_is_unavailable(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+@either
+def test_connection_that_ends_for_a_new_email_twice_is_unavailable(
+    mailer_to: MakeMailer, extensions: tuple[str, ...]
+) -> None:
+    with RawSmtpServer(extensions=extensions) as server:
         server.replies_once["MAIL"] = ["250 OK", CLOSE, CLOSE]
         mailer = mailer_to(server.url)
         results = send_all(mailer, emails(mailer, 2))
@@ -195,8 +262,11 @@ def test_connection_that_ends_for_a_new_email_twice_is_unavailable(mailer_to: Ma
         assert results[1].startswith("ServerUnavailable: connection lost")
 
 
-def test_server_that_ends_each_pipelined_connection_gets_no_more_of_them(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+@either
+def test_server_that_ends_the_connection_for_what_is_sent_ahead_gets_no_more_of_it(
+    mailer_to: MakeMailer, extensions: tuple[str, ...]
+) -> None:
+    with RawSmtpServer(extensions=extensions) as server:
         mailer = mailer_to(server.url)
         server.replies_once["MAIL"] = ["250 OK", CLOSE, "250 OK", CLOSE]
         assert send_all(mailer, emails(mailer, 6)) == ["250 2.0.0 Accepted"] * 6
@@ -245,8 +315,11 @@ def test_connection_that_failed_to_reset_is_found_by_connect(mailer_to: MakeMail
         assert server.connections == 2
 
 
-def test_other_email_than_the_prepared_one_withdraws_its_envelope(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+@either
+def test_other_email_than_the_prepared_one_withdraws_its_envelope(
+    mailer_to: MakeMailer, extensions: tuple[str, ...]
+) -> None:
+    with RawSmtpServer(extensions=extensions) as server:
         mailer = mailer_to(server.url)
         first, second, third = emails(mailer, 3)
         mailer.prepare(second)
@@ -280,8 +353,11 @@ def test_prepared_email_outlives_a_check_of_the_connection(mailer_to: MakeMailer
         assert server.steps == ["EHLO", *ENVELOPE, "DATA", CONTENT, *ENVELOPE, "NOOP", "DATA", CONTENT]
 
 
-def test_prepared_email_that_is_never_sent_ends_with_the_connection(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+@either
+def test_prepared_email_that_is_never_sent_ends_with_the_connection(
+    mailer_to: MakeMailer, extensions: tuple[str, ...]
+) -> None:
+    with RawSmtpServer(extensions=extensions) as server:
         mailer = mailer_to(server.url)
         first, second = emails(mailer, 2)
         mailer.prepare(second)
@@ -292,8 +368,11 @@ def test_prepared_email_that_is_never_sent_ends_with_the_connection(mailer_to: M
         assert (ids(server), server.connections) == (["0", "1"], 2)
 
 
-def test_nothing_is_sent_ahead_over_the_maximum_of_a_connection(mailer_to: MakeMailer) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+@either
+def test_nothing_is_sent_ahead_over_the_maximum_of_a_connection(
+    mailer_to: MakeMailer, extensions: tuple[str, ...]
+) -> None:
+    with RawSmtpServer(extensions=extensions) as server:
         mailer = mailer_to(server.url, max_per_connection=3)
         send_all(mailer, emails(mailer, 7))
         assert (ids(server), server.connections) == (list("0123456"), 3)

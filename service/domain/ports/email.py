@@ -198,10 +198,10 @@ class Mailer(Protocol):
     def prepare(self, message: RenderedEmail) -> None:
         """Name the email that will be sent after the one that `send` is called with next.
 
-        It saves a wait where the server lets us: the envelope of this email may then be sent along with the end
-        of that one. It is a hint without any result. What the server says to the envelope is reported by `send`
-        for this email, and its content leaves only then. If `send` is never called for it, or for another email
-        first, the envelope is withdrawn. The hint is for one call of `send` only.
+        It saves a wait: the envelope of this email may then be sent along with the end of that one, or its first
+        command right after that one was accepted. It is a hint without any result. What the server says to the
+        envelope is reported by `send` for this email, and its content leaves only then. If `send` is never called
+        for it, or for another email first, the envelope is withdrawn. The hint is for one call of `send` only.
         """
 
     def close(self) -> None:

@@ -28,7 +28,8 @@ class SmtpMailer:
     """Sends emails through the configured server (RFC 5321).
 
     If the server takes several commands in one write (PIPELINING, RFC 2920), MAIL and RCPT are one write, and
-    those of the email that `prepare` named leave with the end of the one before. DATA is always sent alone.
+    those of the email that `prepare` named leave with the end of the one before. Without that, its MAIL leaves as
+    soon as the one before is accepted. DATA is always sent alone.
 
     | what happens | error |
     |---|---|
@@ -87,10 +88,7 @@ class SmtpMailer:
         self._connect_if_needed()
 
     def prepare(self, message: RenderedEmail) -> None:
-        """Name the email that follows the next one; where the server takes it, its envelope goes along with that.
-
-        See `Mailer.prepare`. Without PIPELINING (RFC 2920) nothing is different.
-        """
+        """Name the email that follows the next one, so that its envelope leaves ahead; see `Mailer.prepare`."""
         self._following = message
 
     def send(self, message: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
@@ -135,11 +133,23 @@ class SmtpMailer:
         connection, reply = self._begin_data(message, is_prepared=prepared is not None)
         _expect(3, "message", reply)
         following, commands = self._following_envelope(connection)
-        reply, replies = connection.send_data(message.content, *commands, meanwhile=meanwhile)
-        if following is not None:
+        with_content = commands if connection.pipelines else ()
+        reply, replies = connection.send_data(message.content, *with_content, meanwhile=meanwhile)
+        if following is not None and connection.pipelines:
             self._prepared = _Envelope(following, replies)
         _expect(2, "content", reply)
+        if following is not None and not connection.pipelines:
+            self._post_mail_ahead(connection, following, commands[0])
         return reply.redacted
+
+    def _post_mail_ahead(self, connection: SmtpConnection, following: RenderedEmail, mail: str) -> None:
+        """Send the MAIL of the next email, whose reply is read when that is sent."""
+        try:
+            self._prepared = _Envelope(following, connection.post(mail))
+        except ServerUnavailable:
+            # The email before was accepted, and the next one has a new connection.
+            self._lost_in_a_row += 1
+            self._drop()
 
     def _begin_data(self, message: RenderedEmail, *, is_prepared: bool) -> tuple[SmtpConnection, SmtpReply]:
         """Send DATA and return its reply; if the connection of a prepared envelope has ended, use a new one."""
@@ -237,7 +247,6 @@ class SmtpMailer:
         following = self._following
         if (
             following is None
-            or not connection.pipelines
             or self._lost_in_a_row >= MAX_LOST_IN_A_ROW
             or connection.messages_sent >= self._per_connection
         ):

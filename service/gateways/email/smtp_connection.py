@@ -74,9 +74,13 @@ class SmtpConnection:
     def post(self, *commands: str) -> list[PendingReply]:
         """Send commands in one write, without waiting for their replies; return a place for each reply.
 
+        Without PIPELINING, the replies to what was sent before are read first.
+
         Raises:
             ServerUnavailable: the connection was lost, before any content was sent.
         """
+        if self._unread and not self.pipelines:
+            self.wait_for(self._unread[-1])
         try:
             self._write(_encode(commands))
         except SMTP_ERRORS as error:
