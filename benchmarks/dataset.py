@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from service.db.keyring import Keyring
-from service.db.models.supporter import EMAIL_TYPE
+from service.db.models.supporter import EMAIL_TYPE, HASH_VERSION
 
 YEAR_SECONDS = 365 * 86400
 # No further reminder becomes due during a measurement.
@@ -102,7 +102,10 @@ class Writer:
         for number in numbers:
             at, email = self.dataset.asked_at(number), address(number)
             encrypted, email_hash = keyring.encrypt(email.encode(), context=context), keyring.lookup_hash(email)
-            lines.append(f"{_id(number, at, 1)}\t\\\\x{encrypted.hex()}\t\\\\x{email_hash.hex()}\t{at}\n")
+            # Otherwise the job that folds the addresses of before an upgrade would work beside what is measured.
+            lines.append(
+                f"{_id(number, at, 1)}\t\\\\x{encrypted.hex()}\t\\\\x{email_hash.hex()}\t{HASH_VERSION}\t{at}\n"
+            )
         return "".join(lines).encode()
 
     def reminders(self, numbers: range) -> bytes:

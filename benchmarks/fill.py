@@ -31,7 +31,7 @@ MAX_CHUNKS_IN_PROCESS = 5
 # A generous estimate from a measurement: rows and indexes of three tables, and their write-ahead log.
 BYTES_PER_ROW = 1_500
 COLUMNS = {
-    Supporter.__tablename__: "id, email, email_hash, created_at",
+    Supporter.__tablename__: "id, email, email_hash, hash_version, created_at",
     Reminder.__tablename__: "id, campaign_id, supporter_id, status, occurrence, months, due_on, due_at, timezone, "
     "frequency, amount_minor, currency, page_url, lang, consent_version, asked_at",
     ReminderStatusChange.__tablename__: "reminder_id, id, occurrence, event, from_status, to_status, reason, at",
