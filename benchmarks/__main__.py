@@ -44,7 +44,7 @@ class Size:
     exported_pledges: int
     export_rounds: int
     slow_clients: LoadPlan
-    dispatch: tuple[dispatch.Plan, dispatch.Plan]
+    dispatch: tuple[dispatch.Plan, ...]
     sign_ups: LoadPlan
     claims: claims.Sizes
     events: int
@@ -128,7 +128,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="run for less than a minute, as a smoke test")
     parser.add_argument("--only", choices=SECTIONS, nargs="+", default=SECTIONS, help="run only these sections")
-    parser.add_argument("--emails", type=int, help="emails of each round of dispatch without the relay")
+    parser.add_argument("--emails", type=int, help="emails of each round of dispatch without a relay")
     parser.add_argument("--rounds", type=int, help="rounds of the dispatch section (default: 3)")
     parser.add_argument("--rows", type=int, help="scheduled reminders in the large tables (default: a million)")
     options = parser.parse_args()
@@ -136,8 +136,7 @@ def main() -> int:
     size = replace(size, claims=replace(size.claims, rows=options.rows or size.claims.rows))
     if size.claims.rows <= size.claims.small_table:
         parser.error(f"--rows must be more than {size.claims.small_table}, the size of the small tables.")
-    at_once, relay = (replace(plan, rounds=options.rounds or plan.rounds) for plan in size.dispatch)
-    size = replace(size, dispatch=(replace(at_once, emails=options.emails or at_once.emails), relay))
+    size = replace(size, dispatch=tuple(_resized(plan, options.emails, options.rounds) for plan in size.dispatch))
     errors: list[str] = []
     if HTTP_SECTIONS & set(options.only):
         with start_servers() as servers:
@@ -150,6 +149,12 @@ def main() -> int:
             errors += _measure_databases(databases, size, options.only)
     print(*[f"\nERROR: {error}" for error in errors], sep="", file=sys.stderr)
     return 1 if errors else 0
+
+
+def _resized(plan: dispatch.Plan, emails: int | None, rounds: int | None) -> dispatch.Plan:
+    if emails and not plan.emails_per_connection:
+        plan = replace(plan, emails=emails)
+    return replace(plan, rounds=rounds or plan.rounds)
 
 
 def _measure_http(servers: Servers, size: Size, only: Collection[str]) -> list[str]:

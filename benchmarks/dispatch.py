@@ -1,7 +1,9 @@
 """Compares real workers with plain smtplib loops; each sends emails to an SMTP sink.
 
-The first sink answers at once, so that what it shows is the work for each email. The second answers after 20 ms,
-as a real relay does, so that what it shows is how well the waits are used.
+Two sinks answer at once, so that what they show is the work for each email. One of them takes one command at a
+time; the other offers PIPELINING, as Postfix, Exim and relays do. Two more answer after 1 ms, as a server in the
+same data centre does, and after 20 ms, as a relay elsewhere does, so that what they show is how well the waits are
+used.
 """
 
 import statistics
@@ -22,9 +24,9 @@ from benchmarks.smtp_sink import SinkStats, SmtpSink
 from tests.processes import KEYS, ROOT, wait_until, worker
 
 SENDER = "The Paper <support@paper.example>"
-# Seconds from a command to its reply, as from a relay in another data centre. Such a relay offers PIPELINING.
-RELAY_DELAY = 0.02
-RELAY_EXTENSIONS = ("PIPELINING",)
+# Seconds from a command to its reply.
+NEAR_DELAY, RELAY_DELAY = 0.001, 0.02
+PIPELINING = ("PIPELINING",)
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,14 @@ class Plan:
         return self.emails * (setup.workers * setup.connections if self.emails_per_connection else 1)
 
 
-WORKER_SETUPS = tuple(
-    WorkerSetup(*numbers) for numbers in ((1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (2, 1), (2, 2))
-)
+def _setups(*numbers: tuple[int, int]) -> tuple[WorkerSetup, ...]:
+    return tuple(WorkerSetup(*each) for each in numbers)
+
+
+# More connections share one processor here, and only wait at the same time with a server that makes them wait.
+AT_ONCE_SETUPS = _setups((1, 1), (1, 4), (2, 1), (2, 2), (4, 1))
+NEAR_SETUPS = _setups((1, 1), (1, 4), (2, 1))
+RELAY_SETUPS = _setups((1, 1), (1, 4), (1, 8), (1, 16), (2, 8))
 PREBUILT, BUILT = "smtplib loop, emails prebuilt", "smtplib loop, emails built one by one"
 RECORDED = "smtplib loop, prebuilt, one row before each"
 STRATEGIES = {PREBUILT: "prebuilt", BUILT: "built", RECORDED: "recorded"}
@@ -69,27 +76,36 @@ BASES = {PREBUILT: "/ prebuilt", BUILT: "/ built one by one", RECORDED: "/ with 
 
 
 def plans(
-    *, emails: int, relay_emails: int, rounds: int, setups: tuple[WorkerSetup, ...] = WORKER_SETUPS
-) -> tuple[Plan, Plan]:
-    """Return the plan for the sink that answers at once, and the one for the relay."""
-    at_once = Plan("", emails, rounds, setups, strategies=STRATEGIES)
-    relay = Plan(
-        f"relay with {RELAY_DELAY * 1000:.0f} ms, ",
-        relay_emails,
-        rounds,
-        setups,
-        delay=RELAY_DELAY,
-        extensions=RELAY_EXTENSIONS,
-        emails_per_connection=True,
-        # Building an email takes a fraction of the wait for one reply.
-        strategies={name: strategy for name, strategy in STRATEGIES.items() if name != BUILT},
+    *, emails: int, relay_emails: int, rounds: int, setups: tuple[WorkerSetup, ...] | None = None
+) -> tuple[Plan, ...]:
+    """Return the plan for each sink; with `setups`, each has these and no others."""
+    # Building an email takes a fraction of the wait for one reply.
+    waiting = {name: strategy for name, strategy in STRATEGIES.items() if name != BUILT}
+    return (
+        Plan("one command at a time, ", emails, rounds, setups or AT_ONCE_SETUPS, strategies=STRATEGIES),
+        Plan("", emails, rounds, setups or AT_ONCE_SETUPS, extensions=PIPELINING, strategies=STRATEGIES),
+        *(
+            Plan(
+                f"relay with {delay * 1000:.0f} ms, ",
+                count,
+                rounds,
+                setups or own_setups,
+                delay=delay,
+                extensions=PIPELINING,
+                emails_per_connection=True,
+                strategies=waiting,
+            )
+            for delay, count, own_setups in (
+                (NEAR_DELAY, relay_emails * 5, NEAR_SETUPS),
+                (RELAY_DELAY, relay_emails, RELAY_SETUPS),
+            )
+        ),
     )
-    return at_once, relay
 
 
 def run(databases: BenchmarkDatabase, plan: Plan) -> str:
     """Send the emails of a plan by each strategy and worker setup, in alternating rounds; return the figures."""
-    url = databases.database(f"dispatch_{plan.delay}")
+    url = databases.database(f"dispatch_{plan.delay}_{len(plan.extensions)}")
     speeds: dict[str, list[float]] = {
         name: [] for name in (*plan.strategies, *(each.name for each in plan.setups))
     }
