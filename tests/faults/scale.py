@@ -26,7 +26,7 @@ class Scale:
 
 
 SHORT = Scale(
-    reminders=150,
+    reminders=300,
     kills=2,
     receipts=60,
     events=80,

@@ -5,6 +5,7 @@ import datetime
 import pytest
 from sqlalchemy import func, select, text
 
+from jobs.email_queue import MAX_BATCH_SIZE
 from jobs.emails import send_emails, send_urgent_emails
 from jobs.reminders import enqueue_reminders
 from schemas.enums import EmailKind, EmailStatus, PledgeStatus, SuppressionReason
@@ -83,7 +84,7 @@ def test_receipts_and_reminders_leave_together_and_the_sign_in_link_first(
     container: Container, clock: FakeClock
 ) -> None:
     # More than a batch, and older than what is more urgent.
-    for number in range(120):
+    for number in range(MAX_BATCH_SIZE + 1):
         create_reminder(container, f"reader-{number}@news.example")
     clock.advance(days=32)
     enqueue_reminders(container, RUNNING)
@@ -91,9 +92,9 @@ def test_receipts_and_reminders_leave_together_and_the_sign_in_link_first(
     clock.advance(minutes=1)
     enqueue(container, EmailKind.SIGN_IN, to="waiting@news.example")
     mailer = FakeMailer()
-    assert send_emails(with_mailer(container, mailer), RUNNING)["sent"] == 122
+    assert send_emails(with_mailer(container, mailer), RUNNING)["sent"] == MAX_BATCH_SIZE + 3
     assert mailer.addresses[:3] == ["waiting@news.example", "payer@news.example", "reader-0@news.example"]
-    assert len(set(mailer.addresses)) == 122
+    assert len(set(mailer.addresses)) == MAX_BATCH_SIZE + 3
 
 
 def test_notification_is_retried_up_to_the_maximum_attempts(container: Container, clock: FakeClock) -> None:

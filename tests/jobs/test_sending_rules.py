@@ -205,13 +205,13 @@ def test_low_rate_limit_still_sends_email(container: Container, clock: FakeClock
 
 @pytest.mark.parametrize("kind", [EmailKind.REMINDER, EmailKind.RECEIPT])
 @pytest.mark.parametrize(
-    ("rate", "size"), [(None, 100), (0.01, 1), (0.2, 1), (1, 5), (10, 50), (20, 100), (10_000, 100)]
+    ("rate", "size"), [(None, 250), (0.01, 1), (0.2, 1), (1, 5), (10, 50), (20, 100), (10_000, 250)]
 )
 def test_batch_size_is_five_seconds_of_the_rate_up_to_a_maximum(
     container: Container, clock: FakeClock, kind: EmailKind, rate: float | None, size: int
 ) -> None:
     container = with_rate(container, rate)
-    enqueue_due_emails(container, clock, kind, count=101)
+    enqueue_due_emails(container, clock, kind, count=251)
     queue = EmailQueue(container, threading.Event(), owner=container.worker_id)
     batch = queue.claim_batch()
     assert (len(batch.emails), len(batch.send_at), batch.unsent.total()) == (size, size, 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 
+from jobs.email_queue import MAX_BATCH_SIZE
 from jobs.monitoring import mark_dead_workers
 from schemas.enums import JobOutcome
 from service.container import Container
@@ -49,6 +50,8 @@ def workers(container: Container) -> set[uuid.UUID]:
 def test_job_runs_are_recorded_by_worker_and_finished_by_a_clean_stop(
     container: Container, tmp_path: Path
 ) -> None:
+    # More than one worker claims at a time.
+    due = MAX_BATCH_SIZE + 50
     url = container.settings.database_url
     with SmtpTestServer() as sink:
         # The first email of each gets its reply once both are connected, so both get a share.
@@ -58,16 +61,16 @@ def test_job_runs_are_recorded_by_worker_and_finished_by_a_clean_stop(
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url, SENDING_HOURS="any"),
         ):
             wait_until(lambda: len(workers(container)) == 2, what="both workers' heartbeats")
-            create_due_reminders(container, 250)
-            wait_until(lambda: is_sent(container, 250), what="every email to be sent")
-        assert len(sink.recipients) == 250
+            create_due_reminders(container, due)
+            wait_until(lambda: is_sent(container, due), what="every email to be sent")
+        assert len(sink.recipients) == due
     sent = Counter()
     for run in runs(container):
         sent[run.worker] += run.counts.get("sent", 0)
-    assert sum(sent.values()) == 250
+    assert sum(sent.values()) == due
     assert {worker_id for worker_id, count in sent.items() if count} == workers(container)
     with container.database.read_only() as session:
-        assert read_counters(session)["sent"] == 250
+        assert read_counters(session)["sent"] == due
         outcomes = session.execute(select(JobRun.outcome, JobRun.ended_at)).all()
     assert {outcome for outcome, _ in outcomes} == {JobOutcome.SUCCEEDED}
     assert all(ended_at is not None for _, ended_at in outcomes)

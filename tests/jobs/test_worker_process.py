@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
+from jobs.email_queue import MAX_BATCH_SIZE
 from schemas.enums import ReminderStatus
 from service.container import Container
 from service.db.clock import utc_now
@@ -27,6 +28,10 @@ from tests.processes import ROOT, environment, free_port, wait_until, web, worke
 @pytest.fixture
 def url(container: Container) -> str:
     return container.settings.database_url
+
+
+# More than one worker claims at a time.
+COUNT = MAX_BATCH_SIZE + 50
 
 
 def create_due_reminders(container: Container, count: int) -> None:
@@ -58,7 +63,7 @@ def has_heartbeat(container: Container) -> bool:
 
 
 def test_two_worker_processes_send_each_email_once(container: Container, url: str, tmp_path: Path) -> None:
-    create_due_reminders(container, 120)
+    create_due_reminders(container, COUNT)
     with SmtpTestServer() as sink:
         # Slow enough that both workers get a share.
         sink.stall_seconds = 0.01
@@ -66,13 +71,13 @@ def test_two_worker_processes_send_each_email_once(container: Container, url: st
             worker(url, tmp_path / "one.log", MAIL_URL=sink.url) as one,
             worker(url, tmp_path / "two.log", MAIL_URL=sink.url) as two,
         ):
-            wait_until(lambda: all_sent(container, 120), what="every email to be sent")
+            wait_until(lambda: all_sent(container, COUNT), what="every email to be sent")
         assert (one.returncode, two.returncode) == (0, 0)
-        assert len(sink.ids()) == len(set(sink.ids())) == 120
-        assert sorted(sink.recipients) == sorted(f"reader-{number}@news.example" for number in range(120))
+        assert len(sink.ids()) == len(set(sink.ids())) == COUNT
+        assert sorted(sink.recipients) == sorted(f"reader-{number}@news.example" for number in range(COUNT))
     lines = [line for name in ("one.log", "two.log") for line in (tmp_path / name).read_text().splitlines()]
     batches = [json.loads(line) for line in lines if '"emails_sent"' in line]
-    assert sum(entry["sent"] for entry in batches) == 120
+    assert sum(entry["sent"] for entry in batches) == COUNT
     for name in ("one.log", "two.log"):
         assert "job_failed" not in (tmp_path / name).read_text()
         assert "@news.example" not in (tmp_path / name).read_text()
