@@ -29,6 +29,8 @@ server_login_retry = 0
 log_connections = 0
 log_disconnections = 0
 """
+# From this version on it gives each client's prepared statements names of its own, unless told not to.
+TRACKS_STATEMENTS_FROM = (1, 21)
 
 
 def find_pgbouncer() -> str:
@@ -39,10 +41,20 @@ def find_pgbouncer() -> str:
     return found
 
 
-class PgBouncer:
-    """Runs in a `with` block in front of the database of `database_url`; `url` leads to it through PgBouncer."""
+def _version() -> tuple[int, ...]:
+    printed = subprocess.run([find_pgbouncer(), "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(number) for number in printed.split()[1].split(".")[:2])
 
-    def __init__(self, database_url: str, *, server_connections: int = SERVER_CONNECTIONS) -> None:
+
+class PgBouncer:
+    """Runs in a `with` block in front of the database of `database_url`; `url` leads to it through PgBouncer.
+
+    Without `tracks_statements`, clients share the names of prepared statements, as they do with an old PgBouncer.
+    """
+
+    def __init__(
+        self, database_url: str, *, server_connections: int = SERVER_CONNECTIONS, tracks_statements: bool = True
+    ) -> None:
         self.port = free_port()
         target = make_url(database_url)
         self.url = f"postgresql+psycopg://any@127.0.0.1:{self.port}/{target.database}"
@@ -59,6 +71,8 @@ class PgBouncer:
         }
         words = " ".join(f"{name}='{value}'" for name, value in given.items() if value is not None)
         configuration = CONFIGURATION.format(target=words, port=self.port, connections=server_connections)
+        if not tracks_statements and _version() >= TRACKS_STATEMENTS_FROM:
+            configuration += "max_prepared_statements = 0\n"
         (self._folder / "pgbouncer.ini").write_text(configuration)
 
     def __enter__(self) -> "PgBouncer":

@@ -30,7 +30,7 @@ OFF = "prepared_statements_off"
 @pytest.fixture
 def pooler(container: Container) -> Iterator[PgBouncer]:
     """Return a PgBouncer with one connection, which all its clients use in turn."""
-    with PgBouncer(container.settings.database_url, server_connections=1) as pooler:
+    with PgBouncer(container.settings.database_url, server_connections=1, tracks_statements=False) as pooler:
         yield pooler
 
 
