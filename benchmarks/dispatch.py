@@ -83,7 +83,9 @@ def plans(
     waiting = {name: strategy for name, strategy in STRATEGIES.items() if name != BUILT}
     return (
         Plan("one command at a time, ", emails, rounds, setups or AT_ONCE_SETUPS, strategies=STRATEGIES),
-        Plan("", emails, rounds, setups or AT_ONCE_SETUPS, extensions=PIPELINING, strategies=STRATEGIES),
+        Plan(
+            "PIPELINING, ", emails, rounds, setups or AT_ONCE_SETUPS, extensions=PIPELINING, strategies=STRATEGIES
+        ),
         *(
             Plan(
                 f"relay with {delay * 1000:.0f} ms, ",
