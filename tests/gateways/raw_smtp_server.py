@@ -90,6 +90,12 @@ class RawSmtpServer:
         for connection in self._open:
             connection.close()
 
+    def end_connections(self) -> None:
+        """End every connection, as a server does that restarts."""
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def wait_for(self, step: str, *, times: int = 1) -> None:
         wait_until(lambda: self.count(step) >= times, what=f"{step} to be sent")
 

@@ -221,16 +221,41 @@ def test_refused_content_does_not_withdraw_the_next_envelope(mailer_to: MakeMail
         assert server.steps == ["EHLO", *ENVELOPE, "DATA", CONTENT, *ENVELOPE, "DATA", CONTENT]
 
 
+@either
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("reply", [CLOSE, RESET, "421 4.4.2 Idle for too long"])
 def test_connection_that_ends_before_a_prepared_email_is_replaced(
-    mailer_to: MakeMailer, step: str, reply: str
+    mailer_to: MakeMailer, step: str, reply: str, extensions: tuple[str, ...]
 ) -> None:
-    with RawSmtpServer(extensions=PIPELINING) as server:
+    with RawSmtpServer(extensions=extensions) as server:
         server.replies_once[step] = ["354 Go" if step == "DATA" else "250 OK", reply]
         mailer = mailer_to(server.url)
         assert send_all(mailer, emails(mailer, 3)) == ["250 2.0.0 Accepted"] * 3
         assert (ids(server), server.connections) == (["0", "1", "2"], 2)
+
+
+@either
+def test_connection_that_ends_between_two_emails_is_replaced(
+    mailer_to: MakeMailer, extensions: tuple[str, ...]
+) -> None:
+    """The server accepted what was sent ahead, and closed the connection while the last reply was recorded."""
+    with RawSmtpServer(extensions=extensions) as server:
+        mailer = mailer_to(server.url)
+        first, second = emails(mailer, 2)
+        mailer.prepare(second)
+        mailer.send(first)
+        server.wait_for("RCPT" if "PIPELINING" in extensions else "MAIL", times=2)
+        server.end_connections()
+        assert mailer.send(second) == "250 2.0.0 Accepted"
+        assert (ids(server), server.connections) == (["0", "1"], 2)
+
+
+def test_refused_contents_do_not_count_for_the_maximum_of_a_connection_twice(mailer_to: MakeMailer) -> None:
+    with RawSmtpServer(extensions=PLAIN) as server:
+        server.replies[CONTENT] = "554 5.7.1 Spam"
+        mailer = mailer_to(server.url, max_per_connection=3)
+        send_all(mailer, emails(mailer, 7))
+        assert (server.count("MAIL"), server.connections) == (7, 3)
 
 
 @either

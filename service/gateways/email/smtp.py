@@ -136,6 +136,7 @@ class SmtpMailer:
         with_content = commands if connection.pipelines else ()
         reply, replies = connection.send_data(message.content, *with_content, meanwhile=meanwhile)
         if following is not None and connection.pipelines:
+            connection.messages_sent += 1
             self._prepared = _Envelope(following, replies)
         _expect(2, "content", reply)
         if following is not None and not connection.pipelines:
@@ -144,6 +145,7 @@ class SmtpMailer:
 
     def _post_mail_ahead(self, connection: SmtpConnection, following: RenderedEmail, mail: str) -> None:
         """Send the MAIL of the next email, whose reply is read when that is sent."""
+        connection.messages_sent += 1
         try:
             self._prepared = _Envelope(following, connection.post(mail))
         except ServerUnavailable:
@@ -229,11 +231,15 @@ class SmtpMailer:
         """Read the replies to an envelope that was sent ahead; False if the connection ended instead.
 
         A connection that ends there, before any content, says nothing of this email, which then has a new one.
+        Without PIPELINING, RCPT is sent here.
         """
         connection = self._connection
         try:
             if connection is not None:
                 replies = [connection.wait_for(pending) for pending in prepared.replies]
+                if not connection.pipelines and replies[0].in_class(2):
+                    prepared.replies.extend(connection.post(_rcpt_to(prepared.message)))
+                    replies.append(connection.wait_for(prepared.replies[1]))
                 if all(reply.code != SERVICE_CLOSING for reply in replies):
                     return True
         except ServerUnavailable:
@@ -256,7 +262,6 @@ class SmtpMailer:
         except (EmailError, ValueError):
             # It fails at its own turn.
             return None, ()
-        connection.messages_sent += 1
         return following, commands
 
     def _envelope_commands(self, connection: SmtpConnection, message: RenderedEmail) -> tuple[str, str]:
