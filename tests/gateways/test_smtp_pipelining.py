@@ -54,6 +54,14 @@ def send_all(mailer: SmtpMailer, messages: list[RenderedEmail]) -> list[str]:
     return results
 
 
+def send_first(mailer: SmtpMailer, *, of: int) -> list[RenderedEmail]:
+    """Send the first of some emails, with the second as a hint; return them all."""
+    messages = emails(mailer, of)
+    mailer.prepare(messages[1])
+    assert mailer.send(messages[0]) == "250 2.0.0 Accepted"
+    return messages
+
+
 def ids(server: RawSmtpServer) -> list[str]:
     """Return the Message-ID of each accepted email, as the number that `emails` gave it."""
     return [mail.split(b"Message-ID: <")[1].split(b"@")[0].decode() for mail in server.mails]
@@ -95,9 +103,7 @@ def test_without_pipelining_each_command_waits_for_the_reply_before(mailer_to: M
 def test_without_pipelining_the_next_mail_command_leaves_once_an_email_is_accepted(mailer_to: MakeMailer) -> None:
     with RawSmtpServer(extensions=PLAIN) as server:
         mailer = mailer_to(server.url)
-        first, second = emails(mailer, 2)
-        mailer.prepare(second)
-        assert mailer.send(first) == "250 2.0.0 Accepted"
+        _, second = send_first(mailer, of=2)
         server.wait_for("MAIL", times=2)
         assert server.steps == ["EHLO", *ENVELOPE, "DATA", CONTENT, "MAIL"]
         assert mailer.send(second) == "250 2.0.0 Accepted"
@@ -117,13 +123,11 @@ def test_without_pipelining_nothing_is_said_before_the_reply_to_what_was_sent_ah
     for say in (SmtpMailer.connect, SmtpMailer.close, lambda mailer: mailer.send(emails(mailer, 3)[2])):
         with RawSmtpServer(extensions=PLAIN) as server:
             mailer = mailer_to(server.url)
-            first, second, _ = emails(mailer, 3)
             # Long enough for a command that does not wait to arrive meanwhile.
             server.on_command = lambda step, server=server: (
                 threading.Event().wait(0.3) if step == "MAIL" and server.count("MAIL") == 2 else None
             )
-            mailer.prepare(second)
-            mailer.send(first)
+            send_first(mailer, of=2)
             say(mailer)
             server.wait_for("MAIL", times=2)
             assert (server.violations, server.connections) == ([], 1)
@@ -153,13 +157,11 @@ def test_accepted_email_stays_accepted_if_the_connection_is_lost_right_after_it(
 def test_reply_is_returned_before_the_replies_to_the_next_envelope(mailer_to: MakeMailer) -> None:
     with RawSmtpServer(extensions=PIPELINING) as server:
         mailer = mailer_to(server.url)
-        first, second = emails(mailer, 2)
         first_is_sent = threading.Event()
         server.on_command = lambda step: (
             None if step != "MAIL" or server.count("MAIL") == 1 else first_is_sent.wait(60) and None
         )
-        mailer.prepare(second)
-        assert mailer.send(first) == "250 2.0.0 Accepted"
+        first, second = send_first(mailer, of=2)
         assert server.mails == [first.content]
         first_is_sent.set()
         assert mailer.send(second) == "250 2.0.0 Accepted"
@@ -241,9 +243,7 @@ def test_connection_that_ends_between_two_emails_is_replaced(
     """The server accepted what was sent ahead, and closed the connection while the last reply was recorded."""
     with RawSmtpServer(extensions=extensions) as server:
         mailer = mailer_to(server.url)
-        first, second = emails(mailer, 2)
-        mailer.prepare(second)
-        mailer.send(first)
+        _, second = send_first(mailer, of=2)
         server.wait_for("RCPT" if "PIPELINING" in extensions else "MAIL", times=2)
         server.end_connections()
         assert mailer.send(second) == "250 2.0.0 Accepted"
@@ -346,9 +346,7 @@ def test_other_email_than_the_prepared_one_withdraws_its_envelope(
 ) -> None:
     with RawSmtpServer(extensions=extensions) as server:
         mailer = mailer_to(server.url)
-        first, second, third = emails(mailer, 3)
-        mailer.prepare(second)
-        mailer.send(first)
+        _, second, third = send_first(mailer, of=3)
         mailer.send(third)
         mailer.send(second)
         assert (ids(server), server.connections, server.count("RSET")) == (["0", "2", "1"], 1, 1)
@@ -370,9 +368,7 @@ def test_hint_counts_for_one_email_only(mailer_to: MakeMailer) -> None:
 def test_prepared_email_outlives_a_check_of_the_connection(mailer_to: MakeMailer) -> None:
     with RawSmtpServer(extensions=PIPELINING) as server:
         mailer = mailer_to(server.url)
-        first, second = emails(mailer, 2)
-        mailer.prepare(second)
-        mailer.send(first)
+        _, second = send_first(mailer, of=2)
         mailer.connect()
         mailer.send(second)
         assert server.steps == ["EHLO", *ENVELOPE, "DATA", CONTENT, *ENVELOPE, "NOOP", "DATA", CONTENT]
@@ -384,9 +380,7 @@ def test_prepared_email_that_is_never_sent_ends_with_the_connection(
 ) -> None:
     with RawSmtpServer(extensions=extensions) as server:
         mailer = mailer_to(server.url)
-        first, second = emails(mailer, 2)
-        mailer.prepare(second)
-        mailer.send(first)
+        _, second = send_first(mailer, of=2)
         mailer.close()
         assert (server.steps[-1], ids(server)) == ("QUIT", ["0"])
         mailer.send(second)
