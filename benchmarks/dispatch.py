@@ -65,7 +65,7 @@ def _setups(*numbers: tuple[int, int]) -> tuple[WorkerSetup, ...]:
     return tuple(WorkerSetup(*each) for each in numbers)
 
 
-# More connections share one processor here, and only wait at the same time with a server that makes them wait.
+# Few with the servers that answer at once: connections that never wait only share the processors.
 AT_ONCE_SETUPS = _setups((1, 1), (1, 4), (2, 1), (2, 2), (4, 1))
 NEAR_SETUPS = _setups((1, 1), (1, 4), (2, 1))
 RELAY_SETUPS = _setups((1, 1), (1, 4), (1, 8), (1, 16), (2, 8))

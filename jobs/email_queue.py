@@ -37,7 +37,7 @@ from service.domain.reminders.delivery import finish_reminders
 from service.domain.reminders.emails import build_reminder_emails
 from service.domain.reminders.queue import KINDS as REMINDER_KINDS
 
-# The statements that claim and complete a batch take some 17 ms, as long as sending ten emails.
+# Whatever its size, the statements for a batch take some 17 ms, as long as sending ten emails.
 MAX_BATCH_SIZE = 250
 ALL_PRIORITIES = frozenset(PRIORITIES.values())
 # With a rate limit, no batch takes longer to send than this, so that other workers find emails to claim.
