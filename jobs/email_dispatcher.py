@@ -75,8 +75,8 @@ class RenderedEmails:
         return self._ready[0] if self._ready else None
 
     def render_next(self) -> None:
-        """Render one more email, for which there is time while the server is busy with another."""
-        if not self._waiting:
+        """Render the next email unless it is, for which there is time while the database is busy."""
+        if self._ready or not self._waiting:
             return
         (claim, email), send_at = self._waiting.popleft()
         try:
@@ -172,6 +172,11 @@ class EmailDispatcher:
         rendered = RenderedEmails(batch, self._mailer)
         claimed_at, started = self._container.clock(), time.monotonic()
         result: DeliveryResult | None = None
+
+        def meanwhile() -> None:
+            self._mailer.send_ahead()
+            rendered.render_next()
+
         try:
             if claims:
                 self._mailer.connect()
@@ -186,14 +191,14 @@ class EmailDispatcher:
                         result = None
                     if not self._wait((send_at - now).total_seconds()):
                         break
-                    is_held = self._queue.record_and_mark_next(connection, result, claim)
+                    is_held = self._queue.record_and_mark_next(connection, result, claim, meanwhile=meanwhile)
                     result = None
                     if not is_held:
                         continue
                     following = rendered.following()
                     if following is not None and following.send_at - now <= MAX_PREPARED_AHEAD:
                         self._mailer.prepare(following.message)
-                    result = self._send(claim, email, message, rendered)
+                    result = self._send(claim, email, message)
                     if self.server_error is not None:
                         break
         except ServerUnavailable as error:
@@ -208,13 +213,11 @@ class EmailDispatcher:
         """Wait; return False if the worker was stopped meanwhile."""
         return not (self._stop.wait(seconds) if seconds > 0 else self._stop.is_set())
 
-    def _send(
-        self, claim: EmailClaim, email: Email, message: RenderedEmail, rendered: RenderedEmails
-    ) -> DeliveryResult | None:
+    def _send(self, claim: EmailClaim, email: Email, message: RenderedEmail) -> DeliveryResult | None:
         """Send an email that is marked as sending; return the result, or None if there is none to record."""
         fields = log_fields(claim)
         try:
-            reply = self._mailer.send(message, meanwhile=rendered.render_next)
+            reply = self._mailer.send(message)
         except ServerUnavailable as error:
             self.server_error = error
             needs_operator = isinstance(error, ServerMisconfigured)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import psycopg
 import structlog
@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, SuppressionReason
 from service.container import Container
+from service.db.time_limits import DeadlineConnection
 from service.domain.email import delivery
 from service.domain.email.delivery import DeliveryResult, FinishedEmail, OnFinished
 from service.domain.email.outbox import PRIORITIES
@@ -134,7 +135,7 @@ class EmailQueue:
         return EmailBatch(prepared.emails, send_at, unsent)
 
     @contextmanager
-    def driver_connection(self) -> Iterator[psycopg.Connection[Any] | None]:
+    def driver_connection(self) -> Iterator[DeadlineConnection | None]:
         """Yield a connection to keep for a whole batch; None on SQLite, or if there is none to spare."""
         settings = self._container.settings
         needed = CONNECTIONS_PER_DISPATCHER * self._connections + OTHER_CONNECTIONS
@@ -146,17 +147,23 @@ class EmailQueue:
             yield connection
 
     def record_and_mark_next(
-        self, connection: psycopg.Connection[Any] | None, result: DeliveryResult | None, claim: EmailClaim
+        self,
+        connection: DeadlineConnection | None,
+        result: DeliveryResult | None,
+        claim: EmailClaim,
+        *,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> bool:
         """Record the last result, if any, and mark the next email as sending; return whether its lease is held.
 
-        On PostgreSQL both are one statement, on the `connection` if there is one.
+        On PostgreSQL both are one statement, on the `connection` if there is one. `meanwhile` may be called while
+        the database is busy with it.
         """
         now = self._container.clock()
         if result is not None:
             if result.outcome != DeliveryOutcome.NOT_ATTEMPTED:
                 try:
-                    held = self._record_and_mark_at_once(connection, result, claim, now=now)
+                    held = self._record_and_mark_at_once(connection, result, claim, now=now, meanwhile=meanwhile)
                 except DATABASE_ERRORS:
                     # Perhaps because of the next email, and the result must not be lost with it.
                     held = None
@@ -170,19 +177,20 @@ class EmailQueue:
 
     def _record_and_mark_at_once(
         self,
-        connection: psycopg.Connection[Any] | None,
+        connection: DeadlineConnection | None,
         result: DeliveryResult,
         claim: EmailClaim,
         *,
         now: datetime.datetime,
+        meanwhile: Callable[[], None],
     ) -> tuple[bool, bool] | None:
         """Return whether each lease was held; None on SQLite, where nothing is done."""
         if connection is not None:
-            return delivery.record_and_mark_next(connection, result, claim, now=now)
+            return delivery.record_and_mark_next(connection, result, claim, now=now, meanwhile=meanwhile)
         with self._container.database.driver_connection() as another:
             if another is None:
                 return None
-            return delivery.record_and_mark_next(another, result, claim, now=now)
+            return delivery.record_and_mark_next(another, result, claim, now=now, meanwhile=meanwhile)
 
     def record_result(self, result: DeliveryResult) -> None:
         """Record the result of an attempt; retried for as long as this worker lives.

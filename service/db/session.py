@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.db.keyring import Keyring
 from service.db.prepared_statements import PreparedStatements
-from service.db.time_limits import OPTION, TCP_OPTIONS, TimeLimits, apply_time_limits
+from service.db.time_limits import OPTION, TCP_OPTIONS, DeadlineConnection, TimeLimits, apply_time_limits
 from service.db.types import attach_keyring, get_keyring
 from service.settings import DEFAULT_SQLITE_FILE, Settings, sqlite_path
 
@@ -58,7 +58,7 @@ class Database:
             yield session
 
     @contextmanager
-    def driver_connection(self) -> Iterator[psycopg.Connection[Any] | None]:
+    def driver_connection(self) -> Iterator[DeadlineConnection | None]:
         """Yield a connection of the driver, on which each statement is its own transaction; None on SQLite.
 
         It is for a statement that runs once for each email, on which SQLAlchemy spends more than the database.

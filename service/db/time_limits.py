@@ -4,6 +4,8 @@ The limits are set in each transaction, because a pooler such as PgBouncer gives
 and refuses them as options of the connection.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -56,6 +58,19 @@ class DeadlineConnection(psycopg.Connection[Any]):
     """A connection that is closed if PostgreSQL does not answer in time; None waits for ever."""
 
     answer_seconds: float | None = None
+    _meanwhile: Callable[[], None] | None = None
+
+    @contextmanager
+    def work_meanwhile(self, work: Callable[[], None]) -> Iterator[None]:
+        """Call `work` once, while PostgreSQL is busy with the first statement in the block.
+
+        If it raises an error, the connection is closed, and the statement may or may not have been committed.
+        """
+        self._meanwhile = work
+        try:
+            yield
+        finally:
+            self._meanwhile = None
 
     def wait(self, gen: PQGen[ResultT], interval: float = 0.1, timeout: float | None = None) -> ResultT:
         """Wait for an answer.
@@ -63,6 +78,9 @@ class DeadlineConnection(psycopg.Connection[Any]):
         Raises:
             psycopg.OperationalError: there was none in time, and the connection is closed.
         """
+        if self._meanwhile is not None:
+            gen = self._working(gen, self._meanwhile)
+            self._meanwhile = None
         if timeout is not None or self.answer_seconds is None:
             return super().wait(gen, interval, timeout)
         try:
@@ -71,6 +89,22 @@ class DeadlineConnection(psycopg.Connection[Any]):
             # What PostgreSQL would still send belongs to a statement that nobody waits for.
             self.pgconn.finish()
             raise psycopg.OperationalError("the database did not answer in time") from None
+
+    def _working(self, gen: PQGen[ResultT], work: Callable[[], None]) -> PQGen[ResultT]:
+        """Wrap what sends a statement and reads its result, so that `work` is called in between."""
+        try:
+            # The driver has sent all that it can when it first waits.
+            state = next(gen)
+            try:
+                work()
+            except BaseException:
+                self.pgconn.finish()
+                raise
+            while True:
+                state = gen.send((yield state))
+        except StopIteration as stop:
+            result: ResultT = stop.value
+            return result
 
 
 def apply_time_limits(engine: Engine) -> None:

@@ -21,7 +21,7 @@ from service.bootstrap import build_container
 from service.container import Container
 from service.db.keyring import Keyring
 from service.db.session import Database, create_database_engine
-from service.db.time_limits import EXPORT_LIMITS, JOB_LIMITS, TimeLimits
+from service.db.time_limits import EXPORT_LIMITS, JOB_LIMITS, DeadlineConnection, TimeLimits
 from tests.api.client import REMINDER, auth_headers
 from tests.conftest import settings_for
 from tests.pgbouncer import PgBouncer
@@ -286,3 +286,74 @@ def test_job_ends_at_the_limits_of_jobs(container: Container, tmp_path: Path) ->
         wait_until(lambda: '"job_failed"' in log.read_text(), what=f"a job to meet its limit, see {log}")
     failed = [line for line in log.read_text().splitlines() if '"job_failed"' in line]
     assert '"error_class": "OperationalError"' in failed[0]
+
+
+@contextmanager
+def own_statements(database: Database) -> Iterator[DeadlineConnection]:
+    with database.driver_connection() as connection:
+        assert connection is not None
+        yield connection
+
+
+def test_work_is_done_while_postgresql_is_busy_with_a_statement(limited: Database) -> None:
+    with own_statements(limited) as connection, own_statements(limited) as other:
+        query = "SELECT query FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+
+        def look() -> None:
+            """Wait until the other connection sees the statement, which goes on for two seconds."""
+            pid = connection.info.backend_pid
+            wait_until(lambda: other.execute(query, [pid]).fetchone(), what="the statement")
+
+        with connection.work_meanwhile(look):
+            assert connection.execute("SELECT 'slept', pg_sleep(2)").fetchone() == ("slept", "")
+
+
+def test_work_is_done_once_for_one_statement(limited: Database) -> None:
+    with own_statements(limited) as connection:
+        done: list[int] = []
+        # The driver prepares what it runs often.
+        for number in range(12):
+            with connection.work_meanwhile(lambda number=number: done.append(number)):
+                assert connection.execute("SELECT %s::int", [number]).fetchone() == (number,)
+                assert connection.execute("SELECT 'another'").fetchone() == ("another",)
+        assert connection.execute("SELECT 'last'").fetchone() == ("last",)
+        assert done == list(range(12))
+
+
+def test_statement_that_fails_says_so_after_the_work(limited: Database) -> None:
+    with own_statements(limited) as connection:
+        done: list[int] = []
+        with (
+            pytest.raises(psycopg.errors.DivisionByZero),
+            connection.work_meanwhile(lambda: done.append(1)),
+        ):
+            connection.execute("SELECT 1 / 0")
+        assert done == [1]
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_work_that_fails_closes_the_connection(limited: Database) -> None:
+    def fail() -> None:
+        raise RuntimeError("of the work")
+
+    with (
+        pytest.raises(RuntimeError, match="of the work"),
+        own_statements(limited) as connection,
+        connection.work_meanwhile(fail),
+    ):
+        connection.execute("SELECT pg_sleep(0.5)")
+    assert connection.closed
+    # The pool has no use for it.
+    with own_statements(limited) as another:
+        assert another.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_answer_that_comes_late_after_work_is_an_error(limited: Database) -> None:
+    with own_statements(limited) as connection:
+        connection.answer_seconds = 0.5
+        with (
+            pytest.raises(psycopg.OperationalError, match="did not answer in time"),
+            connection.work_meanwhile(lambda: None),
+        ):
+            connection.execute("SELECT pg_sleep(3600)")
+        assert connection.closed

@@ -163,8 +163,9 @@ class SteppedMailer:
 
     def prepare(self, mail: RenderedEmail) -> None: ...
 
-    def send(self, mail: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
-        meanwhile()
+    def send_ahead(self) -> None: ...
+
+    def send(self, mail: RenderedEmail) -> str:
         self.email = self._rendered.pop(mail.message_id)
         outcome, arrives = self._gate.wait(REPLY)
         if arrives:

@@ -53,8 +53,10 @@ class FakeMailer:
     def prepare(self, message: RenderedEmail) -> None:
         """Ignore the hint."""
 
-    def send(self, message: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
-        meanwhile()
+    def send_ahead(self) -> None:
+        """Do nothing."""
+
+    def send(self, message: RenderedEmail) -> str:
         email = self._rendered.pop(message.message_id)
         self.on_send(email)
         self.sent.append(email)

@@ -90,33 +90,48 @@ def connected_to(server: RawSmtpServer, container: Container, clock: FakeClock) 
     return dataclasses.replace(without_sending_hours(container), mailers=mailers, smtp_breaker=CircuitBreaker())
 
 
-def test_emails_are_rendered_while_the_server_is_busy_with_others(
+def test_next_emails_are_rendered_and_announced_while_the_database_is_busy(
     container: Container, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ids = []
     for number in range(COUNT):
-        create_reminder(container, f"reader-{number}@news.example")
+        ids.append(create_reminder(container, f"reader-{number}@news.example"))
+        clock.advance(seconds=1)
     clock.advance(days=32)
-    rendered: list[int] = []
+    rendered: list[str] = []
+    done: list[tuple[int, int]] = []
+    locked = threading.Event()
     unwritable = 3
     render = EmailRenderer.render
 
     def render_or_fail(renderer: EmailRenderer, email: Email) -> RenderedEmail:
-        rendered.append(server.count(CONTENT))
+        rendered.append(email.to)
         if len(rendered) == unwritable:
             raise ValueError("An email that cannot be written.")
         return render(renderer, email)
 
-    def wait_for_rendering(step: str) -> None:
-        # The first two are needed for the first envelopes.
-        if step == CONTENT:
-            wait_until(
-                lambda: len(rendered) >= min(server.count(CONTENT) + 2, COUNT), what="the next one to be rendered"
-            )
+    def lock_second_email() -> None:
+        with container.database.transaction() as session:
+            email = select(OutgoingEmail.id).where(OutgoingEmail.reminder_id == ids[1])
+            session.scalars(email.with_for_update()).one()
+            locked.set()
+            try:
+                wait_until(lambda: len(rendered) == 3 and server.count("RCPT") == 2, what="what can be done")
+            finally:
+                done.append((len(rendered), server.count("RCPT")))
+
+    def block_the_statement(step: str) -> None:
+        """The statement that records the first email and marks the second one waits for a lock."""
+        if step == CONTENT and server.count(CONTENT) == 1:
+            pool.submit(lock_second_email)
+            assert locked.wait(60)
 
     monkeypatch.setattr(EmailRenderer, "render", render_or_fail)
-    with RawSmtpServer(extensions=PIPELINING) as server:
-        server.on_command = wait_for_rendering
+    with ThreadPoolExecutor(1) as pool, RawSmtpServer(extensions=PIPELINING[1:]) as server:
+        server.on_command = block_the_statement
         counts = run_send_reminders(connected_to(server, container, clock))
+    # The third email was rendered, and the second one's recipient named.
+    assert done == [(3, 2)]
     assert (counts["sent"], counts["failed"], len(server.mails)) == (COUNT - 1, 1, COUNT - 1)
     assert status_counts(container) == {"sent": COUNT - 1, "failed": 1}
 

@@ -17,7 +17,6 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import ColumnElement, Row, bindparam, case, false, func, literal_column, null, or_, select, update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
@@ -26,6 +25,7 @@ from schemas.enums import DeliveryOutcome, EmailKind, EmailStatus
 from service.db.arrays import is_one_of
 from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.reminder import Reminder
+from service.db.time_limits import DeadlineConnection
 from service.domain.email.counters import increment_counters
 from service.domain.email.queue import EmailClaim
 from service.domain.email.rendering import UnsentEmail
@@ -124,7 +124,12 @@ def record_result(session: Session, result: DeliveryResult, *, now: datetime.dat
 
 
 def record_and_mark_next(
-    connection: psycopg.Connection[Any], result: DeliveryResult, claim: EmailClaim, *, now: datetime.datetime
+    connection: DeadlineConnection,
+    result: DeliveryResult,
+    claim: EmailClaim,
+    *,
+    now: datetime.datetime,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[bool, bool]:
     """Record one email's result and mark the next as sending; return whether each lease was still held.
 
@@ -133,7 +138,8 @@ def record_and_mark_next(
     """
     parameters = _result_params(result, now) | _mark_params(claim, now)
     parameters["result_outcome"] = result.outcome.value
-    recorded, attempts = connection.execute(_combined_sql(), parameters).fetchone() or (0, None)
+    with connection.work_meanwhile(meanwhile):
+        recorded, attempts = connection.execute(_combined_sql(), parameters).fetchone() or (0, None)
     return recorded == 1, attempts is not None
 
 

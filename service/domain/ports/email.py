@@ -184,10 +184,8 @@ class Mailer(Protocol):
             ServerMisconfigured: an operator must act.
         """
 
-    def send(self, message: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
+    def send(self, message: RenderedEmail) -> str:
         """Send one email; return the server's reply when it accepted it.
-
-        `meanwhile` may be called once, while the server is busy with the content. It must not raise.
 
         Raises:
             TemporaryFailure, UncertainDelivery: try again later.
@@ -198,10 +196,16 @@ class Mailer(Protocol):
     def prepare(self, message: RenderedEmail) -> None:
         """Name the email that will be sent after the one that `send` is called with next.
 
-        It saves a wait: the envelope of this email may then be sent along with the end of that one, or its first
-        command right after that one was accepted. It is a hint without any result. What the server says to the
+        It saves a wait: the envelope of this email may then be sent along with the end of that one, or right after
+        that one was accepted. It is a hint without any result. What the server says to the
         envelope is reported by `send` for this email, and its content leaves only then. If `send` is never called
         for it, or for another email first, the envelope is withdrawn. The hint is for one call of `send` only.
+        """
+
+    def send_ahead(self) -> None:
+        """Send more of the envelope that `prepare` named, while its caller has to wait for something else.
+
+        Like `prepare` it has no result, and raises nothing about the email or the server.
         """
 
     def close(self) -> None:

@@ -1,7 +1,5 @@
 """A mailer for demonstrations and tests: it stores emails in the database, and /dev/outbox shows them."""
 
-from collections.abc import Callable
-
 from service.db.base import new_id
 from service.db.models.email import DevOutboxEmail
 from service.db.session import Database
@@ -31,9 +29,11 @@ class DevOutboxMailer:
     def prepare(self, message: RenderedEmail) -> None:
         """Do nothing: no email waits for another."""
 
-    def send(self, message: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
+    def send_ahead(self) -> None:
+        """Do nothing: no email waits for another."""
+
+    def send(self, message: RenderedEmail) -> str:
         """Store the email and return a reply like a server's."""
-        meanwhile()
         with self._database.transaction() as session:
             session.execute(
                 dialect_insert(session, DevOutboxEmail)

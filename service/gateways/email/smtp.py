@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from service.domain.ports import (
@@ -29,7 +30,7 @@ class SmtpMailer:
 
     If the server takes several commands in one write (PIPELINING, RFC 2920), MAIL and RCPT are one write, and
     those of the email that `prepare` named leave with the end of the one before. Without that, its MAIL leaves as
-    soon as the one before is accepted. DATA is always sent alone.
+    soon as the one before is accepted, and its RCPT in `send_ahead`. DATA is always sent alone.
 
     | what happens | error |
     |---|---|
@@ -91,16 +92,21 @@ class SmtpMailer:
         """Name the email that follows the next one, so that its envelope leaves ahead; see `Mailer.prepare`."""
         self._following = message
 
-    def send(self, message: RenderedEmail, *, meanwhile: Callable[[], None] = lambda: None) -> str:
-        """Send one email; return the server's reply when it accepted it.
+    def send_ahead(self) -> None:
+        """Send RCPT of the email whose MAIL was sent ahead, if MAIL is accepted; see `Mailer.send_ahead`."""
+        if self._prepared is not None and self._connection is not None:
+            # A connection that is lost here is replaced by `send`.
+            with suppress(ServerUnavailable):
+                _complete_envelope(self._connection, self._prepared)
 
-        `meanwhile` is called between the end of the content and the reply to it.
+    def send(self, message: RenderedEmail) -> str:
+        """Send one email; return the server's reply when it accepted it.
 
         Raises:
             EmailError: see the table above.
         """
         try:
-            return self._send(message, meanwhile)
+            return self._send(message)
         except (ServerUnavailable, UncertainDelivery):
             self._drop()
             raise
@@ -123,7 +129,7 @@ class SmtpMailer:
         if connection is not None:
             connection.quit()
 
-    def _send(self, message: RenderedEmail, meanwhile: Callable[[], None]) -> str:
+    def _send(self, message: RenderedEmail) -> str:
         prepared = self._take_prepared(message)
         if prepared is None or not self._is_still_open(prepared):
             prepared = None
@@ -134,7 +140,7 @@ class SmtpMailer:
         _expect(3, "message", reply)
         following, commands = self._following_envelope(connection)
         with_content = commands if connection.pipelines else ()
-        reply, replies = connection.send_data(message.content, *with_content, meanwhile=meanwhile)
+        reply, replies = connection.send_data(message.content, *with_content)
         if following is not None and connection.pipelines:
             connection.messages_sent += 1
             self._prepared = _Envelope(following, replies)
@@ -207,7 +213,7 @@ class SmtpMailer:
         return _Envelope(message, connection.post(*((mail, recipient) if connection.pipelines else (mail,))))
 
     def _check_envelope(self, message: RenderedEmail, envelope: "_Envelope") -> None:
-        """Read the replies to an envelope; without PIPELINING, RCPT is sent here.
+        """Read the replies to an envelope; without PIPELINING, RCPT is sent here if it was not before.
 
         Raises:
             EmailError: a reply was not positive.
@@ -216,8 +222,8 @@ class SmtpMailer:
         # An address that is not ASCII needs SMTPUTF8, which the server can refuse for this email alone.
         step: Step = "sender" if message.recipient.isascii() else "message"
         _expect(2, step, connection.wait_for(envelope.replies[0]))
-        pending = envelope.replies[1:] or connection.post(_rcpt_to(message))
-        _expect(2, "recipient", connection.wait_for(pending[0]))
+        _complete_envelope(connection, envelope)
+        _expect(2, "recipient", connection.wait_for(envelope.replies[1]))
 
     def _take_prepared(self, message: RenderedEmail) -> "_Envelope | None":
         """Return the envelope that was sent ahead for this email. One for another email is withdrawn."""
@@ -231,16 +237,13 @@ class SmtpMailer:
         """Read the replies to an envelope that was sent ahead; False if the connection ended instead.
 
         A connection that ends there, before any content, says nothing of this email, which then has a new one.
-        Without PIPELINING, RCPT is sent here.
+        Without PIPELINING, RCPT is sent here if it was not before.
         """
         connection = self._connection
         try:
             if connection is not None:
-                replies = [connection.wait_for(pending) for pending in prepared.replies]
-                if not connection.pipelines and replies[0].in_class(2):
-                    prepared.replies.extend(connection.post(_rcpt_to(prepared.message)))
-                    replies.append(connection.wait_for(prepared.replies[1]))
-                if all(reply.code != SERVICE_CLOSING for reply in replies):
+                _complete_envelope(connection, prepared)
+                if all(connection.wait_for(each).code != SERVICE_CLOSING for each in prepared.replies):
                     return True
         except ServerUnavailable:
             pass
@@ -324,10 +327,20 @@ class SmtpMailer:
 
 @dataclass(frozen=True)
 class _Envelope:
-    """MAIL and RCPT of an email that were sent, and their replies; without PIPELINING, MAIL alone."""
+    """MAIL and RCPT of an email that were sent, and their replies; without PIPELINING, MAIL alone at first."""
 
     message: RenderedEmail
     replies: list[PendingReply]
+
+
+def _complete_envelope(connection: SmtpConnection, envelope: _Envelope) -> None:
+    """Send RCPT if it was not sent along with MAIL and the server has accepted that.
+
+    Raises:
+        ServerUnavailable: the connection was lost.
+    """
+    if len(envelope.replies) == 1 and connection.wait_for(envelope.replies[0]).in_class(2):
+        envelope.replies.extend(connection.post(_rcpt_to(envelope.message)))
 
 
 def _rcpt_to(message: RenderedEmail) -> str:

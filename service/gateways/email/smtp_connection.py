@@ -103,13 +103,11 @@ class SmtpConnection:
             self._on_exchange(Exchange(oldest.said, oldest.reply, time.monotonic() - oldest.at))
         return pending.reply
 
-    def send_data(
-        self, content: bytes, *following: str, meanwhile: Callable[[], None] = lambda: None
-    ) -> tuple[SmtpReply, list[PendingReply]]:
+    def send_data(self, content: bytes, *following: str) -> tuple[SmtpReply, list[PendingReply]]:
         """Send a whole message and return the reply, and a place for the reply to each of the following commands.
 
         The commands leave in the same write as the end of the message (RFC 2920, section 3.1). Their replies
-        are not awaited. `meanwhile` is called before the reply is.
+        are not awaited.
 
         Raises:
             ServerUnavailable: the connection was lost before the end of the message.
@@ -125,7 +123,6 @@ class SmtpConnection:
             raise self._uncertain(error) from error
         [pending] = self._expect_replies(f"the email, {len(content):,} bytes")
         later = self._expect_replies(*following)
-        meanwhile()
         try:
             return self.wait_for(pending), later
         except ServerUnavailable as error:
