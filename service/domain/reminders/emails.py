@@ -4,6 +4,7 @@ import datetime
 import re
 import uuid
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from schemas.enums import DeliveryOutcome, EmailStatus, PledgeStatus
 from service.db.arrays import is_one_of
+from service.db.keyring import Keyring
 from service.db.models.campaign import Campaign
 from service.db.models.email import OutgoingEmail, status_is
 from service.db.models.payment import Payment
@@ -36,7 +38,7 @@ from service.domain.ledger.totals import RETAINED_STATUSES
 from service.domain.pledges.attribution import attribution_token
 from service.domain.pledges.renewals import SANDBOX_GATEWAY
 from service.domain.ports import PaymentGateway, ReminderEmail
-from service.domain.reminders.reminders import reminder_preference
+from service.domain.reminders.reminders import chargeable_preference
 from service.domain.reminders.schedule import conversion_window_start, offered_interval
 from service.domain.reminders.self_service import reminder_token
 from service.domain.urls import UrlBuilder
@@ -84,6 +86,7 @@ def build_reminder_emails(
     paid_at = _last_payment_dates(
         session, {reminder.supporter_id for _, reminder, _, _ in sendable}, counts_sandbox=counts_sandbox
     )
+    builder = _EmailBuilder(session_keyring(session), urls, gateway)
     for claim, reminder, campaign, to in sendable:
         try:
             if reminder.id in suppressed:
@@ -91,7 +94,7 @@ def build_reminder_emails(
             elif _already_pledged(reminder, campaign, paid_at.get(reminder.supporter_id), month_seconds):
                 prepared.skip(claim, ALREADY_PLEDGED)
             else:
-                prepared.emails.append((claim, _build_email(session, reminder, campaign, to, urls, gateway)))
+                prepared.emails.append((claim, builder.build(reminder, campaign, to)))
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the batch
             prepared.fail(claim, error)
 
@@ -187,51 +190,54 @@ def _already_pledged(
     return paid_at >= conversion_window_start(reminder, campaign, month_seconds=month_seconds)
 
 
-def _build_email(
-    session: Session,
-    reminder: Any,
-    campaign: Campaign,
-    address: str,
-    urls: UrlBuilder,
-    gateway: PaymentGateway | None,
-) -> ReminderEmail:
-    texts = text_overrides(campaign, reminder.lang)
-    preference = reminder_preference(reminder, campaign, gateway)
-    amount = preference.money
-    every_months = offered_interval(campaign, reminder.every_months)
-    keyring = session_keyring(session)
-    token = reminder_token(keyring, reminder)
-    page_url = _displayable_page_url(campaign, reminder.page_url, urls)
-    return ReminderEmail(
-        message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{urls.host}>",
-        to=address,
-        lang=reminder.lang,
-        campaign_name=campaign.name,
-        campaign_heading=texts.get("heading", campaign.heading),
-        texts=texts,
-        requested_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
-        requested_from=page_url,
-        page_title=None if page_url is None else _displayable_title(reminder.page_title),
-        frequency=preference.frequency,
-        money=amount,
-        give_url=urls.support_page_url(
-            campaign,
-            preference.frequency,
-            amount.amount_minor if amount else None,
-            reminder_token=attribution_token(keyring, reminder),
-            currency=amount.currency if amount else None,
-        ),
-        manage_url=urls.manage_reminder_url(token),
-        cancel_url=urls.unsubscribe_url(token),
-        account_url=urls.account_url(),
-        brand=email_brand(campaign, urls),
-        campaign_lang=campaign.lang,
-        every_months=every_months,
-        offer_changes=preference.changes,
-        can_be_moved=campaign.reminder_enabled,
-        is_last=reminder.every_months is not None and every_months is None,
-        is_confirmation_request=reminder.awaits_confirmation,
-    )
+class _EmailBuilder:
+    """Builds the emails of a batch. What many of its reminders share, such as the brand, it works out once."""
+
+    def __init__(self, keyring: Keyring, urls: UrlBuilder, gateway: PaymentGateway | None) -> None:
+        self._keyring = keyring
+        self._urls = urls
+        self._brand = cache(partial(email_brand, urls=urls))
+        self._offered = cache(partial(chargeable_preference, gateway=gateway))
+
+    def build(self, reminder: Any, campaign: Campaign, address: str) -> ReminderEmail:
+        """Return the email of a reminder."""
+        urls = self._urls
+        texts = text_overrides(campaign, reminder.lang)
+        preference = self._offered(campaign, reminder.frequency, reminder.amount_minor, reminder.currency)
+        amount = preference.money
+        every_months = offered_interval(campaign, reminder.every_months)
+        token = reminder_token(self._keyring, reminder)
+        page_url = _displayable_page_url(campaign, reminder.page_url, urls)
+        return ReminderEmail(
+            message_id=f"<reminder-{reminder.id}-{reminder.occurrence}@{urls.host}>",
+            to=address,
+            lang=reminder.lang,
+            campaign_name=campaign.name,
+            campaign_heading=texts.get("heading", campaign.heading),
+            texts=texts,
+            requested_on=reminder.asked_at.astimezone(ZoneInfo(reminder.timezone)).date(),
+            requested_from=page_url,
+            page_title=None if page_url is None else _displayable_title(reminder.page_title),
+            frequency=preference.frequency,
+            money=amount,
+            give_url=urls.support_page_url(
+                campaign,
+                preference.frequency,
+                amount.amount_minor if amount else None,
+                reminder_token=attribution_token(self._keyring, reminder),
+                currency=amount.currency if amount else None,
+            ),
+            manage_url=urls.manage_reminder_url(token),
+            cancel_url=urls.unsubscribe_url(token),
+            account_url=urls.account_url(),
+            brand=self._brand(campaign),
+            campaign_lang=campaign.lang,
+            every_months=every_months,
+            offer_changes=preference.changes,
+            can_be_moved=campaign.reminder_enabled,
+            is_last=reminder.every_months is not None and every_months is None,
+            is_confirmation_request=reminder.awaits_confirmation,
+        )
 
 
 def _displayable_page_url(campaign: Campaign, page_url: str | None, urls: UrlBuilder) -> str | None:

@@ -286,7 +286,19 @@ def reminder_preference(
     reminder: Reminder, campaign: Campaign, gateway: PaymentGateway | None = None
 ) -> OfferedPreference:
     """Return what the campaign offers today of what the reader chose, and what it does not."""
-    limits = NO_LIMITS if gateway is None else gateway.charge_limits(reminder.currency)
-    return offered_preference(
-        campaign, reminder.frequency, reminder.amount_minor, reminder.currency, limits=limits
+    return chargeable_preference(
+        campaign, reminder.frequency, reminder.amount_minor, reminder.currency, gateway=gateway
     )
+
+
+def chargeable_preference(
+    campaign: Campaign,
+    frequency: Frequency | None,
+    amount_minor: int | None,
+    currency: str,
+    *,
+    gateway: PaymentGateway | None,
+) -> OfferedPreference:
+    """Return what the campaign offers today of a choice, within the limits of the gateway."""
+    limits = NO_LIMITS if gateway is None else gateway.charge_limits(currency)
+    return offered_preference(campaign, frequency, amount_minor, currency, limits=limits)
