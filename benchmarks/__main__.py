@@ -128,7 +128,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="run for less than a minute, as a smoke test")
     parser.add_argument("--only", choices=SECTIONS, nargs="+", default=SECTIONS, help="run only these sections")
-    parser.add_argument("--emails", type=int, help="emails of each round of dispatch without a relay")
+    parser.add_argument("--emails", type=int, help="emails of a round of dispatch if the server answers at once")
     parser.add_argument("--rounds", type=int, help="rounds of the dispatch section (default: 3)")
     parser.add_argument("--rows", type=int, help="scheduled reminders in the large tables (default: a million)")
     options = parser.parse_args()
@@ -152,7 +152,7 @@ def main() -> int:
 
 
 def _resized(plan: dispatch.Plan, emails: int | None, rounds: int | None) -> dispatch.Plan:
-    if emails and not plan.emails_per_connection:
+    if emails and not plan.delay:
         plan = replace(plan, emails=emails)
     return replace(plan, rounds=rounds or plan.rounds)
 

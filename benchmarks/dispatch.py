@@ -203,13 +203,13 @@ def _table(speeds: dict[str, list[float]], sizes: dict[str, int], plan: Plan) ->
     # How much more connections and workers bring.
     first = next(name for name in speeds if name not in BASES)
     bases[first] = "/ our first"
-    lines = [
-        f"{title:44}{'emails/s':>9}{'bytes':>7}   {''.join(f'{label:22}' for label in bases.values())}".rstrip()
-    ]
+    width = max(44, len(title))
+    labels = "".join(f"{label:23}" for label in bases.values())
+    lines = [f"{title:{width}}{'emails/s':>9}{'bytes':>7}   {labels}".rstrip()]
     for name, own in speeds.items():
         shares = ""
         for base in bases:
             ratios = [ours / theirs for ours, theirs in zip(own, speeds[base], strict=True)]
-            shares += f"{f'{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})':22}"
-        lines.append(f"{name:44}{statistics.median(own):>9,.0f}{sizes[name]:>7,}   {shares}".rstrip())
+            shares += f"{f'{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})':23}"
+        lines.append(f"{name:{width}}{statistics.median(own):>9,.0f}{sizes[name]:>7,}   {shares}".rstrip())
     return "\n".join(lines)

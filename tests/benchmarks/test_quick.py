@@ -6,6 +6,7 @@ import sys
 
 import psycopg
 
+from benchmarks.postfix_sink import find_smtp_sink
 from service.db.clock import utc_now
 from service.domain.email.queue import claim_due_emails
 from service.domain.email.rendering import PreparedEmails
@@ -53,6 +54,12 @@ def test_quick_benchmarks_print_every_figure_and_ledger_totals_match_events() ->
         r"ours, a dialog that is not due",
     ):
         assert re.search(f"^{name}{FIGURE}", completed.stdout, re.MULTILINE), completed.stdout
+    if find_smtp_sink() is None:
+        assert "smtp-sink, left out: smtp-sink is not installed" in completed.stdout
+    else:
+        assert re.search(
+            rf"smtp-sink, 20 emails each.*\n(.*\n)+?ours, 2 workers, 2 connections each{FIGURE}", completed.stdout
+        )
     assert "Index Scan using ix_reminders_due" in completed.stdout
     assert "the ledger holds 100 payments, 50,000 minor units" in completed.stdout
 
