@@ -75,7 +75,7 @@ class RenderedEmails:
         return self._ready[0] if self._ready else None
 
     def render_next(self) -> None:
-        """Render the next email unless it is, for which there is time while the database is busy."""
+        """Render the next email if it is not rendered yet; there is time for it while the database is busy."""
         if self._ready or not self._waiting:
             return
         (claim, email), send_at = self._waiting.popleft()

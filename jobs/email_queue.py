@@ -144,6 +144,8 @@ class EmailQueue:
             if settings.database_pool + settings.database_pool_overflow >= needed:
                 with contextlib.suppress(*DATABASE_ERRORS):
                     connection = stack.enter_context(self._container.database.driver_connection())
+                    if connection is not None:
+                        delivery.prepare_record_and_mark_next(connection, now=self._container.clock())
             yield connection
 
     def record_and_mark_next(
@@ -152,12 +154,12 @@ class EmailQueue:
         result: DeliveryResult | None,
         claim: EmailClaim,
         *,
-        meanwhile: Callable[[], None] = lambda: None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> bool:
         """Record the last result, if any, and mark the next email as sending; return whether its lease is held.
 
-        On PostgreSQL both are one statement, on the `connection` if there is one. `meanwhile` may be called while
-        the database is busy with it.
+        On PostgreSQL both are one statement, on the `connection` of the batch if there is one. `meanwhile` may be
+        called while the database is busy with it.
         """
         now = self._container.clock()
         if result is not None:
@@ -182,7 +184,7 @@ class EmailQueue:
         claim: EmailClaim,
         *,
         now: datetime.datetime,
-        meanwhile: Callable[[], None],
+        meanwhile: Callable[[], None] | None,
     ) -> tuple[bool, bool] | None:
         """Return whether each lease was held; None on SQLite, where nothing is done."""
         if connection is not None:
@@ -190,7 +192,7 @@ class EmailQueue:
         with self._container.database.driver_connection() as another:
             if another is None:
                 return None
-            return delivery.record_and_mark_next(another, result, claim, now=now, meanwhile=meanwhile)
+            return delivery.record_and_mark_next(another, result, claim, now=now)
 
     def record_result(self, result: DeliveryResult) -> None:
         """Record the result of an attempt; retried for as long as this worker lives.

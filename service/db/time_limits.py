@@ -7,7 +7,7 @@ and refuses them as options of the connection.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.abc import PQGen
@@ -64,7 +64,9 @@ class DeadlineConnection(psycopg.Connection[Any]):
     def work_meanwhile(self, work: Callable[[], None]) -> Iterator[None]:
         """Call `work` once, while PostgreSQL is busy with the first statement in the block.
 
-        If it raises an error, the connection is closed, and the statement may or may not have been committed.
+        A statement that the driver prepares must have been run with `prepare=True` on this connection before, else
+        `work` may be called while it is being prepared. If `work` raises an error, the connection is closed, and
+        the statement may or may not have been committed. `work` must not use this connection.
         """
         self._meanwhile = work
         try:
@@ -95,16 +97,19 @@ class DeadlineConnection(psycopg.Connection[Any]):
         try:
             # The driver has sent all that it can when it first waits.
             state = next(gen)
-            try:
-                work()
-            except BaseException:
-                self.pgconn.finish()
-                raise
-            while True:
-                state = gen.send((yield state))
         except StopIteration as stop:
-            result: ResultT = stop.value
-            return result
+            return cast("ResultT", stop.value)
+        try:
+            work()
+        except BaseException:
+            self.pgconn.finish()
+            raise
+        while True:
+            ready = yield state
+            try:
+                state = gen.send(ready)
+            except StopIteration as stop:
+                return cast("ResultT", stop.value)
 
 
 def apply_time_limits(engine: Engine) -> None:

@@ -3,10 +3,11 @@
 import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from jobs.emails import send_emails
 from schemas.enums import DeliveryOutcome, EmailStatus
@@ -82,6 +83,35 @@ def test_content_leaves_after_its_mark_is_committed(
         server.on_command = read_marks
         counts = run_send_reminders(connected_to(server, container, clock))
     assert (counts["sent"], marked) == (COUNT, [[reminder_id] for reminder_id in ids])
+
+
+def test_result_is_committed_while_the_server_has_not_answered_what_was_sent_ahead(
+    container: Container, clock: FakeClock
+) -> None:
+    # The driver prepares a statement that it has run five times, unless it was told to before.
+    count = 9
+    for number in range(count):
+        create_reminder(container, f"reader-{number}@news.example")
+    clock.advance(days=32)
+    accepted: list[int] = []
+
+    def count_accepted() -> int:
+        query = select(func.count()).where(OutgoingEmail.outcome == DeliveryOutcome.ACCEPTED)
+        with container.database.read_only() as session:
+            return session.scalar(query) or 0
+
+    def wait_for_result(step: str) -> None:
+        """The reply to MAIL of the next email comes after the result of the last one is committed."""
+        if step == "MAIL":
+            sent = server.count("MAIL") - 1
+            with suppress(AssertionError):
+                wait_until(lambda: count_accepted() == sent, what="the result", seconds=5)
+            accepted.append(count_accepted())
+
+    with RawSmtpServer(extensions=PIPELINING[1:]) as server:
+        server.on_command = wait_for_result
+        run_send_reminders(connected_to(server, container, clock))
+    assert accepted == list(range(count))
 
 
 def connected_to(server: RawSmtpServer, container: Container, clock: FakeClock) -> Container:

@@ -12,6 +12,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -129,18 +130,26 @@ def record_and_mark_next(
     claim: EmailClaim,
     *,
     now: datetime.datetime,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> tuple[bool, bool]:
     """Record one email's result and mark the next as sending; return whether each lease was still held.
 
     This runs between any two emails, so it is one statement, and PostgreSQL's driver runs it without SQLAlchemy.
-    The result must not be that of an attempt that does not count.
+    The result must not be that of an attempt that does not count. `meanwhile` is called while PostgreSQL is busy
+    with it; it needs a connection on which `prepare_record_and_mark_next` was called.
     """
     parameters = _result_params(result, now) | _mark_params(claim, now)
     parameters["result_outcome"] = result.outcome.value
-    with connection.work_meanwhile(meanwhile):
-        recorded, attempts = connection.execute(_combined_sql(), parameters).fetchone() or (0, None)
+    with nullcontext() if meanwhile is None else connection.work_meanwhile(meanwhile):
+        found = connection.execute(_combined_sql(), parameters, prepare=True).fetchone()
+    recorded, attempts = found or (0, None)
     return recorded == 1, attempts is not None
+
+
+def prepare_record_and_mark_next(connection: DeadlineConnection, *, now: datetime.datetime) -> None:
+    """Let the driver prepare the statement of `record_and_mark_next`, by running it for no email."""
+    claim = EmailClaim(uuid.UUID(int=0), EmailKind.REMINDER, 0)
+    record_and_mark_next(connection, DeliveryResult(claim, DeliveryOutcome.ACCEPTED, ""), claim, now=now)
 
 
 def complete_emails(

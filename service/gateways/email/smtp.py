@@ -95,8 +95,8 @@ class SmtpMailer:
     def send_ahead(self) -> None:
         """Send RCPT of the email whose MAIL was sent ahead, if MAIL is accepted; see `Mailer.send_ahead`."""
         if self._prepared is not None and self._connection is not None:
-            # A connection that is lost here is replaced by `send`.
-            with suppress(ServerUnavailable):
+            # `send` replaces a connection that is lost here, and fails for a recipient that cannot be written.
+            with suppress(ServerUnavailable, ValueError):
                 _complete_envelope(self._connection, self._prepared)
 
     def send(self, message: RenderedEmail) -> str:
