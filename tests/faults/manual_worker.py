@@ -11,13 +11,12 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
-import psycopg
-
 from jobs.email_dispatcher import DispatchRun, EmailDispatcher
 from jobs.email_queue import EmailBatch, EmailQueue
 from jobs.monitoring import send_heartbeat
 from schemas.enums import DeliveryOutcome
 from service.container import Container
+from service.db.time_limits import DeadlineConnection
 from service.domain.circuit_breaker import CircuitBreaker
 from service.domain.email.delivery import DeliveryResult
 from service.domain.email.queue import EmailClaim
@@ -126,12 +125,17 @@ class SteppedQueue(EmailQueue):
         return super().claim_batch()
 
     def record_and_mark_next(
-        self, connection: psycopg.Connection | None, reply: DeliveryResult | None, claim: EmailClaim
+        self,
+        connection: DeadlineConnection | None,
+        reply: DeliveryResult | None,
+        claim: EmailClaim,
+        *,
+        meanwhile: Callable[[], None] | None = None,
     ) -> bool:
         self.reply = reply
         self._gate.wait(MARK_SENDING)
         self.marked = claim
-        is_ours = super().record_and_mark_next(connection, reply, claim)
+        is_ours = super().record_and_mark_next(connection, reply, claim, meanwhile=meanwhile)
         self.reply = None
         return is_ours
 
