@@ -88,7 +88,7 @@ def test_content_leaves_after_its_mark_is_committed(
 def test_result_is_committed_while_the_server_has_not_answered_what_was_sent_ahead(
     container: Container, clock: FakeClock
 ) -> None:
-    # The driver prepares a statement that it has run five times, unless it was told to before.
+    # More than five, because a driver that has run a statement five times prepares it, which is an exchange more.
     count = 9
     for number in range(count):
         create_reminder(container, f"reader-{number}@news.example")
