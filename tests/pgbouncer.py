@@ -41,9 +41,14 @@ def find_pgbouncer() -> str:
     return found
 
 
-def _version() -> tuple[int, ...]:
+def find_version() -> str:
+    """Return the program's version, such as "1.18.0"."""
     printed = subprocess.run([find_pgbouncer(), "--version"], capture_output=True, text=True, check=True).stdout
-    return tuple(int(number) for number in printed.split()[1].split(".")[:2])
+    return printed.split()[1]
+
+
+def _version() -> tuple[int, ...]:
+    return tuple(int(number) for number in find_version().split(".")[:2])
 
 
 class PgBouncer:

@@ -13,7 +13,7 @@ from tests.faults.readers import Readers
 from tests.faults.scale import SCALE, print_report
 from tests.faults.smtp_sink import SmtpSinkProcess
 from tests.faults.workers import WorkerPool
-from tests.pgbouncer import PgBouncer
+from tests.pgbouncer import PgBouncer, find_version
 from tests.processes import web
 
 WORKERS = 3
@@ -46,9 +46,9 @@ def test_no_request_fails_and_no_reminder_is_sent_twice_through_pgbouncer(
             log = workers.log
     report = sink.report()
     print_report(
-        f"{SCALE.pooled:,} due through PgBouncer 1.18 with DATABASE_PREPARES={prepares}, {WORKERS} workers and "
-        f"{WEBS} web × 2 processes: {len(report.copies):,} addresses got their email, {report.duplicates} "
-        f"duplicates; answers {dict(readers.answers.statuses)}"
+        f"{SCALE.pooled:,} due through PgBouncer {find_version()} with DATABASE_PREPARES={prepares}, "
+        f"{WORKERS} workers and {WEBS} web × 2 processes: {len(report.copies):,} addresses got their email, "
+        f"{report.duplicates} duplicates; answers {dict(readers.answers.statuses)}"
     )
     assert readers.answers.failures == []
     assert set(report.copies) == addresses(SCALE.pooled)
