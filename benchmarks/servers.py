@@ -15,9 +15,9 @@ from benchmarks.baselines.table import minimal_reminders
 from tests.postgres import PostgresServer
 from tests.processes import ROOT, environment, free_port, is_listening, running, wait_until, web
 
-# The rate limiter counts every request, which is part of its cost, but never rejects one.
-RATE_LIMIT = "1000000000/minute"
-WORKERS = "2"
+# The rate limiters count every request, which is part of its cost, but never reject one.
+UNREACHED_LIMIT = "1000000000/minute"
+SETTINGS = {"WEB_CONCURRENCY": "2", "RATE_LIMIT": UNREACHED_LIMIT, "CAMPAIGN_RATE_LIMIT": UNREACHED_LIMIT}
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,7 @@ def start_servers() -> Iterator[Servers]:
             [sys.executable, "-m", "service", "migrate"], env=settings, cwd=ROOT, check=True, capture_output=True
         )
         minimal_reminders.create(engine)
-        base = stack.enter_context(
-            web(server.url, folder / "ours.log", WEB_CONCURRENCY=WORKERS, RATE_LIMIT=RATE_LIMIT, LOG_LEVEL="info")
-        )
+        base = stack.enter_context(web(server.url, folder / "ours.log", LOG_LEVEL="info", **SETTINGS))
         with urlopen(f"{base}/v1/campaigns/default", timeout=60) as response:
             (folder / "campaign.json").write_bytes(response.read())
         baseline = stack.enter_context(_baseline(server.url, folder))
@@ -61,7 +59,7 @@ def _baseline(database_url: str, folder: Path) -> Iterator[int]:
     settings = environment(
         database_url,
         PORT=str(port),
-        WEB_CONCURRENCY=WORKERS,
+        WEB_CONCURRENCY=SETTINGS["WEB_CONCURRENCY"],
         LOG_LEVEL="info",
         CAMPAIGN_BODY=str(folder / "campaign.json"),
     )

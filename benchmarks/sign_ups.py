@@ -9,7 +9,7 @@ import psycopg
 
 from benchmarks.compare import Comparison, LoadPlan, Measurement, compare
 from benchmarks.database import BenchmarkDatabase
-from benchmarks.servers import RATE_LIMIT, WORKERS
+from benchmarks.servers import SETTINGS
 from tests.processes import web
 
 
@@ -23,9 +23,7 @@ def run(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mainstay-bench-")))
         bases = [
-            stack.enter_context(
-                web(url, folder / f"{name}.log", WEB_CONCURRENCY=WORKERS, RATE_LIMIT=RATE_LIMIT, LOG_LEVEL="info")
-            )
+            stack.enter_context(web(url, folder / f"{name}.log", LOG_LEVEL="info", **SETTINGS))
             for name, url in zip(("full", "empty"), urls, strict=True)
         ]
         full, empty = (int(base.rpartition(":")[2]) for base in bases)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.compare import Comparison, LoadPlan, measure
 from benchmarks.load import LoadResult
-from benchmarks.servers import RATE_LIMIT, WORKERS, Servers
+from benchmarks.servers import SETTINGS, Servers
 from tests.processes import ROOT, environment, free_port, is_listening, running, wait_until, web
 
 STALLED_CLIENTS = 200
@@ -83,28 +83,27 @@ def _clients(port: int, count: int, request: bytes) -> Iterator[None]:
 
 
 def _servers(servers: Servers) -> dict[str, AbstractContextManager[str]]:
-    settings = {"WEB_CONCURRENCY": WORKERS, "RATE_LIMIT": RATE_LIMIT}
     log = servers.log.parent
     found = {
-        "ours": web(servers.url, log / "slow-ours.log", **settings),
+        "ours": web(servers.url, log / "slow-ours.log", **SETTINGS),
         "gunicorn gthread": web(
-            servers.url, log / "gthread.log", GUNICORN_CMD_ARGS="--worker-class gthread", **settings
+            servers.url, log / "gthread.log", GUNICORN_CMD_ARGS="--worker-class gthread", **SETTINGS
         ),
     }
     if importlib.util.find_spec("gevent"):
         found["gunicorn gevent"] = web(
-            servers.url, log / "gevent.log", GUNICORN_CMD_ARGS="--worker-class gevent", **settings
+            servers.url, log / "gevent.log", GUNICORN_CMD_ARGS="--worker-class gevent", **SETTINGS
         )
     if importlib.util.find_spec("waitress"):
-        found["waitress, 8 threads"] = _waitress(servers, log / "waitress.log", settings)
+        found["waitress, 8 threads"] = _waitress(servers, log / "waitress.log")
     return found
 
 
 @contextmanager
-def _waitress(servers: Servers, log: Path, settings: dict[str, str]) -> Iterator[str]:
+def _waitress(servers: Servers, log: Path) -> Iterator[str]:
     port = free_port()
     command = (sys.executable, "-m", "waitress", "--host=127.0.0.1", f"--port={port}", "--threads=8")
-    env = environment(servers.url, PORT=str(port), **settings)
+    env = environment(servers.url, PORT=str(port), **SETTINGS)
     with running(*command, "--connection-limit=1000", "--call", "service.app:create_app", log=log, env=env):
         wait_until(lambda: is_listening(f"http://127.0.0.1:{port}/healthz"), what=f"waitress, see {log}")
         yield f"http://127.0.0.1:{port}"
