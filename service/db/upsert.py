@@ -21,6 +21,11 @@ def dialect_insert(session: Session, table: type[Base]) -> Any:
     return _INSERTS[session.get_bind().dialect.name](table)
 
 
+def insert_into(database: str, table: type[Base]) -> Any:
+    """Return the same for a `database` by the name of its dialect, for a statement that is cached."""
+    return _INSERTS[database](table.__table__)
+
+
 def execute_insert(session: Session, table: type[Base], row: Mapping[str, Any]) -> None:
     """Insert a row immediately, without waiting for a flush of the session."""
     connection = session.connection()
@@ -48,7 +53,7 @@ def insert_or_lock(session: Session, table: type[Base], row: Mapping[str, Any], 
 
 @cache
 def _insert_statement(database: str, table: Any) -> Any:
-    return _INSERTS[database](table.__table__)
+    return insert_into(database, table)
 
 
 @cache

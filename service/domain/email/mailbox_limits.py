@@ -6,13 +6,15 @@ only: they remain different people. The counts are in the database, so they hold
 
 import datetime
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, case, delete, or_
+from sqlalchemy import and_, bindparam, case, delete, or_
 from sqlalchemy.orm import Session
 
 from service.db.models.email import ALL_CAMPAIGNS, MailboxLimit
 from service.db.session import session_keyring
-from service.db.upsert import dialect_insert
+from service.db.upsert import insert_into
 from service.domain.email.addresses import fold_address
 
 HASH_CONTEXT = "mailbox limit"
@@ -61,30 +63,42 @@ def take_slot(
 
     One statement checks and counts, so two processes cannot both take the last slot.
     """
-    keyring = session_keyring(session)
-    table = MailboxLimit
-    statement = dialect_insert(session, table).values(
-        mailbox_hash=keyring.lookup_hash(f"{HASH_CONTEXT} {mailbox_of(address)}"),
-        action=limit.action,
-        scope=scope,
-        count=1,
-        window_started_at=now,
-        last_at=now,
+    connection = session.connection()
+    row = {
+        "mailbox_hash": session_keyring(session).lookup_hash(f"{HASH_CONTEXT} {mailbox_of(address)}"),
+        "action": limit.action,
+        "scope": scope,
+        "count": 1,
+        "window_started_at": now,
+        "last_at": now,
+        "most": limit.most,
+        "window_over": now - limit.window,
+        "spaced": now - limit.spacing,
+        # Nothing is before an instant that is NULL.
+        "trickled": None if limit.trickle is None else now - limit.trickle,
+    }
+    return connection.execute(_count_statement(connection.dialect.name), row).first() is not None
+
+
+@cache
+def _count_statement(database: str) -> Any:
+    """Return the statement of `take_slot`, built once, because building it takes longer than running it."""
+    statement, table = insert_into(database, MailboxLimit), MailboxLimit.__table__.c
+    most = bindparam("most", type_=table["count"].type)
+    window_over, spaced, trickled = (
+        bindparam(name, type_=table.last_at.type) for name in ("window_over", "spaced", "trickled")
     )
-    new, is_over = statement.excluded, table.window_started_at <= now - limit.window
-    allowed = [is_over, and_(table.count < limit.most, table.last_at <= now - limit.spacing)]
-    if limit.trickle is not None:
-        allowed.append(table.last_at <= now - limit.trickle)
-    statement = statement.on_conflict_do_update(
+    new, is_over = statement.excluded, table.window_started_at <= window_over
+    is_allowed = or_(is_over, and_(table["count"] < most, table.last_at <= spaced), table.last_at <= trickled)
+    return statement.on_conflict_do_update(
         index_elements=[table.mailbox_hash, table.action, table.scope],
         set_={
-            "count": case((is_over, 1), else_=table.count + 1),
+            "count": case((is_over, 1), else_=table["count"] + 1),
             "window_started_at": case((is_over, new.window_started_at), else_=table.window_started_at),
             "last_at": new.last_at,
         },
-        where=or_(*allowed),
-    )
-    return session.execute(statement.returning(table.count)).first() is not None
+        where=is_allowed,
+    ).returning(table["count"])
 
 
 def purge_mailbox_limits(session: Session, *, now: datetime.datetime) -> None:

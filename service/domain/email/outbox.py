@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from schemas.enums import EmailKind, EmailStatus
 from service.db.base import new_id
 from service.db.models.email import OutgoingEmail
 from service.db.models.pledge import Installation
+from service.db.upsert import insert_into
 from service.domain.email.status import TRANSITIONS, EmailEvent
 
 # Readers wait for these at their screens.
@@ -131,8 +131,7 @@ def cancel_reminder_emails(session: Session, reminder_ids: Collection[uuid.UUID]
 
 @cache
 def _insert_statement(database: str, *, due_now: bool) -> Any:
-    insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[database]
-    statement = insert(TABLE)
+    statement = insert_into(database, OutgoingEmail)
     if due_now:
         # A web server whose clock is ahead does not delay the email: workers go by the database's clock.
         now = bindparam("due_now", type_=TABLE.c.due_at.type)

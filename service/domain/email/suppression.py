@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ScalarSelect, and_, delete, distinct, func, or_, select
+from sqlalchemy import BindParameter, ScalarSelect, and_, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import ErasureStatus, SuppressionReason
@@ -135,12 +135,12 @@ def find_suppressed(
     return found
 
 
-def latest_unsubscribe(session: Session, addresses: Iterable[str], *, campaign: str) -> ScalarSelect[Any]:
-    """Return the subquery for the latest instant at which one of the addresses said no to this campaign's email.
+def latest_unsubscribe(hashes: BindParameter[Any], campaign: BindParameter[str]) -> ScalarSelect[Any]:
+    """Return the subquery for the latest instant at which one of some addresses said no to a campaign's email.
 
-    It is NULL if none did. A bounce or a complaint is no such word: only staff lift those.
+    `hashes` are their `lookup_hashes`, and `campaign` is a slug. It is NULL if none did. A bounce or a complaint
+    is no such word: only staff lift those.
     """
-    hashes = {email_hash for address in addresses for email_hash in lookup_hashes(session, address)}
     return (
         select(func.max(Suppression.at))
         .where(

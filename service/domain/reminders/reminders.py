@@ -7,9 +7,10 @@ import datetime
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from schemas.enums import Frequency, ReminderStatus
@@ -263,8 +264,20 @@ def _insert_reminder(
 
 
 def _lock_reminder(session: Session, campaign: Campaign, supporter_id: uuid.UUID) -> Reminder:
-    query = select(Reminder).where(Reminder.campaign_id == campaign.id, Reminder.supporter_id == supporter_id)
-    return session.scalars(query.with_for_update()).one()
+    parameters = {"campaign_id": campaign.id, "supporter_id": supporter_id}
+    reminder: Reminder = session.scalars(_lock_query(), parameters).one()
+    return reminder
+
+
+@cache
+def _lock_query() -> Any:
+    return (
+        select(Reminder)
+        .where(
+            Reminder.campaign_id == bindparam("campaign_id"), Reminder.supporter_id == bindparam("supporter_id")
+        )
+        .with_for_update()
+    )
 
 
 def upcoming_reminders(session: Session, supporter_id: uuid.UUID) -> Sequence[Reminder]:

@@ -2,8 +2,10 @@
 
 import datetime
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import literal, select, true
+from sqlalchemy import bindparam, literal, select, true
 from sqlalchemy.orm import Session
 
 from schemas.enums import EmailStatus, ReminderStatus
@@ -22,7 +24,7 @@ from service.domain.email.mailbox_limits import (
     mailbox_of,
     take_slot,
 )
-from service.domain.email.suppression import latest_unsubscribe
+from service.domain.email.suppression import latest_unsubscribe, lookup_hashes
 from service.domain.reminders.transitions import next_confirmation_at
 
 
@@ -45,6 +47,31 @@ class KnownReader:
 
 def find_known_reader(session: Session, campaign: Campaign, address: str) -> KnownReader:
     """Return what is known about a normalised address, with one query."""
+    # A mailbox that unsubscribed under its plain address did not do so for one address only.
+    addresses = dict.fromkeys((address, mailbox_of(address)))
+    parameters = {
+        "email_hashes": address_hashes(session_keyring(session), address),
+        "campaign_id": campaign.id,
+        "unsubscribed_hashes": [each for address in addresses for each in lookup_hashes(session, address)],
+        "slug": campaign.slug,
+    }
+    row = session.connection().execute(_known_reader_query(), parameters).one()
+    is_unsubscribed = row.unsubscribed_at is not None and (
+        row.confirmed_at is None or row.unsubscribed_at > row.confirmed_at
+    )
+    return KnownReader(
+        is_unsubscribed=is_unsubscribed,
+        status=row.status,
+        awaits_confirmation=bool(row.awaits_confirmation),
+        confirmed_at=row.confirmed_at,
+        last_sent_at=row.started_at,
+        email_status=row.email_status,
+    )
+
+
+@cache
+def _known_reader_query() -> Any:
+    """Return the query of `find_known_reader`, built once, because building it takes longer than running it."""
     reminder = (
         select(
             Reminder.status,
@@ -59,27 +86,16 @@ def find_known_reader(session: Session, campaign: Campaign, address: str) -> Kno
             (OutgoingEmail.reminder_id == Reminder.id) & (OutgoingEmail.occurrence == Reminder.occurrence),
         )
         .where(
-            Supporter.email_hash.in_(address_hashes(session_keyring(session), address)),
-            Reminder.campaign_id == campaign.id,
+            Supporter.email_hash.in_(bindparam("email_hashes", expanding=True)),
+            Reminder.campaign_id == bindparam("campaign_id"),
         )
         .limit(1)
         .subquery()
     )
-    # A mailbox that unsubscribed under its plain address did not do so for one address only.
-    addresses = dict.fromkeys((address, mailbox_of(address)))
-    unsubscribed_at = latest_unsubscribe(session, addresses, campaign=campaign.slug).label("unsubscribed_at")
+    unsubscribed_at = latest_unsubscribe(bindparam("unsubscribed_hashes", expanding=True), bindparam("slug"))
     always = select(literal(1)).subquery()
-    row = session.execute(select(unsubscribed_at, reminder).select_from(always.outerjoin(reminder, true()))).one()
-    is_unsubscribed = row.unsubscribed_at is not None and (
-        row.confirmed_at is None or row.unsubscribed_at > row.confirmed_at
-    )
-    return KnownReader(
-        is_unsubscribed=is_unsubscribed,
-        status=row.status,
-        awaits_confirmation=bool(row.awaits_confirmation),
-        confirmed_at=row.confirmed_at,
-        last_sent_at=row.started_at,
-        email_status=row.email_status,
+    return select(unsubscribed_at.label("unsubscribed_at"), reminder).select_from(
+        always.outerjoin(reminder, true())
     )
 
 
