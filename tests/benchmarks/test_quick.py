@@ -3,16 +3,19 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 
 import psycopg
 
 from benchmarks.postfix_sink import find_smtp_sink
+from benchmarks.servers import SETTINGS, UNREACHED_LIMIT
 from service.db.clock import utc_now
 from service.domain.email.queue import claim_due_emails
 from service.domain.email.rendering import PreparedEmails
 from service.domain.reminders.emails import build_reminder_emails
 from service.domain.reminders.queue import enqueue_due_reminders
-from tests.processes import ROOT
+from service.settings import read_settings
+from tests.processes import ROOT, environment
 
 FIGURE = r" +[\d,.]+"
 
@@ -108,3 +111,9 @@ def test_fill_recreates_every_index_and_constraint(container) -> None:
     before = describe_schema()
     assert fill(container, "--rows", "10").returncode == 0
     assert describe_schema() == before
+
+
+def test_benchmarks_of_requests_reach_no_rate_limit() -> None:
+    settings = read_settings(environment("postgresql:///unused", **SETTINGS))
+    limits = [field.name for field in fields(settings) if field.name.endswith("rate_limit")]
+    assert {getattr(settings, name) for name in limits} == {UNREACHED_LIMIT}
