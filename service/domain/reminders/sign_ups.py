@@ -48,11 +48,11 @@ class KnownReader:
 def find_known_reader(session: Session, campaign: Campaign, address: str) -> KnownReader:
     """Return what is known about a normalised address, with one query."""
     # A mailbox that unsubscribed under its plain address did not do so for one address only.
-    addresses = dict.fromkeys((address, mailbox_of(address)))
+    forms = dict.fromkeys((address, mailbox_of(address)))
     parameters = {
         "email_hashes": address_hashes(session_keyring(session), address),
         "campaign_id": campaign.id,
-        "unsubscribed_hashes": [each for address in addresses for each in lookup_hashes(session, address)],
+        "unsubscribed_hashes": [email_hash for form in forms for email_hash in lookup_hashes(session, form)],
         "slug": campaign.slug,
     }
     row = session.connection().execute(_known_reader_query(), parameters).one()
