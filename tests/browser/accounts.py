@@ -15,6 +15,7 @@ from service.domain.email_changes import email_change_token, request_email_chang
 from service.domain.erasure_requests import erasure_token, request_own_erasure
 from service.domain.pledges.links import pledge_token
 from service.domain.sign_in import create_magic_link_token, redeem_link, request_sign_in
+from service.domain.supporters import supporter_ids_for
 from tests.browser.live_server import LiveServer, pledge_id_from_url
 from tests.conftest import settings_for
 from tests.processes import wait_until
@@ -62,8 +63,14 @@ def change_address(live_server: LiveServer, page: Page, new: str) -> None:
 
 
 def session_cookie(live_server: LiveServer, email: str) -> dict[str, str]:
-    """Return the session cookie of a signed-in supporter."""
+    """Return the session cookie of a signed-in supporter, once the event with their address was applied."""
     container = build_container(settings_for(live_server.database_url))
+
+    def is_known() -> bool:
+        with container.database.read_only() as session:
+            return bool(supporter_ids_for(session, email))
+
+    wait_until(is_known, what="the supporter's address")
     with container.database.transaction() as session:
         request_sign_in(session, email, lang="en", now=container.clock())
         secret = redeem_link(session, _newest_token(session, container), now=container.clock())
