@@ -21,15 +21,16 @@ def dialect_insert(session: Session, table: type[Base]) -> Any:
     return _INSERTS[session.get_bind().dialect.name](table)
 
 
+@cache
 def insert_into(database: str, table: type[Base]) -> Any:
-    """Return the same for a `database` by the name of its dialect, for a statement that is cached."""
+    """Return the same for a `database` by the name of its dialect, for a statement that is built once."""
     return _INSERTS[database](table.__table__)
 
 
 def execute_insert(session: Session, table: type[Base], row: Mapping[str, Any]) -> None:
     """Insert a row immediately, without waiting for a flush of the session."""
     connection = session.connection()
-    connection.execute(_insert_statement(connection.dialect.name, table), row)
+    connection.execute(insert_into(connection.dialect.name, table), row)
 
 
 def insert_on_conflict_do_nothing(
@@ -52,19 +53,14 @@ def insert_or_lock(session: Session, table: type[Base], row: Mapping[str, Any], 
 
 
 @cache
-def _insert_statement(database: str, table: Any) -> Any:
-    return insert_into(database, table)
-
-
-@cache
 def _do_nothing_statement(database: str, table: Any, unique: tuple[str, ...]) -> Any:
-    statement = _insert_statement(database, table).on_conflict_do_nothing(index_elements=unique)
+    statement = insert_into(database, table).on_conflict_do_nothing(index_elements=unique)
     return statement.returning(table.__table__.c.id)
 
 
 @cache
 def _lock_statement(database: str, table: Any, unique: str) -> Any:
-    statement = _insert_statement(database, table)
+    statement = insert_into(database, table)
     # Updating the column to its present value changes nothing, but locks the row and returns its id.
     unchanged = {unique: statement.excluded[unique]}
     return statement.on_conflict_do_update(index_elements=[unique], set_=unchanged).returning(table.__table__.c.id)
